@@ -1,0 +1,208 @@
+// posix_spawn with a process group. Boost.Process 1.74 can neither append to a file nor leave a child alive.
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+extern char**
+    environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
+
+namespace regatta {
+namespace {
+
+constexpr Microseconds kPollInterval{2000};
+
+// The parent's environment with `variables` laid over it.
+std::vector<std::string> merged_environment(const std::map<std::string, std::string>& variables) {
+  std::vector<std::string> merged;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (!variables.contains(std::string(text.substr(0, text.find('='))))) {
+      merged.emplace_back(text);
+    }
+  }
+  for (const auto& [name, value] : variables) {
+    merged.push_back(fmt::format("{}={}", name, value));
+  }
+  return merged;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) {
+    pointers.push_back(text.data());
+  }
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Both ends of a pipe; closed when not taken.
+struct Pipe {
+  std::array<int, 2> ends{-1, -1};
+  bool open() { return ::pipe2(ends.data(), O_CLOEXEC) == 0; }
+  int take(int end) { return std::exchange(ends[static_cast<std::size_t>(end)], -1); }
+  ~Pipe() {
+    for (const int end : ends) {
+      if (end >= 0) {
+        ::close(end);
+      }
+    }
+  }
+};
+
+class SpawnActions {
+ public:
+  SpawnActions() {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    sigset_t all;
+    sigfillset(&all);
+    posix_spawnattr_setsigdefault(&attributes_, &all);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+  }
+  SpawnActions(const SpawnActions&) = delete;
+  SpawnActions& operator=(const SpawnActions&) = delete;
+  ~SpawnActions() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
+
+}  // namespace
+
+std::string ExitStatus::describe() const {
+  if (signal != 0) {
+    return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+  }
+  return fmt::format("exited with code {}", code);
+}
+
+Result<Process> Process::start(const ProcessOptions& options) {
+  CHECK(!options.command.empty());
+  Pipe to_child;
+  Pipe from_child;
+  if ((options.pipe_stdin && !to_child.open()) || (options.pipe_stdout && !from_child.open())) {
+    return failure(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+  }
+  SpawnActions spawn;
+  posix_spawn_file_actions_t* actions = &spawn.actions_;
+  if (options.pipe_stdin) {
+    posix_spawn_file_actions_adddup2(actions, to_child.ends[0], STDIN_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  }
+  if (!options.output.empty()) {
+    posix_spawn_file_actions_addopen(actions, STDERR_FILENO, options.output.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDOUT_FILENO);
+  }
+  if (options.pipe_stdout) {
+    posix_spawn_file_actions_adddup2(actions, from_child.ends[1], STDOUT_FILENO);
+  }
+  if (!options.directory.empty()) {
+    posix_spawn_file_actions_addchdir_np(actions, options.directory.c_str());
+  }
+  std::vector<std::string> arguments = options.command;
+  std::vector<std::string> environment = merged_environment(options.variables);
+  Process process;
+  const int error = ::posix_spawnp(&process.id_, arguments[0].c_str(), actions, &spawn.attributes_,
+                                   pointers_to(arguments).data(), pointers_to(environment).data());
+  if (error != 0) {
+    process.id_ = -1;
+    return failure(fmt::format("cannot start '{}': {}", options.command[0], std::strerror(error)));
+  }
+  process.stdin_ = to_child.take(1);
+  process.stdout_ = from_child.take(0);
+  return process;
+}
+
+Process::Process(Process&& other) noexcept
+    : id_(std::exchange(other.id_, -1)),
+      stdin_(std::exchange(other.stdin_, -1)),
+      stdout_(std::exchange(other.stdout_, -1)),
+      status_(other.status_) {}
+
+Process::~Process() {
+  close_stdin();
+  if (stdout_ >= 0) {
+    ::close(stdout_);
+  }
+  if (id_ > 0 && !status_) {
+    signal(SIGKILL);
+    int ignored = 0;
+    ::waitpid(id_, &ignored, 0);
+  }
+}
+
+std::optional<ExitStatus> Process::poll() {
+  if (!status_ && id_ > 0) {
+    int raw = 0;
+    if (::waitpid(id_, &raw, WNOHANG) == id_) {
+      status_ = WIFSIGNALED(raw) ? ExitStatus{0, WTERMSIG(raw)} : ExitStatus{WEXITSTATUS(raw), 0};
+    }
+  }
+  return status_;
+}
+
+std::optional<ExitStatus> Process::wait_for(Microseconds limit) {
+  const SystemClock clock;
+  const Deadline deadline(clock, limit);
+  while (!poll() && !deadline.passed()) {
+    std::this_thread::sleep_for(std::min(kPollInterval, deadline.remaining()));
+  }
+  return status_;
+}
+
+void Process::signal(int number) {
+  if (id_ > 0 && !status_) {
+    ::kill(-id_, number);
+  }
+}
+
+void Process::release() { id_ = -1; }
+
+Status Process::send_line(const std::string& line) {
+  const std::string text = line + "\n";
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(stdin_, rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) {
+      return failure(fmt::format("cannot write to process {}: {}", id_, std::strerror(errno)));
+    }
+    rest.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
+  }
+  return {};
+}
+
+void Process::close_stdin() {
+  if (stdin_ >= 0) {
+    ::close(std::exchange(stdin_, -1));
+  }
+}
+
+Result<std::filesystem::path> this_program() {
+  std::error_code error;
+  auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) {
+    return failure("cannot find the path of this program: " + error.message());
+  }
+  return path;
+}
+
+}  // namespace regatta

@@ -1,0 +1,43 @@
+# add_module and add_module_test: one target per folder, its dependencies recorded for the layering test.
+
+# add_module(NAME HEADERS … SOURCES … DEPENDS … LIBRARIES …)
+#   DEPENDS    other modules; each must exist already, so the order of add_subdirectory is the order of the layers
+#   LIBRARIES  packages from outside
+function(add_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;DEPENDS;LIBRARIES")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "add_module(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  set(target regatta_${name})
+  add_library(${target} STATIC)
+  add_library(regatta::${name} ALIAS ${target})
+  target_sources(${target} PRIVATE ${arg_SOURCES}
+    PUBLIC FILE_SET headers TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_link_libraries(${target} PUBLIC ${arg_LIBRARIES} PRIVATE regatta_warnings)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  foreach(dependency IN LISTS arg_DEPENDS)
+    if(NOT TARGET regatta_${dependency})
+      message(FATAL_ERROR "add_module(${name}): '${dependency}' is not a module yet; does the arrow point the wrong way?")
+    endif()
+    target_link_libraries(${target} PUBLIC regatta_${dependency})
+  endforeach()
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set_property(GLOBAL APPEND PROPERTY REGATTA_MODULES "${folder}:${name}:${arg_DEPENDS}")
+endfunction()
+
+# add_module_test(NAME SOURCES … MODULES … LIBRARIES … LABELS … TIMEOUT seconds)
+function(add_module_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;MODULES;LIBRARIES;LABELS")
+  set(target ${name}_test)
+  add_executable(${target} ${arg_SOURCES})
+  list(TRANSFORM arg_MODULES PREPEND regatta_)
+  target_link_libraries(${target} PRIVATE ${arg_MODULES} ${arg_LIBRARIES} GTest::gmock GTest::gtest_main regatta_warnings)
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  gtest_discover_tests(${target} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,10 @@
+# Warnings for our own code; dependencies' headers are system headers and stay quiet.
+add_library(regatta_warnings INTERFACE)
+target_compile_options(regatta_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(regatta_warnings INTERFACE -Wthread-safety)
+endif()
+option(REGATTA_WERROR "treat warnings as errors" ON)
+if(REGATTA_WERROR)
+  target_compile_options(regatta_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,86 @@
+// The parameter space: what the search may choose, and the maps between a user's values, internal numbers and
+// the unit cube in which samplers work.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "experiment/expression.h"
+#include "experiment/node.h"
+#include "experiment/value.h"
+
+namespace regatta {
+
+struct FloatDomain {
+  double low = 0;
+  double high = 1;  // inclusive
+  bool log = false;
+  std::optional<double> step;  // values are low + k·step; excludes log
+};
+struct IntDomain {
+  std::int64_t low = 0;
+  std::int64_t high = 1;  // inclusive
+  bool log = false;
+  std::int64_t step = 1;  // values are low + k·step; with log it is 1
+};
+struct ChoiceDomain {
+  std::vector<Value> choices;  // at least one, distinct
+};
+using Domain = std::variant<FloatDomain, IntDomain, ChoiceDomain>;
+
+struct Parameter {
+  std::string name;
+  Domain domain;
+  std::optional<Expression>
+      when;  // inactive where it does not hold; uses only parameters declared before this one
+  Place place;
+
+  // How many values there are; nullopt for a continuous range.
+  std::optional<std::uint64_t> cardinality() const;
+};
+
+// A point of the space: per parameter, in the space's order, the number itself, or for a choice its 0-based
+// index (the same encoding as Optuna's param_value); nullopt where the parameter is inactive.
+using Point = std::vector<std::optional<double>>;
+
+class Space {
+ public:
+  Space() = default;
+  explicit Space(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  std::size_t size() const { return parameters_.size(); }
+  std::optional<std::size_t> index_of(std::string_view name) const;
+
+  // From the unit cube, one coordinate in [0, 1) a parameter. Log parameters are uniform in their logarithm;
+  // integers and steps get equal shares; inactive parameters become nullopt.
+  Point from_unit(std::span<const double> unit) const;
+  // Back again, to the middle of an integer's or choice's share; inactive parameters give 0.5.
+  std::vector<double> to_unit(const Point& point) const;
+
+  // The user's value of parameter `index`; nullopt when inactive.
+  std::optional<Value> value(const Point& point, std::size_t index) const;
+  // {lr: 0.01, optimizer: sgd} for messages; inactive parameters are left out.
+  std::string describe(const Point& point) const;
+
+  // Sets inactive parameters to nullopt, given values for all; the coordinates that stay are unchanged.
+  Point drop_inactive(Point point) const;
+  // Whether every active parameter has a value of its domain and every inactive one has none.
+  bool contains(const Point& point) const;
+
+  // Distinct points, conditions respected; nullopt when a parameter is continuous or the count exceeds 2^53.
+  std::optional<std::uint64_t> cardinality() const;
+
+ private:
+  bool active(const Point& point, std::size_t index) const;
+  std::vector<Parameter> parameters_;
+};
+
+// Reads the `space:` section.
+Result<Space> read_space(const Node& node);
+
+}  // namespace regatta

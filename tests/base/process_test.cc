@@ -1,0 +1,63 @@
+// Child processes: exit, signals to the whole group, pipes.
+#include "base/process.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+namespace regatta {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(Process, TellsHowItEnded) {
+  auto child = Process::start({.command = {"sh", "-c", "exit 3"}});
+  ASSERT_TRUE(child.ok());
+  const auto status = child->wait_for(seconds(10));
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->describe(), "exited with code 3");
+}
+
+TEST(Process, SignalReachesTheWholeGroup) {
+  auto child = Process::start({.command = {"sh", "-c", "sleep 100 & wait"}});
+  ASSERT_TRUE(child.ok());
+  child->signal(SIGKILL);
+  const auto status = child->wait_for(seconds(10));
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->signal, SIGKILL);
+}
+
+TEST(Process, NamesAProgramThatIsNotThere) {
+  const auto child = Process::start({.command = {"no-such-program-anywhere"}});
+  ASSERT_FALSE(child.ok());
+  EXPECT_NE(child.error().message.find("no-such-program-anywhere"), std::string::npos);
+}
+
+TEST(Process, PassesVariablesLinesAndOutput) {
+  const auto folder = TemporaryDirectory::make();
+  ASSERT_TRUE(folder.ok());
+  auto child = Process::start({.command = {"sh", "-c", "read line; echo $GREETING $line; pwd"},
+                               .variables = {{"GREETING", "hello"}},
+                               .directory = folder->path(),
+                               .output = folder->path() / "out.txt",
+                               .pipe_stdin = true});
+  ASSERT_TRUE(child.ok());
+  ASSERT_TRUE(child->send_line("world").ok());
+  ASSERT_TRUE(child->wait_for(seconds(10)));
+  EXPECT_EQ(read_file(folder->path() / "out.txt").value(), "hello world\n" + folder->path().string() + "\n");
+}
+
+TEST(Process, DestructorLeavesNoChild) {
+  pid_t id = -1;
+  {
+    auto child = Process::start({.command = {"sleep", "100"}});
+    ASSERT_TRUE(child.ok());
+    id = child->id();
+  }
+  EXPECT_NE(::kill(id, 0), 0);
+}
+
+}  // namespace
+}  // namespace regatta
