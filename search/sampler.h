@@ -1,0 +1,39 @@
+// Samplers choose points. A sampler knows no storage, wire or clock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "experiment/section.h"
+#include "experiment/space.h"
+#include "search/trial.h"
+
+namespace regatta {
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+
+  // The point of trial `number`, given every trial proposed before it: history[i].number == i, and trials
+  // that still wait or run are among them, so that parallel proposals differ. nullopt: the space is
+  // exhausted. A function of (seed, history, number): the same study asks again after a crash and gets the
+  // same answer. What an implementation keeps between calls is a cache only. Not thread-safe.
+  virtual std::optional<Point> propose(std::span<const Trial> history, int number) = 0;
+};
+
+struct SamplerContext {
+  const Space* space = nullptr;  // must outlive the sampler
+  std::uint64_t seed = 0;
+  std::size_t objectives = 1;
+};
+
+// Makes the sampler that `search.sampler` names; unknown names and options are located mistakes.
+Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SamplerContext& context);
+std::vector<std::string> sampler_names();
+
+}  // namespace regatta
