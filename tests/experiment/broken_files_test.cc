@@ -74,6 +74,8 @@ const BrokenFile kBrokenFiles[] = {
      "exp.yaml:4:3: the parameter 'm' is used nowhere; write $m where its value belongs, or leave it out"},
     {"TabInIndentation", "objective:\n\tminimize: a\n",
      "exp.yaml:2:1: expected spaces, not a tab: YAML does not indent with tabs"},
+    {"TextOverTwoLines", "objective: {minimize: a}\nseed: \"3\\n4\"\n",
+     "exp.yaml:2:7: expected an integer of at least 0 for 'seed', not '3 4'"},
     {"OpenQuote", "objective: {minimize: a}\nname: \"x\nseed: 3\n",
      "exp.yaml:2:7: the closing quote of this text is missing"},
 };
