@@ -1,0 +1,26 @@
+// The `resources:` section: how many crews, how many ranks each, on what.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "experiment/node.h"
+
+namespace regatta {
+
+struct Resources {
+  int crews = 1;
+  int ranks = 1;                // a crew
+  int threads = 1;              // a rank; by default the cores divided by all ranks
+  int max_attempts = 3;         // a trial: lost crews before it counts as failed
+  std::string device = "auto";  // auto, cpu, cuda
+  int lanes = 1;
+};
+
+// Falls back to one crew of one rank for every core pair; cores: of this machine.
+Result<Resources> read_resources(const Node& node, int cores);
+
+// Cores that this process may use (its affinity), at least 1.
+int usable_cores();
+
+}  // namespace regatta

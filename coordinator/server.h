@@ -1,0 +1,48 @@
+// The coordinator's loop: messages in, one transaction for all that came, answers out.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "coordinator/store.h"
+#include "coordinator/study.h"
+
+namespace regatta {
+
+struct ServerOptions {
+  std::filesystem::path folder;            // of the study
+  std::string bind_address = "127.0.0.1";  // nothing listens beyond loopback unless asked
+  int max_epochs = 0;                      // told to crews: the schedules' horizon
+};
+
+// Owns the ROUTER socket. Not thread-safe: one thread calls step() in a loop.
+class Server {
+ public:
+  // Binds (to the last session's port where it is free), writes the endpoint and keys into the folder.
+  static Result<std::unique_ptr<Server>> start(Study& study, Store& store, const Clock& clock,
+                                               ServerOptions options);
+  ~Server();
+
+  const std::string& endpoint() const;
+  // Waits up to `wait` for messages, then handles everything that is there: decide, store, send. An error is
+  // the store's: the study cannot go on.
+  Status step(Microseconds wait);
+  // A launcher saw a crew's process end.
+  Status crew_exited(const std::string& crew, bool preempted, const std::string& reason);
+  // Ctrl-C: crews save and end; call step() until idle().
+  Status request_stop();
+  bool idle() const;      // no attempt runs
+  bool finished() const;  // the study has ended and every crew has been dismissed or is gone
+  int crews_connected() const;
+
+ private:
+  class Implementation;
+  explicit Server(std::unique_ptr<Implementation> implementation);
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace regatta

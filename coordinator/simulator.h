@@ -1,0 +1,46 @@
+// The same study core in virtual time with simulated crews: the test bed, and a tool for capacity planning.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+#include "coordinator/study.h"
+
+namespace regatta {
+
+struct SimulationOptions {
+  int crews = 4;
+  std::uint64_t seed = 0;
+  double epoch_seconds = 10;           // median over trials
+  double epoch_spread = 0.3;           // sigma of the logarithm, per trial
+  double start_seconds = 1;            // to start an attempt: process, data, checkpoint
+  double mean_seconds_to_failure = 0;  // of a crew; 0: crews never die
+  double restart_seconds = 5;          // until a dead crew is back
+};
+
+struct SimulationResult {
+  double makespan_seconds = 0;
+  double busy_fraction = 0;  // of crew time spent training epochs that counted
+  double lost_fraction = 0;  // of crew time spent on work that was lost
+  int trials = 0;
+  int complete = 0;
+  int stopped = 0;
+  int failed = 0;
+  std::int64_t epochs = 0;
+  std::int64_t attempts = 0;
+  double best_value = 0;  // in the user's direction
+  int best_trial = -1;
+  double wall_seconds = 0;        // what the simulation itself took; not deterministic
+  std::uint64_t fingerprint = 0;  // of all events: equal runs have equal fingerprints
+};
+
+// A trial's curve: a power law towards an asymptote that depends smoothly on the point, plus seeded noise.
+double simulated_value(const Experiment& experiment, const Point& point, int epoch, std::uint64_t seed);
+
+// Runs `study` to its end. The observer sees every event (may be empty).
+Result<SimulationResult> simulate(Study& study, const SimulationOptions& options,
+                                  const std::function<void(const TimedEvent&)>& observer = {});
+
+}  // namespace regatta

@@ -1,0 +1,103 @@
+// The training engine's interface: one planned network, L lanes, one device. Everything is allocated when the
+// engine is made; a step allocates nothing. Backends: models/cpu (reference), models/cuda.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "models/metrics.h"
+#include "models/model.h"
+
+namespace regatta {
+
+// Up to `capacity` samples of this rank; rows from `count` on are ignored. inputs: [capacity, sample...],
+// shared by all lanes.
+struct BatchView {
+  std::span<const float> inputs;
+  std::span<const std::int32_t> labels;  // classification: [capacity]
+  std::span<const float> targets;        // regression: [capacity, targets]
+  std::int64_t count = 0;
+  std::int64_t first_sample = 0;  // this rank's first row within the global batch: with it dropout's random
+                                  // numbers do not depend on the number of ranks
+};
+
+// What may differ between the lanes of an engine; shapes, loss and batch size are alike.
+struct LaneSettings {
+  std::uint64_t seed = 0;  // initial weights and dropout
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  std::vector<double> dropout_rates;  // one a Dropout layer, in the order of the file
+};
+// The lane's part of a model's configuration.
+LaneSettings lane_settings(const ModelConfig& config, std::uint64_t seed);
+
+struct NamedTensor {
+  std::string
+      name;  // parameters: "conv1.weight"; optimizer: "optimizer.momentum.conv1.weight"; buffers by name
+  Shape shape;
+  std::vector<float> values;
+};
+// All of a lane that training changes: parameters, buffers, optimizer state.
+struct LaneState {
+  std::vector<NamedTensor> tensors;
+  std::int64_t steps = 0;  // optimizer steps taken, for Adam's bias correction
+};
+
+// How the ranks of a crew act as one. A crew of one rank passes none.
+class GradientExchange {
+ public:
+  virtual ~GradientExchange() = default;
+  // The first `floats` of the flat gradient buffer are final on this rank. Called in rising order during
+  // backward.
+  virtual Status ready(std::size_t floats) = 0;
+  // The whole buffer is final; on return it holds the sum over the ranks.
+  virtual Status finish() = 0;
+  // Sums small values over the ranks at once: batch statistics.
+  virtual Status sum(std::span<float> values) = 0;
+};
+
+struct EngineOptions {
+  std::int64_t batch_capacity = 0;  // rows of this rank's training batches
+  std::int64_t global_batch = 0;    // rows over all ranks: gradients are means over these
+  std::int64_t evaluation_capacity = 0;
+  int lanes = 1;
+  int threads = 1;
+  bool classification = true;
+  std::vector<float> target_scale;  // regression: see MetricSums
+  // Memory for the flat gradient buffer, lanes * network.parameter_count floats, for example a window that
+  // the ranks share. Empty: the engine's own.
+  std::span<float> gradients;
+};
+
+struct TrainStep {
+  double epoch = 0;  // epochs trained before this step, with fractions: the schedule's position
+  GradientExchange* exchange = nullptr;
+  std::span<MetricSums> sums;  // one a lane: loss and metrics of this rank's samples before the update
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Puts a fresh trial into a lane: weights from its seed, optimizer state zero.
+  virtual void start_lane(int lane, const LaneSettings& settings) = 0;
+  virtual LaneState save_lane(int lane) const = 0;
+  // After start_lane: continues from a saved state. Names or shapes that do not fit are an error.
+  virtual Status restore_lane(int lane, const LaneState& state) = 0;
+
+  // Forward, loss, backward, exchange, clip, update. All lanes take the step; a lane whose loss is not finite
+  // is left with NaN weights and disturbs no other.
+  virtual Status train(const BatchView& batch, const TrainStep& step) = 0;
+  // Forward only, with running statistics; adds to one MetricSums a lane.
+  virtual Status evaluate(const BatchView& batch, std::span<MetricSums> sums) = 0;
+
+  // Lanes * parameter_count floats: the mean over the global batch after train(), before clipping.
+  virtual std::span<const float> gradients() const = 0;
+};
+
+}  // namespace regatta

@@ -1,0 +1,69 @@
+// The layers a network is made of, as descriptions: what they are, not how a device computes them. A backend
+// visits the variant, so a layer that a backend lacks does not compile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "experiment/node.h"
+#include "models/shape.h"
+
+namespace regatta {
+
+struct Layer;
+
+// y = x Wᵀ + b.  x: {in}; y: {units}; W: [units, in]; b: [units].
+struct Dense {
+  std::int64_t units = 0;
+  bool bias = true;
+};
+// Cross-correlation.  x: {C, H, W}; y: {filters, H', W'}; W: [filters, C, kernel, kernel]; b: [filters].
+struct Conv {
+  std::int64_t filters = 0;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t padding =
+      0;  // zeros on each side; in YAML also `same` (the default, stride 1 keeps the size) and `valid`
+  bool bias = true;
+};
+// Over size × size windows; windows that do not fit are left out.
+struct Pool {
+  enum class Kind { max, average };
+  Kind kind = Kind::max;
+  std::int64_t size = 2;
+  std::int64_t stride = 2;
+};
+struct Relu {};
+struct Flatten {};
+// Inverted dropout: kept values are scaled by 1 / (1 - rate). The rate may differ from lane to lane, so the
+// number here is lane 0's and LaneSettings has each lane's own.
+struct Dropout {
+  double rate = 0.5;
+};
+// Ioffe and Szegedy 2015, over the *global* batch, so that results do not depend on the number of ranks.
+// Per channel for {C, H, W}, per feature for {F}.
+struct BatchNorm {
+  double momentum = 0.1;  // running = (1 - momentum) * running + momentum * batch
+  double epsilon = 1e-5;
+};
+// y = body(x) + shortcut(x); the shortcut is the identity, or a 1×1 convolution (and batch norm where `body`
+// has one) where the shapes differ. He et al. 2016.
+struct Residual {
+  std::vector<Layer> body;
+  std::vector<Layer> shortcut;  // empty: the identity; filled in when the network is planned
+};
+
+struct Layer {
+  std::variant<Dense, Conv, Pool, Relu, Flatten, Dropout, BatchNorm, Residual> what;
+  Place place;       // in the experiment file
+  std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names
+};
+
+// Reads the list under model.layers: `- dense: 128`, `- conv: {filters: 16, kernel: 3}`, `- relu`. Names are
+// given here.
+Result<std::vector<Layer>> read_layers(const Node& node);
+
+}  // namespace regatta

@@ -1,0 +1,46 @@
+// Metrics as sums: what one rank saw is added to what the others saw, and the result is taken at the end.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace regatta {
+
+// In a fixed order, for display. Names: loss, accuracy, precision, recall, f1 (macro: the mean over classes),
+// or loss, mae, rmse, r2.
+using MetricValues = std::vector<std::pair<std::string, double>>;
+
+class MetricSums {
+ public:
+  // outputs: classes, or regression targets. target_scale: regression errors are told in the data's own
+  // units.
+  static MetricSums classification(std::int64_t classes);
+  static MetricSums regression(std::int64_t targets, std::span<const float> target_scale);
+
+  // outputs: [count, row_stride] of which the first classes/targets of each row count (lanes stand side by
+  // side). loss_sum: the summed loss of these samples.
+  void add_classified(const float* logits, std::int64_t row_stride, std::span<const std::int32_t> labels,
+                      double loss_sum);
+  void add_regressed(const float* outputs, std::int64_t row_stride, std::span<const float> targets,
+                     double loss_sum);
+
+  void clear();
+  // Plain sums: add them up over ranks, or save them in a checkpoint and put them back.
+  std::span<double> sums() { return sums_; }
+  std::span<const double> sums() const { return sums_; }
+  MetricValues result() const;
+
+ private:
+  bool classification_ = true;
+  std::int64_t outputs_ = 0;
+  std::vector<double> scale_;
+  std::vector<double> sums_;
+};
+
+// What result() will name, for validating `objective:`; prefixed by the caller with train_, val_ or test_.
+std::vector<std::string> metric_names(bool classification);
+
+}  // namespace regatta

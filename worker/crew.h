@@ -1,0 +1,22 @@
+// A crew: the leader talks to the coordinator, all ranks train together.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+#include "collectives/communicator.h"
+
+namespace regatta {
+
+struct CrewOptions {
+  std::filesystem::path folder;  // of the study: its keys and the coordinator's address stand there
+  std::string name;              // unique for this start of the crew, e.g. "crew-0.2"
+  int threads = 1;               // a rank
+};
+
+// Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit.
+// Called by every rank of the crew. Errors end the process: the launcher starts the crew again.
+Status run_crew(Communicator& communicator, const CrewOptions& options);
+
+}  // namespace regatta
