@@ -57,7 +57,6 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveIdleSeconds);
   socket.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveIntervalSeconds);
   socket.set(zmq::sockopt::tcp_keepalive_cnt, kKeepaliveProbes);
-  socket.set(zmq::sockopt::ipv6, 1);  // IPv4 addresses go on working
 }
 
 bool wait_until_readable(zmq::socket_t& socket, Microseconds wait) {
@@ -101,6 +100,8 @@ class RouterSocket final : public ServerSocket {
       socket_.set(zmq::sockopt::router_handover, true);
       // Sending to a crew that is gone is an error that send() reports, instead of silence.
       socket_.set(zmq::sockopt::router_mandatory, true);
+      // Only where it is asked for: with it libzmq reports IPv4 addresses in their IPv6 form.
+      socket_.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
       socket_.bind(endpoint);
       endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
     } catch (const zmq::error_t& error) {
@@ -196,6 +197,7 @@ class DealerSocket final : public ClientSocket {
       socket_.set(zmq::sockopt::curve_publickey, keys.client_public);
       socket_.set(zmq::sockopt::curve_secretkey, keys.client_secret);
       socket_.set(zmq::sockopt::routing_id, crew);
+      socket_.set(zmq::sockopt::ipv6, true);  // IPv4 addresses go on working
       socket_.connect(endpoint);
     } catch (const zmq::error_t& error) {
       return failure(fmt::format("cannot connect to {}: {}", endpoint, error.what()));
