@@ -3,9 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <fstream>
-#include <set>
 
 #include "base/file.h"
 #include "session.h"
@@ -278,6 +279,44 @@ TEST_F(ServerTest, CheckpointsThatNobodyNeedsAreDeleted) {
   session->run_until([&] { return session->server().finished(); });
   EXPECT_FALSE(fs::exists(folder_ / "checkpoints/0-1"));
   EXPECT_TRUE(fs::exists(folder_ / "checkpoints/0-3"));
+}
+
+// While it lives, no file can grow: a full disk.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(ServerTest, WhatCannotBeStoredIsNotAnswered) {
+  const auto session = Session::create(folder_);
+  ScriptedCrew crew(folder_, "crew-0.0");
+  crew.hello();
+  const AttemptId attempt = crew.await_start(*session);
+  crew.report(attempt, 1, 1.0);
+  Status status;
+  {
+    const FullDisk full;
+    const SystemClock clock;
+    const Deadline deadline(clock, kArrives);
+    while (status.ok() && !deadline.passed()) {
+      status = session->server().step(milliseconds(10));
+    }
+  }
+  ASSERT_FALSE(status.ok());
+  EXPECT_FALSE(session->server().step(milliseconds(0)).ok());
+  EXPECT_FALSE(crew.receive(milliseconds(200)));
+  EXPECT_TRUE(session->stored<Reported>().empty());
 }
 
 TEST_F(ServerTest, FloodOfReportsIsHandledInBatchesAndLosesNothing) {

@@ -75,6 +75,8 @@ class ScriptedCrew {
   void finished(AttemptId attempt, wire::AttemptFinished::Outcome outcome);
   void send(const wire::FromCrew& message) { ASSERT_TRUE(socket_->send(message)); }
 
+  // Without the session.
+  std::optional<wire::ToCrew> receive(Microseconds wait) { return socket_->receive(wait); }
   // The next message of one kind, with the session running meanwhile; others that come before it are put
   // aside.
   wire::ToCrew await(Session& session, wire::ToCrew::WhatCase kind);
