@@ -2,7 +2,7 @@
 // "kind in [a, b]". A bare word that is no parameter is a text.
 //
 //   expression := or;  or := and {"or" and};  and := not {"and" not};  not := "not" not | comparison
-//   comparison := sum [("==" | "!=" | "<" | "<=" | ">" | ">=" | "in") (sum | "[" sum {"," sum} "]")]
+//   comparison := sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "[" sum {"," sum} "]"]
 //   sum := product {("+" | "-") product};  product := unary {("*" | "/") unary};  unary := "-" unary | atom
 //   atom := number | "text" | 'text' | word | "(" or ")"
 #pragma once
@@ -23,7 +23,8 @@ class Expression {
   // A parameter's value; nullopt when the parameter is inactive at this point.
   using Lookup = std::function<std::optional<Value>(std::string_view name)>;
 
-  // `parameters` are the words that may be used as names. Errors carry the place of the expression.
+  // `parameters` are the words that may be used as names. Errors carry the place of the expression. Parts
+  // that no parameter can change are mistakes: they are mistyped names.
   static Result<Expression> parse(std::string_view text, const std::vector<std::string>& parameters,
                                   const Place& place);
 
@@ -33,10 +34,20 @@ class Expression {
   const std::string& text() const { return text_; }
   const std::vector<std::string>& names() const { return names_; }  // the parameters it uses, each once
 
+  // "name == value", "name != value", "name in [value, …]": what the expression expects a parameter to be.
+  struct Equality {
+    std::string name;
+    Value value;
+  };
+  const std::vector<Equality>& equalities() const { return equalities_; }
+
+  struct Term;  // the tree, known only to expression*.cc
+
  private:
-  struct Term;
+  class Parser;
   std::string text_;
   std::vector<std::string> names_;
+  std::vector<Equality> equalities_;
   std::shared_ptr<const Term> root_;  // shared: expressions are immutable and copied with their space
 };
 

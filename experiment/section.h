@@ -36,7 +36,9 @@ struct IntegerRule {
 class Section {
  public:
   // `what` names the section in messages. A node that is not a map is a mistake; null counts as an empty map.
+  // The node must outlive the section.
   Section(const Node& node, std::string what);
+  Section(const Node&& node, std::string what) = delete;
 
   double number(std::string_view key, NumberRule rule = {});
   std::optional<double> optional_number(std::string_view key, NumberRule rule = {});
@@ -77,6 +79,7 @@ class Section {
   std::string what_;
   std::vector<std::string> known_;
   std::optional<Error> error_;
+  bool key_is_missing_ = false;  // error_ is about a required key that is absent
 };
 
 // {type: NAME, …} or just NAME: how samplers, schedulers, layers, losses and optimizers are written.
@@ -87,7 +90,7 @@ struct Typed {
 };
 Result<Typed> read_typed(const Node& node, std::string_view what);
 
-// Scalars on their own, with located errors.
+// Scalars on their own, with located errors. A number is finite; 1e5 is an integer; any scalar is a text.
 Result<double> read_number(const Node& node, const NumberRule& rule = {});
 Result<std::int64_t> read_integer(const Node& node, const IntegerRule& rule = {});
 Result<bool> read_flag(const Node& node);

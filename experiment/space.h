@@ -41,6 +41,8 @@ struct Parameter {
 
   // How many values there are; nullopt for a continuous range.
   std::optional<std::uint64_t> cardinality() const;
+  // The k-th value in ascending order, k below the cardinality, in the encoding of Point.
+  double nth(std::uint64_t k) const;
 };
 
 // A point of the space: per parameter, in the space's order, the number itself, or for a choice its 0-based
@@ -72,15 +74,22 @@ class Space {
   // Whether every active parameter has a value of its domain and every inactive one has none.
   bool contains(const Point& point) const;
 
-  // Distinct points, conditions respected; nullopt when a parameter is continuous or the count exceeds 2^53.
+  // Whether parameter `index` is active, given the parameters before it.
+  bool active(const Point& point, std::size_t index) const;
+
+  // Distinct points, conditions respected; nullopt when a parameter is continuous, the count exceeds 2^53, or
+  // the parameters that conditions mention have more than a million combinations.
   std::optional<std::uint64_t> cardinality() const;
 
  private:
-  bool active(const Point& point, std::size_t index) const;
   std::vector<Parameter> parameters_;
 };
 
-// Reads the `space:` section.
+// Every distinct point, the last parameter moving fastest. A mistake that names the parameter when one is
+// continuous, and a mistake when there are more than `limit` points.
+Result<std::vector<Point>> grid_points(const Space& space, std::uint64_t limit);
+
+// Reads the `space:` section; null is the empty space, which has one point.
 Result<Space> read_space(const Node& node);
 
 }  // namespace regatta
