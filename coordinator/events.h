@@ -70,13 +70,21 @@ struct StudyEnded {
   Reason reason = Reason::finished;
   std::string message;
 };
+const char* to_string(StudyEnded::Reason reason);
 // The user went on with a study: more trials allowed, failed trials tried again.
 struct StudyResumed {
   bool retry_failed = false;
 };
+// No new trial will be started, and the scheduler was told so.
+struct SearchClosed {
+  bool exhausted = false;  // the sampler has no more points; else the limit of trials is reached
+};
+// A study that was closed or had ended may start trials after all: a new scheduler takes over, as for the
+// next round.
+struct SearchReopened {};
 
 using Event = std::variant<TrialProposed, AttemptStarted, Reported, AttemptEnded, TestMeasured, StudyEnded,
-                           StudyResumed>;
+                           StudyResumed, SearchClosed, SearchReopened>;
 
 struct TimedEvent {
   Microseconds at{0};  // wall time
@@ -90,5 +98,8 @@ struct EncodedEvent {
 };
 EncodedEvent encode(const Event& event);
 Result<Event> decode(const EncodedEvent& encoded);
+
+// The text with what is not UTF-8 replaced: messages quote programs, and must read back as they were written.
+std::string valid_text(std::string text);
 
 }  // namespace regatta

@@ -3,10 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <variant>
@@ -120,9 +118,10 @@ struct TrialRecord {
   int bracket = 0;
   int attempts_lost = 0;             // towards max_attempts
   std::optional<AttemptId> attempt;  // the current one, while running
+  std::string crew;                  // of the current attempt
   int until_epoch = 0;               // granted
   std::string checkpoint;            // newest durable one
-  std::string best_checkpoint;       // of the epoch of the best value; may equal `checkpoint`
+  std::string best_checkpoint;       // of the best value that has one; may equal `checkpoint`
   int best_epoch = 0;
   std::string message;      // why it failed
   Microseconds started{0};  // wall time of the first attempt; 0: none yet
@@ -136,11 +135,15 @@ struct StudyOptions {
   int kept_models = 1;        // best checkpoints kept of ended trials
 };
 
+// Not thread-safe. Of one session: constructed, told the stored events by replay() and then resume() where
+// there are any, and then only handle().
 class Study {
  public:
   // The experiment must outlive the study.
   Study(const Experiment& experiment, SearchConfig config, std::unique_ptr<Sampler> sampler,
         std::unique_ptr<Scheduler> scheduler, StudyOptions options);
+  Study(Study&& other) noexcept;
+  ~Study();
 
   // Decides what follows from `input` at time `now` (wall clock). Deterministic.
   Reaction handle(const Input& input, Microseconds now);
@@ -148,35 +151,31 @@ class Study {
   // Rebuilds the state from a stored fact; used before the first handle() only.
   void replay(const TimedEvent& event);
   // After the last replay: attempts that were running get a fresh lease. With retry_failed, failed trials
-  // wait again. An ended study is open again when its stop rule allows more.
+  // wait again (not those that diverged: they would once more). An ended study is open again when its stop
+  // rule allows more; if it does not, nothing happens and ended() stays.
   Reaction resume(bool retry_failed, Microseconds now);
 
   // Parallel views, indexed by trial number.
-  std::span<const Trial> trials() const { return trials_; }
-  std::span<const TrialRecord> records() const { return records_; }
-  // The best complete trial by the first objective; if none is complete, the best stopped one.
+  std::span<const Trial> trials() const;
+  std::span<const TrialRecord> records() const;
+  // The trials in the order in which they ended; a trial that failed and was retried stands here twice.
+  std::span<const int> ended_trials() const;
+  // The best complete trial by the first objective; if none is complete, the best stopped one. Of equals, the
+  // first.
   std::optional<int> best_trial() const;
-  const std::optional<StudyEnded>& ended() const { return ended_; }
-  const std::optional<TestMeasured>& test() const { return test_; }
-  const Experiment& experiment() const { return experiment_; }
-  const SearchConfig& config() const { return config_; }
-  const Scheduler& scheduler() const { return *scheduler_; }
-  std::optional<int> trial_limit() const;  // stop.trials, or the scheduler's or sampler's natural number
+  // Every checkpoint that may still be needed; others in the study's folder are left over from a crash.
+  std::vector<std::string> checkpoints() const;
+  const std::optional<StudyEnded>& ended() const;
+  const std::optional<TestMeasured>& test() const;
+  const Experiment& experiment() const;
+  const SearchConfig& config() const;
+  const Scheduler& scheduler() const;
+  std::optional<int> trial_limit() const;        // stop.trials, or the trials of one round of the scheduler
   Microseconds elapsed(Microseconds now) const;  // running time over all sessions, for stop.hours
 
  private:
-  struct Attempt;
-  struct Crew;
-  // The implementation may add private members; see study.cc, study_decisions.cc.
-  const Experiment& experiment_;
-  SearchConfig config_;
-  std::unique_ptr<Sampler> sampler_;
-  std::unique_ptr<Scheduler> scheduler_;
-  StudyOptions options_;
-  std::vector<Trial> trials_;
-  std::vector<TrialRecord> records_;
-  std::optional<StudyEnded> ended_;
-  std::optional<TestMeasured> test_;
+  struct Implementation;  // study_implementation.h
+  std::unique_ptr<Implementation> implementation_;
 };
 
 }  // namespace regatta

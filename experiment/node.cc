@@ -53,7 +53,9 @@ Node with_place(const Node& node, const Place& place) {
 std::string Place::str() const { return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column); }
 
 Error mistake_at(const Place& place, std::string_view message) {
-  return user_mistake(fmt::format("{}: {}", place.str(), message));
+  std::string sentence = fmt::format("{}: {}", place.str(), message);
+  std::replace(sentence.begin(), sentence.end(), '\n', ' ');  // quoted from the file, where texts span lines
+  return user_mistake(std::move(sentence));
 }
 
 Node Node::null(Place place) { return Node(Kind::null, std::move(place)); }

@@ -46,45 +46,43 @@ Extent extent_of(const Node& node) {
 // The source by lines: what yaml-cpp lets pass or tells badly is looked up there.
 class Source {
  public:
-  explicit Source(std::string_view text) : text_(text) {}
+  explicit Source(std::string_view text) : text_(text) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      if (text[at] == '\n') {
+        starts_.push_back(at + 1);
+      }
+    }
+  }
 
-  // From the mark to the end of the text.
-  std::string_view from(const YAML::Mark& mark) const {
-    return from_line(mark.line).substr(
-        std::min<std::size_t>(static_cast<std::size_t>(mark.column), from_line(mark.line).size()));
+  // From a place, both counted from 0, to the end of the text.
+  std::string_view from(int line, int column) const {
+    const auto index = static_cast<std::size_t>(line);
+    const std::size_t start = index < starts_.size() ? starts_[index] : text_.size();
+    return text_.substr(std::min(start + static_cast<std::size_t>(column), text_.size()));
   }
 
   // The column, from 0, of a tab in the indentation of the line.
   std::optional<int> tab_in_indentation(int line) const {
-    const std::string_view rest = from_line(line);
-    const std::size_t indentation = std::min(rest.find_first_not_of(" \t"), rest.size());
-    const std::size_t tab = rest.substr(0, indentation).find('\t');
-    return tab == std::string_view::npos ? std::nullopt : std::optional(static_cast<int>(tab));
+    const std::string_view rest = from(line, 0);
+    const std::size_t tab = rest.find_first_not_of(' ');
+    return tab != std::string_view::npos && rest[tab] == '\t' ? std::optional(static_cast<int>(tab))
+                                                              : std::nullopt;
   }
 
  private:
-  std::string_view from_line(int line) const {
-    std::string_view rest = text_;
-    for (int i = 0; i < line; ++i) {
-      rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
-      if (rest.empty()) {
-        break;
-      }
-    }
-    return rest;
-  }
-
   std::string_view text_;
+  std::vector<std::size_t> starts_ = {0};
 };
 
 // Whether a text that begins with a quote has its closing one. yaml-cpp 0.7 takes the end of the file for it.
 bool is_closed(std::string_view text) {
   const char quote = text[0];
   for (std::size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == quote) {
-      return true;  // '' inside '…' reads as one closed text after another, which serves as well
+    const bool is_pair = quote == '"' ? text[at] == '\\' : text.substr(at, 2) == "''";
+    if (text[at] == quote && !is_pair) {
+      return true;
     }
-    at += quote == '"' && text[at] == '\\' ? 1 : 0;
+    at += is_pair ? 1 : 0;
   }
   return false;
 }
@@ -101,6 +99,7 @@ std::string in_users_terms(const std::string& message) {
       {msg::MAP_KEY, "a key cannot stand here; is the indentation right?"},
       {msg::BLOCK_ENTRY, "a list item cannot stand here; is the indentation right?"},
       {msg::FLOW_END, "a closing bracket stands here without its opening one"},
+      {msg::EOF_IN_SCALAR, "the closing quote of a text is missing"},
       {msg::DOC_IN_SCALAR, "the document ends inside a quoted text"},
       {msg::UNKNOWN_TOKEN, "a text cannot begin with this character; put it in quotes"},
       {msg::UNKNOWN_ANCHOR, "this alias names no anchor (&name) above it"},
@@ -132,6 +131,10 @@ class TreeBuilder final : public YAML::EventHandler {
     const bool is_flow =
         exception.msg == YAML::ErrorMsg::END_OF_MAP_FLOW || exception.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW;
     if (is_flow && !open_.empty()) {
+      const YAML::Mark& bracket = open_.back().mark;
+      if (std::pair(mark.line, mark.column) < std::pair(bracket.line, bracket.column)) {
+        mark = bracket;  // at the end of the file yaml-cpp has lost its place
+      }
       message += fmt::format(" in line {}", open_.back().mark.line + 1);
     }
     return mistake_at(place_of(mark), message);
@@ -172,7 +175,7 @@ class TreeBuilder final : public YAML::EventHandler {
       OnNull(mark, anchor);
       return;
     }
-    if (const std::string_view rest = source_.from(mark);
+    if (const std::string_view rest = source_.from(mark.line, mark.column);
         quoted && (rest.starts_with('"') || rest.starts_with('\'')) && !is_closed(rest)) {
       refuse(mark, "the closing quote of this text is missing");
     }
@@ -224,9 +227,6 @@ class TreeBuilder final : public YAML::EventHandler {
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
     refuse_tag(mark, tag);
     count(mark, 1);
-    if (!open_.empty() && open_.back().kind == Node::Kind::map && !open_.back().key) {
-      refuse(mark, "expected a key, not a list or a map");
-    }
     open_.push_back({kind, mark, anchor, {}, {}, {}, {}, {}});
   }
 
@@ -255,6 +255,9 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (!parent.key) {
       add_key(mark, node, plain);
     } else {
+      if (node.is_null() && node.place().line > parent.key_place.line) {
+        node = Node::null(parent.key_place);  // "key:" alone; yaml-cpp puts its value where the next thing is
+      }
       parent.entries.push_back({std::move(*parent.key), parent.key_place, std::move(node)});
       parent.key.reset();
     }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -35,5 +36,8 @@ struct SamplerContext {
 // Makes the sampler that `search.sampler` names; unknown names and options are located mistakes.
 Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SamplerContext& context);
 std::vector<std::string> sampler_names();
+// Whether the sampler proposes every point of a finite space once and then ends, so that the space's size is
+// the natural number of trials.
+bool sampler_covers_space(std::string_view name);
 
 }  // namespace regatta

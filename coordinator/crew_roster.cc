@@ -1,0 +1,79 @@
+// Indices over the crews, so that no input looks at all of them.
+#include "coordinator/crew_roster.h"
+
+#include <algorithm>
+
+namespace regatta {
+
+Crew* CrewRoster::find(const std::string& name) {
+  const auto found = crews_.find(name);
+  return found == crews_.end() ? nullptr : &found->second;
+}
+
+Crew& CrewRoster::join(const std::string& name, int lanes, Microseconds now) {
+  const auto [place, is_new] = crews_.try_emplace(name);
+  Crew& crew = place->second;
+  if (is_new) {
+    crew.name = name;
+    crew.sequence = ++joined_;
+    crew.heard = now;
+    list(crew);
+  }
+  change(crew, [&](Crew& changed) {
+    changed.lanes = std::max(1, lanes);
+    changed.heard = now;
+    changed.silent = false;
+    changed.leaving = false;
+  });
+  return crew;
+}
+
+void CrewRoster::remove(const std::string& name) {
+  if (Crew* crew = find(name)) {
+    unlist(*crew);
+    crews_.erase(name);
+  }
+}
+
+void CrewRoster::hear(Crew& crew, Microseconds now) {
+  change(crew, [&](Crew& changed) {
+    changed.heard = std::max(changed.heard, now);
+    changed.silent = false;
+  });
+}
+
+Crew* CrewRoster::next_idle() { return idle_.empty() ? nullptr : std::get<Crew*>(*idle_.begin()); }
+
+std::vector<Crew*> CrewRoster::fall_silent(Microseconds limit) {
+  std::vector<Crew*> silent;
+  while (!heard_.empty() && std::get<Microseconds>(*heard_.begin()) <= limit) {
+    Crew* crew = std::get<Crew*>(*heard_.begin());
+    change(*crew, [](Crew& changed) { changed.silent = true; });
+    silent.push_back(crew);
+  }
+  return silent;
+}
+
+std::vector<std::string> CrewRoster::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, crew] : crews_) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+void CrewRoster::list(Crew& crew) {
+  if (crew.has_free_lane()) {
+    idle_.emplace(crew.attempts.size(), crew.sequence, &crew);
+  }
+  if (!crew.silent) {
+    heard_.emplace(crew.heard, crew.sequence, &crew);
+  }
+}
+
+void CrewRoster::unlist(Crew& crew) {
+  idle_.erase({crew.attempts.size(), crew.sequence, &crew});
+  heard_.erase({crew.heard, crew.sequence, &crew});
+}
+
+}  // namespace regatta

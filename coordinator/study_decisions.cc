@@ -1,0 +1,283 @@
+// What a crew with a free lane does next, and when and how a study ends.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "coordinator/study_implementation.h"
+
+namespace regatta {
+namespace {
+
+// So many failures before anything has worked are the experiment's mistake, not the trials'.
+constexpr int kAlikeFailures = 5;
+constexpr int kInvalidPoints = 20;
+constexpr int kInvalidPointsPerTrial = 10;
+
+double seconds(Microseconds duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+void Study::Implementation::settle() {
+  if (state.ended()) {
+    return;
+  }
+  if (stopping) {
+    if (state.attempts().empty()) {
+      end_study(StudyEnded::Reason::interrupted, "stopped on request");
+    }
+    return;
+  }
+  if (!ending) {
+    look_for_end();
+  }
+  if (!ending && !state.ended()) {
+    serve();
+  }
+  if (ending) {
+    evaluate();
+  }
+}
+
+// Crews that find no work stay idle and are served here again once something has changed. The end of the
+// search is found here too, and needs no crew.
+void Study::Implementation::serve() {
+  while (!nothing_for_now) {
+    Crew* crew = crews.next_idle();
+    if (crew == nullptr && !state.attempts().empty()) {
+      return;
+    }
+    const Work work = choose_work();
+    if (std::holds_alternative<WaitForReports>(work)) {
+      nothing_for_now = true;
+    } else if (std::holds_alternative<Done>(work)) {
+      finish(StudyEnded::Reason::finished, {});
+      return;
+    } else if (crew == nullptr) {
+      return;
+    } else {
+      carry_out(*crew, work);
+    }
+  }
+}
+
+Study::Implementation::Work Study::Implementation::choose_work() {
+  if (!state.waiting().empty()) {
+    return Retry{.trial = *state.waiting().begin()};
+  }
+  while (true) {
+    const Assignment next = state.scheduler().next();
+    if (const auto* resume = std::get_if<ResumeTrial>(&next)) {
+      return *resume;
+    }
+    if (const auto* start = std::get_if<StartTrial>(&next)) {
+      const Work work = choose_new_trial(*start);
+      if (std::holds_alternative<Done>(work)) {
+        continue;  // now closed: the scheduler has something else to say
+      }
+      return work;
+    }
+    if (!state.attempts().empty()) {
+      return WaitForReports{};
+    }
+    if (std::holds_alternative<WaitForReports>(next) && !state.closed()) {
+      emit(SearchClosed{.exhausted = !limit_reached()});  // nobody is left to report
+    } else if (!reopen_search()) {
+      return Done{};
+    }
+  }
+}
+
+// Done: no new trial may be started, and the scheduler has been told.
+Study::Implementation::Work Study::Implementation::choose_new_trial(const StartTrial& assignment) {
+  CHECK(!state.closed(), "a closed scheduler starts no trials");
+  if (!state.unstarted().empty() || !limit_reached()) {
+    return assignment;
+  }
+  if (state.unproven() > 0 && !state.attempts().empty()) {
+    return WaitForReports{};  // one of them may turn out invalid, and then does not count
+  }
+  emit(SearchClosed{});
+  return Done{};
+}
+
+// The limit of trials has been raised since the search was closed, or failed trials want a new place.
+bool Study::Implementation::reopen_search() {
+  const bool wanted = !state.unstarted().empty() || (!limit_reached() && !state.exhausted());
+  if (!state.closed() || !wanted) {
+    return false;
+  }
+  emit(SearchReopened{});
+  return true;
+}
+
+void Study::Implementation::carry_out(Crew& crew, const Work& work) {
+  if (const auto* retry = std::get_if<Retry>(&work)) {
+    start_attempt(crew, retry->trial, state.records().at(static_cast<std::size_t>(retry->trial)).until_epoch);
+  } else if (const auto* resume = std::get_if<ResumeTrial>(&work)) {
+    start_attempt(crew, resume->trial, resume->until_epoch);
+  } else {
+    carry_out_start(crew, std::get<StartTrial>(work));
+  }
+}
+
+void Study::Implementation::carry_out_start(Crew& crew, const StartTrial& assignment) {
+  if (state.unstarted().empty()) {
+    const int number = static_cast<int>(state.trials().size());
+    auto point = sampler->propose(state.trials(), number);
+    if (!point) {
+      emit(SearchClosed{.exhausted = true});
+      return;
+    }
+    emit(TrialProposed{.trial = number, .point = *std::move(point), .bracket = assignment.bracket});
+  }
+  const int trial = *state.unstarted().begin();
+  const auto& scores = state.trials().at(static_cast<std::size_t>(trial)).scores;
+  // A retried trial goes on where it was, which may be further than a new one is granted.
+  const int next_epoch = scores.empty() ? 1 : scores.back().epoch + 1;
+  start_attempt(crew, trial, std::max(assignment.until_epoch, next_epoch));
+}
+
+void Study::Implementation::start_attempt(Crew& crew, int trial, int until_epoch) {
+  const AttemptId id = state.next_attempt();
+  const std::string checkpoint = state.records().at(static_cast<std::size_t>(trial)).checkpoint;
+  emit(AttemptStarted{.attempt = id,
+                      .trial = trial,
+                      .crew = crew.name,
+                      .until_epoch = until_epoch,
+                      .checkpoint = checkpoint});
+  command(StartAttempt{.crew = crew.name,
+                       .attempt = id,
+                       .trial = trial,
+                       .point = state.trials().at(static_cast<std::size_t>(trial)).point,
+                       .until_epoch = until_epoch,
+                       .checkpoint = checkpoint});
+  crews.change(crew, [&](Crew& changed) { changed.attempts.insert(id); });
+}
+
+void Study::Implementation::look_for_end() {
+  if (auto why = hopeless()) {
+    end_running();
+    const auto reason = state.best_when_ended() ? StudyEnded::Reason::finished : StudyEnded::Reason::failed;
+    finish(reason, *std::move(why));
+  } else if (state.target_reached()) {
+    end_running();
+    finish(StudyEnded::Reason::target_reached, {});
+  } else if (time_over()) {
+    end_running();
+    finish(StudyEnded::Reason::time_over, {});
+  }
+}
+
+std::optional<std::string> Study::Implementation::hopeless() const {
+  const EarlyFailures& early = state.early_failures();
+  if (!early.any_value && early.alike >= kAlikeFailures) {
+    return fmt::format("the first {} trials failed alike: {}", early.alike, early.message);
+  }
+  if (!early.any_valid && early.invalid >= kInvalidPoints) {
+    return fmt::format("none of the first {} points can be built; the last one: {}", early.invalid,
+                       early.invalid_message);
+  }
+  const auto limit = trial_limit();
+  if (limit &&
+      early.invalid > std::max<std::int64_t>(kInvalidPoints, std::int64_t{*limit} * kInvalidPointsPerTrial)) {
+    return fmt::format("{} points cannot be built, too many for {} trials; the last one: {}", early.invalid,
+                       *limit, early.invalid_message);
+  }
+  return std::nullopt;
+}
+
+bool Study::Implementation::time_over() const {
+  const auto& hours = state.config().stop.hours;
+  return hours && seconds(state.elapsed(now)) >= *hours * 3600;
+}
+
+void Study::Implementation::end_running() {
+  const auto attempts = state.attempts();
+  for (const auto& [id, attempt] : attempts) {
+    end_attempt(id, state.reaches_target(attempt.trial) ? Outcome::complete : Outcome::stopped, {});
+    command(EndAttempt{.crew = attempt.crew, .attempt = id, .reason = "the study ends"});
+  }
+}
+
+void Study::Implementation::finish(StudyEnded::Reason reason, std::string message) {
+  const auto best = state.best_when_ended();
+  if (!best && reason != StudyEnded::Reason::failed) {
+    reason = StudyEnded::Reason::failed;
+    message = "no trial has reported a value";
+    if (!state.last_failure().empty()) {
+      message += "; the last one that failed: " + state.last_failure();
+    }
+  }
+  const bool measured = best && state.test() && state.test()->trial == *best;
+  if (!best || measured || !options.evaluate_best) {
+    end_study(reason, std::move(message));
+    return;
+  }
+  const TrialRecord& record = state.records().at(static_cast<std::size_t>(*best));
+  if (record.checkpoint.empty() && record.best_checkpoint.empty()) {
+    end_study(reason, fmt::format("trial {}, the best, left no checkpoint to measure", *best));
+    return;
+  }
+  ending = Ending{.reason = reason, .message = std::move(message), .trial = *best};
+}
+
+void Study::Implementation::evaluate() {
+  if (!ending->crew.empty()) {
+    return;
+  }
+  if (ending->lost >= options.max_attempts) {
+    end_study(ending->reason,
+              fmt::format("the best model, of trial {}, could not be measured: {} crews were lost over it, "
+                          "the last one because: {}",
+                          ending->trial, ending->lost, ending->lost_reason));
+    return;
+  }
+  Crew* crew = crews.next_idle();
+  if (crew == nullptr) {
+    return;
+  }
+  ending->crew = crew->name;
+  crews.change(*crew, [](Crew& changed) { changed.evaluating = true; });
+  const TrialRecord& record = state.records().at(static_cast<std::size_t>(ending->trial));
+  command(EvaluateTrial{
+      .crew = crew->name,
+      .trial = ending->trial,
+      .point = state.trials().at(static_cast<std::size_t>(ending->trial)).point,
+      .checkpoint = record.best_checkpoint.empty() ? record.checkpoint : record.best_checkpoint});
+}
+
+void Study::Implementation::end_study(StudyEnded::Reason reason, std::string message) {
+  ending.reset();
+  emit(StudyEnded{.reason = reason, .message = std::move(message)});
+  for (std::string& crew : crews.names()) {
+    command(DismissCrew{.crew = std::move(crew)});
+  }
+}
+
+bool Study::Implementation::may_go_on(bool retry_failed) const {
+  if (state.ended()->reason == StudyEnded::Reason::interrupted) {
+    return true;
+  }
+  if (state.target_reached() || time_over()) {
+    return false;
+  }
+  return (retry_failed && !state.retryable().empty()) || (!state.exhausted() && !limit_reached());
+}
+
+std::optional<int> Study::Implementation::trial_limit() const {
+  const auto& limit = state.config().stop.trials;
+  if (limit) {
+    return limit;
+  }
+  const int natural = state.scheduler().trials_per_round();
+  return natural > 0 ? std::optional(natural) : std::nullopt;
+}
+
+bool Study::Implementation::limit_reached() const {
+  const auto limit = trial_limit();
+  return limit && state.counted() >= *limit;
+}
+
+}  // namespace regatta

@@ -1,0 +1,100 @@
+// The parts of a study: facts (StudyState), crews (CrewRoster), and the decisions that stand here. study.cc
+// takes the inputs, study_decisions.cc chooses work and the end.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "coordinator/crew_roster.h"
+#include "coordinator/study.h"
+#include "coordinator/study_state.h"
+
+namespace regatta {
+
+struct Study::Implementation {
+  Implementation(const Experiment& experiment, SearchConfig config, std::unique_ptr<Sampler> sampler,
+                 std::unique_ptr<Scheduler> scheduler, StudyOptions options);
+
+  Reaction handle(const Input& input, Microseconds time);
+  Reaction resume(bool retry_failed, Microseconds time);
+
+  void on(const CrewJoined& input);
+  void on(const CrewHeard& input);
+  void on(const CrewLost& input);
+  void on(const ReportReceived& input);
+  void on(const AttemptFinished& input);
+  void on(const LaneFree& input);
+  void on(const EvaluationDone& input);
+  void on(const Tick& input);
+  void on(const StopRequested& input);
+
+  // The only ways in which events and commands come about.
+  void emit(Event event);
+  void command(Command command) { reaction.commands.push_back(std::move(command)); }
+  Reaction take_reaction();
+
+  // study.cc
+  Crew* hear(const std::string& crew);
+  void adopt(Crew& crew, AttemptId id);  // the crew runs it
+  void take_report(const ReportReceived& report, const RunningAttempt& attempt);
+  void end_attempt(AttemptId id, Outcome outcome, std::string message, const std::string& checkpoint = {});
+  // The crew died (`lost`, which counts towards max_attempts) or was taken away (`preempted`).
+  void lose_attempt(AttemptId id, Outcome outcome, const std::string& reason);
+  void give_up(Crew& crew);  // silent for a lease: others get its work
+
+  // study_decisions.cc
+  struct Retry {
+    int trial = 0;
+  };
+  struct Done {};
+  // Retry: a trial that waits goes on as granted. StartTrial, ResumeTrial: the scheduler's.
+  using Work = std::variant<Retry, StartTrial, ResumeTrial, WaitForReports, Done>;
+
+  void settle();  // after every input: what follows for crews that are idle, and for the study's end
+  void serve();
+  Work choose_work();
+  Work choose_new_trial(const StartTrial& assignment);
+  bool reopen_search();  // whether a new scheduler took over
+  void carry_out(Crew& crew, const Work& work);
+  void carry_out_start(Crew& crew, const StartTrial& assignment);
+  void start_attempt(Crew& crew, int trial, int until_epoch);
+  void look_for_end();
+  std::optional<std::string> hopeless() const;  // why no trial will ever work
+  bool time_over() const;
+  void end_running();
+  void finish(StudyEnded::Reason reason, std::string message);
+  void evaluate();
+  void end_study(StudyEnded::Reason reason, std::string message);
+  bool may_go_on(bool retry_failed) const;
+  std::optional<int> trial_limit() const;
+  bool limit_reached() const;
+
+  const StudyOptions options;
+  const std::unique_ptr<Sampler> sampler;
+  StudyState state;
+  CrewRoster crews;
+
+  // Running attempts that no crew is known to run: of a session before this one, or left out when their crew
+  // reconnected. They are preempted when nothing was heard of them until then.
+  std::map<AttemptId, Microseconds> unconfirmed;
+
+  // The search is over; what is left is to measure the best trial.
+  struct Ending {
+    StudyEnded::Reason reason;
+    std::string message;
+    int trial = 0;
+    std::string crew;  // that measures it; empty: none yet
+    int lost = 0;      // crews that died over it
+    std::string lost_reason;
+  };
+  std::optional<Ending> ending;
+  bool stopping = false;
+  bool nothing_for_now = false;  // no event since choose_work() last said so
+  Microseconds now{0};           // of the input in hand
+  Reaction reaction;             // to the input in hand
+};
+
+}  // namespace regatta

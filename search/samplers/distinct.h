@@ -1,0 +1,38 @@
+// Keeps proposals in a finite space from repeating, as long as there is a point that nobody has proposed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/random.h"
+#include "experiment/space.h"
+#include "search/trial.h"
+
+namespace regatta {
+
+// Points drawn again until one is new. In a space that is not finite the first draw is taken: there a
+// repetition has probability zero, or is as rare as the sampler makes it.
+class DistinctPoints {
+ public:
+  explicit DistinctPoints(const Space& space) : space_(&space), cardinality_(space.cardinality()) {}
+
+  // The first of draw(0), draw(1), … that is not in history; where they are scarce, a point chosen by
+  // `random` among those left. nullopt: history holds every point. In a space too large to list, a repeated
+  // point after kMaxDraws.
+  std::optional<Point> choose(std::span<const Trial> history,
+                              const std::function<Point(std::uint64_t attempt)>& draw, const Random& random);
+
+ private:
+  static constexpr std::uint64_t kCheapDraws = 16;  // each compared with the whole history
+  static constexpr std::uint64_t kMaxDraws = 1000;
+  static constexpr std::uint64_t kMaxListed = 20000;  // points of a space that is listed
+
+  const Space* space_;
+  std::optional<std::uint64_t> cardinality_;  // nullopt: not finite, or beyond counting
+  std::vector<Point> all_;                    // the listed space, filled when first needed
+};
+
+}  // namespace regatta

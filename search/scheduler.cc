@@ -1,0 +1,34 @@
+// The table of schedulers: a new one is registered here and nowhere else.
+#include "search/scheduler.h"
+
+#include <array>
+
+#include "search/registry.h"
+#include "search/schedulers/asha.h"
+#include "search/schedulers/fifo.h"
+#include "search/schedulers/hyperband.h"
+
+namespace regatta {
+namespace {
+
+struct SchedulerEntry {
+  std::string_view name;
+  Result<std::unique_ptr<Scheduler>> (*make)(const Typed& config);
+};
+
+constexpr std::array kSchedulers = {
+    SchedulerEntry{.name = "fifo", .make = make_fifo},
+    SchedulerEntry{.name = "hyperband", .make = make_hyperband},
+    SchedulerEntry{.name = "asha", .make = make_asha},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Scheduler>> make_scheduler(const Typed& config) {
+  ASSIGN_OR_RETURN(const auto* entry, find_named(kSchedulers, config, "a scheduler"));
+  return entry->make(config);
+}
+
+std::vector<std::string> scheduler_names() { return names_of(kSchedulers); }
+
+}  // namespace regatta

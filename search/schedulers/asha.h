@@ -1,0 +1,21 @@
+// Asynchronous successive halving: no trial waits for the others of its rung. Li, Jamieson, Rostamizadeh,
+// Gonina, Ben-tzur, Hardt, Recht, Talwalkar, "A system for massively parallel hyperparameter tuning", MLSys
+// 2020.
+#pragma once
+
+#include <memory>
+
+#include "search/scheduler.h"
+
+namespace regatta {
+
+// {type: asha, rule: promotion | stopping, min_epochs: 1, max_epochs: R, eta: 3, brackets: 1}.
+//
+// promotion (algorithm 2 of the paper): a trial pauses at each rung, and a free crew resumes the best paused
+// trial that is among the top 1/eta of its rung, in the highest rung that has one; else it starts a new
+// trial. stopping (section 3.3 of its first version, arXiv 1810.05934): a trial ends at a rung unless it is
+// among the top 1/eta of those that reached the rung so far; the first eta - 1 of them go on. brackets:
+// ladders side by side; bracket b leaves out the lowest b rungs, so that its trials are judged later.
+Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config);
+
+}  // namespace regatta

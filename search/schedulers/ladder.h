@@ -1,0 +1,29 @@
+// The geometry that Hyperband and ASHA share: budgets that grow by a factor, and Hyperband's bracket sizes.
+// Li, Jamieson, DeSalvo, Rostamizadeh, Talwalkar, "Hyperband: a novel bandit-based approach to hyperparameter
+// optimization", JMLR 18 (2018), algorithm 1.
+#pragma once
+
+#include <vector>
+
+#include "experiment/section.h"
+#include "search/scheduler.h"
+
+namespace regatta {
+
+struct LadderOptions {
+  int min_epochs = 1;  // the smallest budget; no rung is below it
+  int max_epochs = 1;  // R: the budget of the last rung
+  int eta = 3;         // one in eta trials is promoted, and its budget is eta times as large
+};
+
+// Reads min_epochs (1), max_epochs (required) and eta (3).
+LadderOptions read_ladder(Section& section);
+
+// The budgets R·η^-s, …, R/η, R of the tallest ladder, rounded to whole epochs, rising strictly;
+// s_max = ⌊log_η(R / min_epochs)⌋, so there are s_max + 1 of them. Bracket s uses the last s + 1.
+std::vector<int> rung_epochs(const LadderOptions& options);
+
+// One round of Hyperband: the rungs of brackets s = s_max, …, 0, numbered 0, …, s_max in that order.
+std::vector<std::vector<RungPlan>> hyperband_round(const LadderOptions& options);
+
+}  // namespace regatta
