@@ -56,10 +56,14 @@ Session::~Session() = default;
 
 Result<std::unique_ptr<StudyPlan>> Session::check(const NewStudy& request) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, request.overrides));
+  ASSIGN_OR_RETURN(auto plan, plan_study(std::move(experiment), {.check_training = true}));
+  // Checked under the path that the user gave, for the messages; kept under one that holds from any folder.
+  const auto absolute = std::filesystem::absolute(request.file).lexically_normal();
+  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, request.overrides));
   if (request.name) {
-    experiment.name = *request.name;
+    plan->experiment.name = *request.name;
   }
-  return plan_study(std::move(experiment), {.check_training = true});
+  return plan;
 }
 
 Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::unique_ptr<StudyPlan> plan,

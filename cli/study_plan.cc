@@ -1,34 +1,13 @@
 // Every section is read here once by the folder that owns it, before anything is started.
 #include "cli/study_plan.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <map>
-
-#include "base/text.h"
 
 namespace regatta {
 namespace {
 
 SamplerContext sampler_context(const Experiment& experiment) {
   return {.space = &experiment.space, .seed = experiment.seed, .objectives = experiment.objectives.size()};
-}
-
-Status check_objectives(const Experiment& experiment, const TrialPlan& training) {
-  if (training.metrics.empty()) {
-    return {};  // a program's metrics are not known in advance
-  }
-  for (const Objective& objective : experiment.objectives) {
-    const auto& metrics = training.metrics;
-    if (std::find(metrics.begin(), metrics.end(), objective.metric) == metrics.end()) {
-      return mistake_at(
-          objective.place,
-          fmt::format("no metric is called '{}'{}; this experiment reports {}", objective.metric,
-                      did_you_mean(objective.metric, metrics), one_of(metrics)));
-    }
-  }
-  return {};
 }
 
 Place place_of_scheduler(const Experiment& experiment) {
@@ -55,7 +34,6 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
                         "a network needs a number of epochs: give the scheduler max_epochs");
     }
     ASSIGN_OR_RETURN(training, check_experiment(experiment, max_epochs));
-    RETURN_IF_ERROR(check_objectives(experiment, training));
   }
   return std::make_unique<StudyPlan>(StudyPlan{.experiment = std::move(experiment),
                                                .search = std::move(search),
