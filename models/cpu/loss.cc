@@ -1,0 +1,143 @@
+// Cross entropy over softmax, and mean squared error, with the metrics of the same outputs.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "models/cpu/operations.h"
+
+namespace regatta {
+namespace {
+
+// Both losses keep what backward needs in `residuals_`: [N, outputs] of ∂(sum of losses)/∂y up to a factor.
+class LossOperation : public Operation {
+ public:
+  LossOperation(Planner& planner, const Tensor& output, double gradient_scale)
+      : rows_(planner.rows()),
+        columns_(element_count(output.shape)),
+        output_(output),
+        residuals_(planner.allocate(output.shape, output.layout)),
+        gradient_scale_(static_cast<float>(gradient_scale)),
+        finite_(static_cast<std::size_t>(planner.lanes())) {
+    CHECK(output.layout == plain_layout(rows_, {columns_}));
+    planner.use(output);
+  }
+
+  void plan_backward(Planner& planner) override {
+    planner.use(residuals_);
+    planner.set_gradient(output_, residuals_);
+  }
+
+  // Rows of the batch that are not in use get the gradient zero.
+  Status forward(const Step& step) override {
+    step.for_active_lanes([&](int lane) {
+      const double loss = add_losses(step, lane);
+      finite_[static_cast<std::size_t>(lane)] = std::isfinite(loss) ? 1 : 0;
+      float* const residuals = residuals_.data(lane);
+      std::fill(residuals + step.batch.count * columns_, residuals + rows_ * columns_, 0.0F);
+    });
+    return {};
+  }
+
+  // A loss that is not finite makes every gradient of the lane NaN, whatever relu or max would have hidden.
+  Status backward(const Step& step) override {
+    step.for_active_lanes([&](int lane) {
+      float* const residuals = residuals_.data(lane);
+      const float scale = finite_[static_cast<std::size_t>(lane)] != 0
+                              ? gradient_scale_
+                              : std::numeric_limits<float>::quiet_NaN();
+      for (std::int64_t i = 0; i < rows_ * columns_; ++i) {
+        residuals[i] *= scale;
+      }
+    });
+    return {};
+  }
+
+ protected:
+  // Fills the residuals of the rows in use, adds to the lane's metrics, returns the sum of the losses.
+  virtual double add_losses(const Step& step, int lane) = 0;
+
+  std::int64_t rows_;
+  std::int64_t columns_;
+  Tensor output_;
+  Tensor residuals_;
+
+ private:
+  float gradient_scale_;
+  std::vector<char> finite_;  // one a lane
+};
+
+// loss = log Σⱼ exp(yⱼ) - y_label;  ∂loss/∂yⱼ = softmax(y)ⱼ - [j = label]
+class CrossEntropyOperation final : public LossOperation {
+ public:
+  using LossOperation::LossOperation;
+
+ private:
+  double add_losses(const Step& step, int lane) override {
+    const float* const logits = output_.data(lane);
+    float* const residuals = residuals_.data(lane);
+    double loss_sum = 0;
+    for (std::int64_t row = 0; row < step.batch.count; ++row) {
+      const std::int32_t label = step.batch.labels[static_cast<std::size_t>(row)];
+      CHECK(label >= 0 && label < columns_);
+      loss_sum += one_row(logits + row * columns_, label, residuals + row * columns_);
+    }
+    step.sums[static_cast<std::size_t>(lane)].add_classified(
+        logits, columns_, step.batch.labels.first(static_cast<std::size_t>(step.batch.count)), loss_sum);
+    return loss_sum;
+  }
+
+  double one_row(const float* logits, std::int32_t label, float* residuals) const {
+    const float largest = *std::max_element(logits, logits + columns_);
+    float sum = 0;
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      residuals[j] = std::exp(logits[j] - largest);
+      sum += residuals[j];
+    }
+    const float inverse = 1 / sum;
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      residuals[j] *= inverse;
+    }
+    residuals[label] -= 1;
+    return std::log(static_cast<double>(sum)) + largest - logits[label];
+  }
+};
+
+// loss = mean over outputs of (y - t)²;  ∂loss/∂yⱼ = 2 (yⱼ - tⱼ) / outputs
+class SquaredErrorOperation final : public LossOperation {
+ public:
+  using LossOperation::LossOperation;
+
+ private:
+  double add_losses(const Step& step, int lane) override {
+    const float* const outputs = output_.data(lane);
+    float* const residuals = residuals_.data(lane);
+    const std::int64_t used = step.batch.count * columns_;
+    double squares = 0;
+    for (std::int64_t i = 0; i < used; ++i) {
+      residuals[i] = outputs[i] - step.batch.targets[static_cast<std::size_t>(i)];
+      squares += static_cast<double>(residuals[i]) * static_cast<double>(residuals[i]);
+    }
+    const double loss_sum = squares / static_cast<double>(columns_);
+    step.sums[static_cast<std::size_t>(lane)].add_regressed(
+        outputs, columns_, step.batch.targets.first(static_cast<std::size_t>(used)), loss_sum);
+    return loss_sum;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> plan_loss(Planner& planner, Loss loss, const Tensor& output,
+                                     std::int64_t global_batch) {
+  const double mean = 1 / static_cast<double>(global_batch);
+  switch (loss) {
+    case Loss::cross_entropy:
+      return std::make_unique<CrossEntropyOperation>(planner, output, mean);
+    case Loss::mse: {
+      const auto outputs = static_cast<double>(element_count(output.shape));
+      return std::make_unique<SquaredErrorOperation>(planner, output, 2 * mean / outputs);
+    }
+  }
+  check_failed("a known loss", __FILE__, __LINE__);
+}
+
+}  // namespace regatta

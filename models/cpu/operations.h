@@ -1,0 +1,51 @@
+// Every operation of the CPU backend, one function for each. A layer's forward work is planned by making it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "models/cpu/operation.h"
+#include "models/cpu/planner.h"
+#include "models/layers.h"
+#include "models/model.h"
+
+namespace regatta {
+
+struct Planned {
+  std::unique_ptr<Operation> operation;
+  Tensor output;
+};
+
+// How a layer of weights is to end: `relu` also clamps the output at zero, while it is still in registers.
+enum class Ending { plain, relu };
+
+Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
+                   Ending ending);
+Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
+                  const Shape& output, Ending ending);
+// `applied`: the input is the output of an operation with Ending::relu; only backward is left to do.
+enum class ReluForward { needed, applied };
+Planned plan_relu(Planner& planner, const Tensor& input, ReluForward forward);
+Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
+// Images to row-major features.
+Planned plan_flatten(Planner& planner, const Tensor& input);
+// The `index`-th dropout layer of the network, from 0. Training only.
+Planned plan_dropout(Planner& planner, int index, const Tensor& input);
+Planned plan_batch_norm(Planner& planner, const std::string& name, const BatchNorm& norm,
+                        const Tensor& input);
+
+// The two ends of a residual block. fork: one tensor becomes two; add: two become their sum.
+struct PlannedFork {
+  std::unique_ptr<Operation> operation;
+  Tensor body;
+  Tensor shortcut;
+};
+PlannedFork plan_fork(Planner& planner, const Tensor& input);
+Planned plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
+
+// Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
+// `global_batch` samples.
+std::unique_ptr<Operation> plan_loss(Planner& planner, Loss loss, const Tensor& output,
+                                     std::int64_t global_batch);
+
+}  // namespace regatta

@@ -1,0 +1,216 @@
+// Bookkeeping of tensors and their memory while a program is planned.
+#include "models/cpu/planner.h"
+
+#include <algorithm>
+
+namespace regatta {
+namespace {
+
+template <class Specs>
+const auto* find_spec(const Specs& specs, std::string_view name) {
+  const auto found =
+      std::find_if(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == name; });
+  return found == specs.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Layout plain_layout(std::int64_t rows, const Shape& shape) {
+  dnnl::memory::dims sizes = {rows};
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  dnnl::memory::dims strides(sizes.size());
+  std::int64_t stride = 1;
+  for (std::size_t axis = sizes.size(); axis-- > 0; stride *= sizes[axis]) {
+    strides[axis] = stride;
+  }
+  return {sizes, dnnl::memory::data_type::f32, strides};
+}
+
+dnnl::primitive_attr arena_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+bool ParameterMemory::has(std::string_view name) const {
+  return find_spec(network->parameters, name) != nullptr;
+}
+
+float* ParameterMemory::weight(std::string_view name, int lane) const {
+  const ParameterSpec* spec = find_spec(network->parameters, name);
+  CHECK(spec != nullptr, name);
+  return weights + lanes * spec->offset + lane * spec->size;
+}
+
+float* ParameterMemory::gradient(std::string_view name, int lane) const {
+  return gradients + (weight(name, lane) - weights);
+}
+
+float* ParameterMemory::buffer(std::string_view name, int lane) const {
+  const BufferSpec* spec = find_spec(network->buffers, name);
+  CHECK(spec != nullptr, name);
+  return buffers + lane * network->buffer_count + spec->offset;
+}
+
+void CallSequence::add(int lane, const dnnl::primitive& primitive, const Arguments& arguments) {
+  const auto index = static_cast<std::size_t>(lane);
+  lanes_.resize(std::max(lanes_.size(), index + 1));
+  Call call{.primitive = primitive, .keep_alive = arguments, .arguments = {}};
+  for (const auto& [name, memory] : arguments) {
+    call.arguments.push_back({name, memory.get()});
+  }
+  lanes_[index].push_back(std::move(call));
+}
+
+void CallSequence::run(const Step& step) const {
+  step.for_active_lanes([&](int lane) { run_lane(step, lane); });
+}
+
+void CallSequence::run_lane(const Step& step, int lane) const {
+  if (static_cast<std::size_t>(lane) >= lanes_.size()) {
+    return;  // nothing was added
+  }
+  for (const Call& call : lanes_[static_cast<std::size_t>(lane)]) {
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(call.primitive.get(), step.stream.get(),
+                               static_cast<int>(call.arguments.size()), call.arguments.data()),
+        "could not execute a primitive");
+  }
+}
+
+Planner::Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters)
+    : engine_(std::move(engine)), phase_(phase), rows_(rows), parameters_(parameters) {}
+
+dnnl::memory Planner::unbound(const Layout& layout) const { return {layout, engine_, nullptr}; }
+
+Tensor Planner::network_input(const Shape& shape) {
+  inputs_.push_back(unbound(plain_layout(rows_, shape)));
+  return {.shape = shape,
+          .layout = inputs_.back().get_desc(),
+          .lanes = std::vector<dnnl::memory>(static_cast<std::size_t>(lanes()), inputs_.back()),
+          .id = next_id_++};
+}
+
+Tensor Planner::allocate(const Shape& shape, const Layout& layout) {
+  Tensor tensor{.shape = shape, .layout = layout, .id = next_id_++, .may_overwrite = true};
+  const std::size_t stride =
+      (layout.get_size() + MemoryPlan::kAlignment - 1) / MemoryPlan::kAlignment * MemoryPlan::kAlignment;
+  tensor.buffer = memory_.allocate(stride * static_cast<std::size_t>(lanes()));
+  for (int lane = 0; lane < lanes(); ++lane) {
+    tensor.lanes.push_back(unbound(layout));
+    bindings_.push_back({tensor.lanes.back(), *tensor.buffer, stride * static_cast<std::size_t>(lane)});
+  }
+  return tensor;
+}
+
+Tensor Planner::allocate_bytes(std::size_t bytes_per_lane) {
+  const Layout layout({static_cast<std::int64_t>(bytes_per_lane)}, dnnl::memory::data_type::u8,
+                      dnnl::memory::format_tag::a);
+  return allocate({}, layout);
+}
+
+Tensor Planner::view(const Tensor& tensor, const Shape& shape, const Layout& layout) {
+  CHECK(layout.get_size() == tensor.bytes());
+  Tensor result = tensor;
+  result.shape = shape;
+  result.layout = layout;
+  result.id = next_id_++;
+  if (!tensor.buffer) {
+    inputs_.push_back(unbound(layout));
+    std::fill(result.lanes.begin(), result.lanes.end(), inputs_.back());
+    return result;
+  }
+  use(tensor);
+  for (dnnl::memory& lane : result.lanes) {
+    const auto original = std::find_if(bindings_.begin(), bindings_.end(), [&](const Binding& binding) {
+      return binding.memory.get() == lane.get();
+    });
+    CHECK(original != bindings_.end());
+    lane = unbound(layout);
+    bindings_.push_back({lane, original->buffer, original->offset});
+  }
+  return result;
+}
+
+void Planner::use(const Tensor& tensor) {
+  if (tensor.buffer) {
+    memory_.use(*tensor.buffer);
+  }
+}
+
+dnnl::memory Planner::temporary(const Layout& layout) {
+  dnnl::memory memory = unbound(layout);
+  bindings_.push_back({memory, memory_.allocate(layout.get_size()), 0});
+  return memory;
+}
+
+void Planner::add_reorder(CallSequence& calls, int lane, const dnnl::memory& from, const dnnl::memory& to) {
+  const dnnl::reorder::primitive_desc description(engine_, from.get_desc(), engine_, to.get_desc(),
+                                                  arena_scratchpad());
+  calls.add(lane, dnnl::reorder(description),
+            {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, scratchpad(description.scratchpad_desc())});
+}
+
+std::vector<dnnl::memory> Planner::read_as(const Tensor& tensor, const Layout& layout, CallSequence& calls) {
+  use(tensor);
+  if (tensor.layout == layout) {
+    return tensor.lanes;
+  }
+  const dnnl::memory copy = temporary(layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    add_reorder(calls, lane, tensor.lanes[static_cast<std::size_t>(lane)], copy);
+  }
+  return std::vector<dnnl::memory>(static_cast<std::size_t>(lanes()), copy);
+}
+
+dnnl::memory Planner::weight(const std::string& name, const Layout& layout, int lane) const {
+  return {layout, engine_, parameters_.weight(name, lane)};
+}
+
+dnnl::memory Planner::gradient_of_weight(const std::string& name, const Layout& layout, int lane) const {
+  return {layout, engine_, parameters_.gradient(name, lane)};
+}
+
+Tensor Planner::gradient(const Tensor& of) const {
+  const auto& gradient = gradients_.at(static_cast<std::size_t>(of.id));
+  CHECK(gradient.has_value(), "backward is planned in the reverse order of forward");
+  return *gradient;
+}
+
+Tensor Planner::gradient_like(const Tensor& of, CallSequence& calls) {
+  const Tensor given = gradient(of);
+  use(given);
+  if (given.layout == of.layout) {
+    return given;
+  }
+  Tensor converted = allocate(of.shape, of.layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    const auto index = static_cast<std::size_t>(lane);
+    add_reorder(calls, lane, given.lanes[index], converted.lanes[index]);
+  }
+  return converted;
+}
+
+void Planner::set_gradient(const Tensor& of, Tensor gradient) {
+  gradients_.resize(static_cast<std::size_t>(next_id_));
+  gradients_[static_cast<std::size_t>(of.id)] = std::move(gradient);
+}
+
+std::size_t Planner::arrange() {
+  memory_.arrange();
+  return memory_.size();
+}
+
+void Planner::bind(std::byte* arena) {
+  for (Binding& binding : bindings_) {
+    binding.memory.set_data_handle(arena + memory_.offset(binding.buffer) + binding.offset);
+  }
+}
+
+void Planner::bind_network_input(const float* inputs) {
+  for (dnnl::memory& memory : inputs_) {
+    memory.set_data_handle(const_cast<float*>(inputs));  // oneDNN has no handle for memory that is only read
+  }
+}
+
+}  // namespace regatta

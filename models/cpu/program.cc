@@ -1,0 +1,164 @@
+// Lowers layers to operations and runs them.
+#include "models/cpu/program.h"
+
+#include <algorithm>
+
+namespace regatta {
+namespace {
+
+bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
+
+bool followed_by_relu(const std::vector<Layer>& layers, std::size_t index) {
+  return index + 1 < layers.size() && std::holds_alternative<Relu>(layers[index + 1].what);
+}
+
+bool has_weights(const Layer& layer) {
+  return std::holds_alternative<Dense>(layer.what) || std::holds_alternative<Conv>(layer.what);
+}
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+// The sizes that `window` leaves of an image.
+Shape windowed(const Shape& image, std::int64_t channels, std::int64_t window, std::int64_t stride,
+               std::int64_t padding) {
+  return {channels, (image[1] + 2 * padding - window) / stride + 1,
+          (image[2] + 2 * padding - window) / stride + 1};
+}
+
+}  // namespace
+
+Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
+                 const ParameterMemory& parameters, const ModelConfig& config, std::int64_t global_batch)
+    : planner_(engine, phase, rows, parameters) {
+  const Tensor output = flat(lower(config.network.layers, planner_.network_input(config.network.input)));
+  planner_.advance();
+  stages_.push_back({.operation = plan_loss(planner_, config.train.loss, output, global_batch),
+                     .has_backward = output.needs_gradient});
+  if (phase == Phase::train) {
+    for (std::size_t i = stages_.size(); i-- > 0;) {
+      planner_.advance();
+      if (stages_[i].has_backward) {
+        stages_[i].operation->plan_backward(planner_);
+      }
+    }
+  }
+  arena_bytes_ = planner_.arrange();
+}
+
+Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    input = lower(layers, i, input);
+  }
+  return input;
+}
+
+// A relu right behind weights is applied by their operation; the relu's own operation keeps the backward
+// part.
+Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input) {
+  const Layer& layer = layers[index];
+  const Ending ending = followed_by_relu(layers, index) ? Ending::relu : Ending::plain;
+  const auto relu = index > 0 && has_weights(layers[index - 1]) ? ReluForward::applied : ReluForward::needed;
+  const Shape& image = input.shape;
+  return std::visit(
+      Overloaded{
+          [&](const Dense& dense) {
+            const Tensor features = flat(input);
+            planner_.advance();
+            return append(plan_dense(planner_, layer.name, dense, features, ending), layer.name);
+          },
+          [&](const Conv& conv) {
+            planner_.advance();
+            const Shape output = windowed(image, conv.filters, conv.kernel, conv.stride, conv.padding);
+            return append(plan_conv(planner_, layer.name, conv, input, output, ending), layer.name);
+          },
+          [&](const Pool& pool) {
+            planner_.advance();
+            return append(
+                plan_pool(planner_, pool, input, windowed(image, image[0], pool.size, pool.stride, 0)));
+          },
+          [&](const Relu&) {
+            planner_.advance();
+            return append(plan_relu(planner_, input, relu));
+          },
+          [&](const Flatten&) { return flat(input); },
+          [&](const Dropout&) {
+            const int number = dropouts_++;
+            if (planner_.phase() == Phase::evaluate) {
+              return input;
+            }
+            planner_.advance();
+            return append(plan_dropout(planner_, number, input));
+          },
+          [&](const BatchNorm& norm) {
+            planner_.advance();
+            return append(plan_batch_norm(planner_, layer.name, norm, input), layer.name);
+          },
+          [&](const Residual& residual) { return lower_residual(residual, input); },
+      },
+      layer.what);
+}
+
+Tensor Program::lower_residual(const Residual& residual, const Tensor& input) {
+  planner_.advance();
+  PlannedFork fork = plan_fork(planner_, input);
+  stages_.push_back({.operation = std::move(fork.operation), .has_backward = input.needs_gradient});
+  const Tensor body = lower(residual.body, fork.body);
+  const Tensor shortcut = lower(residual.shortcut, fork.shortcut);
+  planner_.advance();
+  return append(plan_add(planner_, body, shortcut));
+}
+
+Tensor Program::append(Planned planned, const std::string& layer_name) {
+  stages_.push_back({.operation = std::move(planned.operation),
+                     .has_backward = planned.output.needs_gradient,
+                     .final_floats = layer_name.empty() ? 0 : final_floats_after(layer_name)});
+  return std::move(planned.output);
+}
+
+Tensor Program::flat(const Tensor& input) {
+  if (!is_image(input)) {
+    return input;
+  }
+  planner_.advance();
+  return append(plan_flatten(planner_, input));
+}
+
+std::size_t Program::final_floats_after(const std::string& layer_name) const {
+  const ParameterMemory& memory = planner_.parameters();
+  std::int64_t end = 0;
+  for (const ParameterSpec& parameter : memory.network->parameters) {
+    if (parameter.name == layer_name + ".weight" || parameter.name == layer_name + ".bias") {
+      end = std::max(end, parameter.offset + parameter.size);
+    }
+  }
+  return static_cast<std::size_t>(end * memory.lanes);
+}
+
+Status Program::forward(const Step& step) {
+  planner_.bind_network_input(step.batch.inputs.data());
+  for (const Stage& stage : stages_) {
+    RETURN_IF_ERROR(stage.operation->forward(step));
+  }
+  return {};
+}
+
+Status Program::backward(const Step& step) {
+  for (std::size_t i = stages_.size(); i-- > 0;) {
+    const Stage& stage = stages_[i];
+    if (!stage.has_backward) {
+      continue;
+    }
+    RETURN_IF_ERROR(stage.operation->backward(step));
+    if (step.exchange != nullptr && stage.final_floats > 0) {
+      RETURN_IF_ERROR(step.exchange->ready(stage.final_floats));
+    }
+  }
+  return {};
+}
+
+}  // namespace regatta

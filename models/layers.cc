@@ -1,0 +1,226 @@
+// Reads model.layers: a table from a layer's name to the reader of its options.
+#include "models/layers.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <map>
+
+#include "base/text.h"
+#include "experiment/section.h"
+
+namespace regatta {
+namespace {
+
+using What = decltype(Layer::what);
+
+constexpr std::int64_t kLargestWidth =
+    1'000'000;  // units, filters: keeps every product of sizes within 64 bits
+constexpr std::int64_t kLargestWindow = 1'000;
+constexpr int kDeepestNesting = 16;
+
+// Options may be one number, as in `dense: 128`, that stands for the key in `number_key`.
+class Options {
+ public:
+  Options(const Node& node, std::string_view layer, std::string_view number_key)
+      : node_(node.is_scalar() ? as_map(node, number_key) : node), section_(node_, std::string(layer)) {}
+  Options(const Options&) = delete;
+  Section* operator->() { return &section_; }
+
+  template <class T>
+  Result<What> finish(T what) {
+    RETURN_IF_ERROR(section_.finish());
+    return What(std::move(what));
+  }
+
+ private:
+  static Node as_map(const Node& node, std::string_view key) {
+    return Node::map(node.place(), {{.key = std::string(key), .key_place = node.place(), .value = node}});
+  }
+  Node node_;
+  Section section_;
+};
+
+Result<What> read_dense(const Node& node) {
+  Options options(node, "dense", "units");
+  Dense dense;
+  dense.units = options->integer("units", {.min = 1, .max = kLargestWidth});
+  dense.bias = options->flag("bias", true);
+  return options.finish(dense);
+}
+
+// `same`, `valid` or a number of zeros on each side.
+Result<std::int64_t> read_padding(const Node* node, const Place& conv_place, std::int64_t kernel) {
+  if (node != nullptr && node->is_scalar() && node->text() == "valid") {
+    return std::int64_t{0};
+  }
+  if (node == nullptr || (node->is_scalar() && node->text() == "same")) {
+    if (kernel % 2 == 0) {
+      return mistake_at(node == nullptr ? conv_place : node->place(),
+                        fmt::format("padding `same` needs an odd kernel, and this one is {0}×{0}; give the "
+                                    "padding as a number, or `valid` for none",
+                                    kernel));
+    }
+    return kernel / 2;
+  }
+  const auto padding = read_integer(*node);
+  if (!padding.ok()) {
+    return mistake_at(node->place(), "expected `same`, `valid` or a number of zeros on each side");
+  }
+  if (*padding < 0 || *padding >= kernel) {
+    return mistake_at(node->place(),
+                      fmt::format("padding must be from 0 to {}: less than the kernel", kernel - 1));
+  }
+  return *padding;
+}
+
+Result<What> read_conv(const Node& node) {
+  Options options(node, "conv", "filters");
+  Conv conv;
+  conv.filters = options->integer("filters", {.min = 1, .max = kLargestWidth});
+  conv.kernel = options->integer("kernel", {.fallback = 3, .min = 1, .max = kLargestWindow});
+  conv.stride = options->integer("stride", {.fallback = 1, .min = 1, .max = kLargestWindow});
+  conv.bias = options->flag("bias", true);
+  if (const auto padding =
+          options->take(read_padding(options->child("padding"), node.place(), conv.kernel))) {
+    conv.padding = *padding;
+  }
+  return options.finish(conv);
+}
+
+template <Pool::Kind kind>
+Result<What> read_pool(const Node& node) {
+  Options options(node, kind == Pool::Kind::max ? "max_pool" : "average_pool", "size");
+  Pool pool{.kind = kind};
+  pool.size = options->integer("size", {.fallback = 2, .min = 1, .max = kLargestWindow});
+  pool.stride = options->integer("stride", {.fallback = pool.size, .min = 1, .max = kLargestWindow});
+  return options.finish(pool);
+}
+
+Result<What> read_dropout(const Node& node) {
+  Options options(node, "dropout", "rate");
+  Dropout dropout;
+  dropout.rate = options->number("rate", {.fallback = 0.5, .min = 0, .max = 1, .max_excluded = true});
+  return options.finish(dropout);
+}
+
+Result<What> read_batch_norm(const Node& node) {
+  Section section(node, "batch_norm");
+  BatchNorm norm;
+  norm.momentum = section.number("momentum", {.fallback = 0.1, .min = 0, .max = 1, .min_excluded = true});
+  norm.epsilon = section.number("epsilon", {.fallback = 1e-5, .min = 0, .min_excluded = true});
+  RETURN_IF_ERROR(section.finish());
+  return What(norm);
+}
+
+template <class T>
+Result<What> read_plain(const Node& node) {
+  if (!node.is_null()) {
+    return mistake_at(node.place(), "this layer has no options; write its name alone");
+  }
+  return What(T{});
+}
+
+Result<What> read_residual(const Node& node);  // its body is a list of layers again
+
+struct LayerKind {
+  std::string_view name;
+  Result<What> (*read)(const Node& options);
+};
+constexpr std::array kLayerKinds = {
+    LayerKind{"dense", read_dense},
+    LayerKind{"conv", read_conv},
+    LayerKind{"max_pool", read_pool<Pool::Kind::max>},
+    LayerKind{"average_pool", read_pool<Pool::Kind::average>},
+    LayerKind{"relu", read_plain<Relu>},
+    LayerKind{"flatten", read_plain<Flatten>},
+    LayerKind{"dropout", read_dropout},
+    LayerKind{"batch_norm", read_batch_norm},
+    LayerKind{"residual", read_residual},
+};
+
+Result<const LayerKind*> find_kind(const std::string& name, const Place& place) {
+  std::vector<std::string> names;
+  for (const LayerKind& kind : kLayerKinds) {
+    if (kind.name == name) {
+      return &kind;
+    }
+    names.emplace_back(kind.name);
+  }
+  return mistake_at(place, fmt::format("there is no layer '{}'{}; layers are {}", name,
+                                       did_you_mean(name, names), one_of(names)));
+}
+
+Result<Layer> read_layer(const Node& item) {
+  if (item.is_scalar()) {
+    ASSIGN_OR_RETURN(const LayerKind* kind, find_kind(item.text(), item.place()));
+    ASSIGN_OR_RETURN(What what, kind->read(Node::null(item.place())));
+    return Layer{.what = std::move(what), .place = item.place(), .name = std::string(kind->name)};
+  }
+  if (!item.is_map() || item.entries().size() != 1) {
+    return mistake_at(item.place(),
+                      fmt::format("expected a layer, such as `- relu` or `- dense: 128`, not {}",
+                                  item.is_map() && item.entries().size() > 1 ? "a map of several keys"
+                                                                             : std::string(item.describe())));
+  }
+  const Node::Entry& entry = item.entries().front();
+  ASSIGN_OR_RETURN(const LayerKind* kind, find_kind(entry.key, entry.key_place));
+  ASSIGN_OR_RETURN(What what, kind->read(entry.value));
+  return Layer{.what = std::move(what), .place = entry.key_place, .name = std::string(kind->name)};
+}
+
+Result<std::vector<Layer>> read_list(const Node& node) {
+  if (!node.is_sequence() || node.items().empty()) {
+    return mistake_at(node.place(),
+                      fmt::format("expected a list of layers, not {}",
+                                  node.is_sequence() ? "an empty list" : std::string(node.describe())));
+  }
+  std::vector<Layer> layers;
+  for (const Node& item : node.items()) {
+    ASSIGN_OR_RETURN(Layer layer, read_layer(item));
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+Result<What> read_residual(const Node& node) {
+  if (node.is_sequence()) {
+    ASSIGN_OR_RETURN(auto body, read_list(node));
+    return What(Residual{.body = std::move(body)});
+  }
+  Section section(node, "residual");
+  Residual residual;
+  if (const Node* layers = section.required_child("layers")) {
+    if (auto body = section.take(read_list(*layers))) {
+      residual.body = *std::move(body);
+    }
+  }
+  RETURN_IF_ERROR(section.finish());
+  return What(std::move(residual));
+}
+
+// conv → conv1, conv2, …; inside a residual block after the block's own name and a dot.
+Status give_names(std::vector<Layer>& layers, const std::string& prefix, int depth) {
+  std::map<std::string, int> counts;
+  for (Layer& layer : layers) {
+    if (depth > kDeepestNesting) {
+      return mistake_at(layer.place,
+                        fmt::format("residual blocks are nested more than {} deep", kDeepestNesting));
+    }
+    layer.name = fmt::format("{}{}{}", prefix, layer.name, ++counts[layer.name]);
+    if (auto* residual = std::get_if<Residual>(&layer.what)) {
+      RETURN_IF_ERROR(give_names(residual->body, layer.name + ".", depth + 1));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Layer>> read_layers(const Node& node) {
+  ASSIGN_OR_RETURN(auto layers, read_list(node));
+  RETURN_IF_ERROR(give_names(layers, "", 0));
+  return layers;
+}
+
+}  // namespace regatta

@@ -1,0 +1,142 @@
+// Sums that give the metrics: a confusion count per class, or moments of errors and targets.
+#include "models/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace regatta {
+namespace {
+
+// sums_ begins with these two.
+enum : std::size_t { kCount, kLoss, kHeader };
+// Then, for each class:
+enum : std::size_t { kHits, kPredicted, kActual, kPerClass };
+// Or, for each regression target, in the data's own units:
+enum : std::size_t { kAbsoluteError, kSquaredError, kTarget, kSquaredTarget, kPerTarget };
+
+double ratio(double numerator, double denominator) { return denominator > 0 ? numerator / denominator : 0; }
+
+struct MacroScores {
+  double precision = 0;
+  double recall = 0;
+  double f1 = 0;
+};
+
+// Means over the classes that occur, as labels or as predictions; a class without predictions has precision
+// 0 (scikit-learn's average='macro', zero_division=0).
+MacroScores macro_scores(std::span<const double> per_class) {
+  MacroScores scores;
+  double classes = 0;
+  for (std::size_t i = 0; i < per_class.size(); i += kPerClass) {
+    const double hits = per_class[i + kHits];
+    const double predicted = per_class[i + kPredicted];
+    const double actual = per_class[i + kActual];
+    if (predicted + actual > 0) {
+      classes += 1;
+      scores.precision += ratio(hits, predicted);
+      scores.recall += ratio(hits, actual);
+      scores.f1 += ratio(2 * hits, predicted + actual);
+    }
+  }
+  return {ratio(scores.precision, classes), ratio(scores.recall, classes), ratio(scores.f1, classes)};
+}
+
+}  // namespace
+
+MetricSums MetricSums::classification(std::int64_t classes) {
+  MetricSums metrics;
+  metrics.outputs_ = classes;
+  metrics.sums_.assign(kHeader + kPerClass * static_cast<std::size_t>(classes), 0);
+  return metrics;
+}
+
+MetricSums MetricSums::regression(std::int64_t targets, std::span<const float> target_scale) {
+  MetricSums metrics;
+  metrics.classification_ = false;
+  metrics.outputs_ = targets;
+  metrics.scale_.assign(target_scale.begin(), target_scale.end());
+  metrics.scale_.resize(static_cast<std::size_t>(targets), 1.0);
+  metrics.sums_.assign(kHeader + kPerTarget * static_cast<std::size_t>(targets), 0);
+  return metrics;
+}
+
+void MetricSums::add_classified(const float* logits, std::int64_t row_stride,
+                                std::span<const std::int32_t> labels, double loss_sum) {
+  CHECK(classification_);
+  sums_[kCount] += static_cast<double>(labels.size());
+  sums_[kLoss] += loss_sum;
+  for (const std::int32_t label : labels) {
+    CHECK(label >= 0 && label < outputs_);
+    const auto predicted = std::max_element(logits, logits + outputs_) - logits;
+    double* const of_label = &sums_[kHeader + kPerClass * static_cast<std::size_t>(label)];
+    of_label[kActual] += 1;
+    of_label[kHits] += predicted == label ? 1 : 0;
+    sums_[kHeader + kPerClass * static_cast<std::size_t>(predicted) + kPredicted] += 1;
+    logits += row_stride;
+  }
+}
+
+void MetricSums::add_regressed(const float* outputs, std::int64_t row_stride, std::span<const float> targets,
+                               double loss_sum) {
+  CHECK(!classification_);
+  const auto columns = static_cast<std::size_t>(outputs_);
+  const std::size_t rows = targets.size() / columns;
+  sums_[kCount] += static_cast<double>(rows);
+  sums_[kLoss] += loss_sum;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const float* const output = outputs + static_cast<std::int64_t>(row) * row_stride;
+    for (std::size_t column = 0; column < columns; ++column) {
+      const double target = targets[row * columns + column] / scale_[column];
+      const double error = output[column] / scale_[column] - target;
+      double* const of_target = &sums_[kHeader + kPerTarget * column];
+      of_target[kAbsoluteError] += std::abs(error);
+      of_target[kSquaredError] += error * error;
+      of_target[kTarget] += target;
+      of_target[kSquaredTarget] += target * target;
+    }
+  }
+}
+
+void MetricSums::clear() { std::fill(sums_.begin(), sums_.end(), 0.0); }
+
+MetricValues MetricSums::result() const {
+  const double count = sums_[kCount];
+  const auto rest = std::span(sums_).subspan(kHeader);
+  MetricValues values = {{"loss", ratio(sums_[kLoss], count)}};
+  if (classification_) {
+    double hits = 0;
+    for (std::size_t i = 0; i < rest.size(); i += kPerClass) {
+      hits += rest[i + kHits];
+    }
+    const MacroScores scores = macro_scores(rest);
+    values.insert(values.end(), {{"accuracy", ratio(hits, count)},
+                                 {"precision", scores.precision},
+                                 {"recall", scores.recall},
+                                 {"f1", scores.f1}});
+    return values;
+  }
+  // R² = 1 - Σ(y - t)² / Σ(t - mean t)², the mean over the targets; a constant target cannot be explained: 0.
+  double absolute = 0;
+  double squared = 0;
+  double r2 = 0;
+  for (std::size_t i = 0; i < rest.size(); i += kPerTarget) {
+    absolute += rest[i + kAbsoluteError];
+    squared += rest[i + kSquaredError];
+    const double spread = rest[i + kSquaredTarget] - ratio(rest[i + kTarget] * rest[i + kTarget], count);
+    r2 += spread > 0 ? 1 - rest[i + kSquaredError] / spread : 0;
+  }
+  const auto targets = static_cast<double>(outputs_);
+  values.insert(values.end(), {{"mae", ratio(absolute, count * targets)},
+                               {"rmse", std::sqrt(ratio(squared, count * targets))},
+                               {"r2", ratio(r2, targets)}});
+  return values;
+}
+
+std::vector<std::string> metric_names(bool classification) {
+  return classification ? std::vector<std::string>{"loss", "accuracy", "precision", "recall", "f1"}
+                        : std::vector<std::string>{"loss", "mae", "rmse", "r2"};
+}
+
+}  // namespace regatta

@@ -1,0 +1,238 @@
+// Reads `model` and `train` and checks them against each other and against the data.
+#include "models/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text.h"
+#include "experiment/section.h"
+#include "models/metrics.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::int64_t kLargestBatch = 1'000'000'000;
+
+// A sentence that helps more than "unknown key".
+void refuse_epochs(Section& section) {
+  for (const std::string_view key : {"epochs", "max_epochs"}) {
+    if (const Node* epochs = section.child(key)) {
+      section.mistake(
+          epochs->place(),
+          fmt::format("'{}' does not belong to train: the scheduler decides how long a trial trains; "
+                      "write `search: {{scheduler: {{type: fifo, max_epochs: 10}}}}`",
+                      key));
+    }
+  }
+}
+
+struct OptimizerKind {
+  std::string_view name;
+  OptimizerConfig::Kind kind;
+  void (*read)(Section& section, OptimizerConfig& config);
+};
+
+void read_sgd(Section& section, OptimizerConfig& config) {
+  config.momentum = section.number("momentum", {.fallback = 0.0, .min = 0, .max = 1, .max_excluded = true});
+  config.nesterov = section.flag("nesterov", false);
+  if (config.nesterov && config.momentum == 0) {
+    section.mistake(section.place(), "nesterov needs a momentum above 0");
+  }
+}
+
+void read_adam(Section& section, OptimizerConfig& config) {
+  const OptimizerConfig defaults;
+  config.lr = section.number("lr", {.fallback = 0.001, .min = 0});
+  config.beta1 =
+      section.number("beta1", {.fallback = defaults.beta1, .min = 0, .max = 1, .max_excluded = true});
+  config.beta2 =
+      section.number("beta2", {.fallback = defaults.beta2, .min = 0, .max = 1, .max_excluded = true});
+  config.epsilon = section.number("epsilon", {.fallback = defaults.epsilon, .min = 0, .min_excluded = true});
+}
+
+void read_adamw(Section& section, OptimizerConfig& config) {
+  read_adam(section, config);
+  config.weight_decay = section.number("weight_decay", {.fallback = 0.01, .min = 0});
+}
+
+constexpr std::array kOptimizerKinds = {
+    OptimizerKind{"sgd", OptimizerConfig::Kind::sgd, read_sgd},
+    OptimizerKind{"adam", OptimizerConfig::Kind::adam, read_adam},
+    OptimizerKind{"adamw", OptimizerConfig::Kind::adamw, read_adamw},
+};
+
+// The entry of a table that has this name.
+template <class Table>
+Result<const typename Table::value_type*> find_named(const Table& table, const Typed& typed,
+                                                     std::string_view what) {
+  std::vector<std::string> names;
+  for (const auto& entry : table) {
+    if (entry.name == typed.type) {
+      return &entry;
+    }
+    names.emplace_back(entry.name);
+  }
+  return mistake_at(typed.place, fmt::format("there is no {} '{}'{}; there are {}", what, typed.type,
+                                             did_you_mean(typed.type, names), one_of(names)));
+}
+
+// Keys that only other optimizers have: the usual slip where the optimizer is itself searched.
+void refuse_foreign_keys(Section& section, const OptimizerKind& kind) {
+  const bool sgd = kind.kind == OptimizerConfig::Kind::sgd;
+  const auto foreign = sgd ? std::vector<std::string>{"beta1", "beta2", "epsilon"}
+                           : std::vector<std::string>{"momentum", "nesterov"};
+  for (const std::string& key : foreign) {
+    if (section.has(key)) {
+      section.mistake(section.child(key)->place(),
+                      fmt::format("'{0}' is an option of {1}, not of {2}; if the optimizer is searched, make "
+                                  "{0} a parameter with `when: optimizer == …`",
+                                  key, sgd ? "adam and adamw" : "sgd", kind.name));
+    }
+  }
+}
+
+Result<OptimizerConfig> read_optimizer(const Node& node) {
+  ASSIGN_OR_RETURN(const Typed typed, read_typed(node, "optimizer"));
+  ASSIGN_OR_RETURN(const OptimizerKind* kind, find_named(kOptimizerKinds, typed, "optimizer"));
+  Section section(typed.options, "optimizer");
+  OptimizerConfig config;
+  config.kind = kind->kind;
+  config.lr = section.number("lr", {.fallback = config.lr, .min = 0});
+  config.weight_decay = section.number("weight_decay", {.fallback = 0.0, .min = 0});
+  kind->read(section, config);
+  refuse_foreign_keys(section, *kind);
+  RETURN_IF_ERROR(section.finish());
+  return config;
+}
+
+struct ScheduleKind {
+  std::string_view name;
+  ScheduleConfig::Kind kind;
+};
+constexpr std::array kScheduleKinds = {
+    ScheduleKind{"constant", ScheduleConfig::Kind::constant},
+    ScheduleKind{"cosine", ScheduleConfig::Kind::cosine},
+    ScheduleKind{"step", ScheduleConfig::Kind::step},
+};
+
+Result<ScheduleConfig> read_schedule(const Node& node, int max_epochs) {
+  ASSIGN_OR_RETURN(const Typed typed, read_typed(node, "schedule"));
+  ASSIGN_OR_RETURN(const ScheduleKind* kind, find_named(kScheduleKinds, typed, "schedule"));
+  Section section(typed.options, "schedule");
+  ScheduleConfig schedule;
+  schedule.kind = kind->kind;
+  schedule.total_epochs = max_epochs;
+  schedule.warmup_epochs = section.number("warmup", {.fallback = 0.0, .min = 0});
+  if (kind->kind == ScheduleConfig::Kind::cosine) {
+    schedule.final_factor = section.number("final_factor", {.fallback = 0.0, .min = 0, .max = 1});
+  } else if (kind->kind == ScheduleConfig::Kind::step) {
+    schedule.step_epochs = section.number("epochs", {.min = 0, .min_excluded = true});
+    schedule.step_factor = section.number("factor", {.fallback = 0.1, .min = 0, .min_excluded = true});
+  }
+  RETURN_IF_ERROR(section.finish());
+  return schedule;
+}
+
+// "val_loss": a metric of the task, measured on the training or validation data after each epoch.
+Status check_stopping_metric(const std::string& metric, const Place& place, bool classification) {
+  std::vector<std::string> names;
+  for (const std::string_view part : {"val_", "train_"}) {
+    for (const std::string& name : metric_names(classification)) {
+      names.push_back(std::string(part) + name);
+    }
+  }
+  if (std::find(names.begin(), names.end(), metric) == names.end()) {
+    return mistake_at(place, fmt::format("no metric '{}' is reported{}; there are {}", metric,
+                                         did_you_mean(metric, names), one_of(names)));
+  }
+  return {};
+}
+
+bool is_error(std::string_view metric) {
+  return metric.ends_with("loss") || metric.ends_with("mae") || metric.ends_with("rmse");
+}
+
+Result<EarlyStopping> read_early_stopping(const Node& node, bool classification) {
+  Section section(node, "early_stopping");
+  EarlyStopping stopping;
+  stopping.metric = section.text("metric", "val_loss");
+  const Node* metric = section.child("metric");
+  if (const Status status = check_stopping_metric(
+          stopping.metric, metric != nullptr ? metric->place() : node.place(), classification);
+      !status.ok()) {
+    section.fail(status.error());
+  }
+  stopping.maximize = !is_error(stopping.metric);
+  stopping.patience =
+      static_cast<int>(section.integer("patience", {.fallback = 5, .min = 1, .max = 1'000'000}));
+  stopping.min_delta = section.number("min_delta", {.fallback = 0.0, .min = 0});
+  RETURN_IF_ERROR(section.finish());
+  return stopping;
+}
+
+Loss read_loss(Section& section, bool classification) {
+  const std::string fitting = classification ? "cross_entropy" : "mse";
+  const std::string loss = section.choice("loss", {"cross_entropy", "mse"}, fitting);
+  if (loss != fitting) {
+    section.mistake(section.child("loss")->place(),
+                    fmt::format("the loss {} does not fit: the data asks for {}, so write `loss: {}`", loss,
+                                classification ? "classification" : "regression", fitting));
+  }
+  return loss == "mse" ? Loss::mse : Loss::cross_entropy;
+}
+
+Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
+  Section section(node, "train");
+  TrainConfig train;
+  refuse_epochs(section);
+  train.loss = read_loss(section, input.classification);
+  train.batch_size =
+      section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
+  train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
+  const Node sgd = Node::scalar(node.place(), "sgd", false);
+  const Node* optimizer = section.child("optimizer");
+  if (const auto config = section.take(read_optimizer(optimizer != nullptr ? *optimizer : sgd))) {
+    train.optimizer = *config;
+  }
+  const Node constant = Node::scalar(node.place(), "constant", false);
+  const Node* schedule = section.child("schedule");
+  if (const auto config =
+          section.take(read_schedule(schedule != nullptr ? *schedule : constant, input.max_epochs))) {
+    train.schedule = *config;
+  }
+  const Node* stopping = section.child("early_stopping");
+  if (stopping != nullptr && !stopping->is_null()) {
+    train.early_stopping = section.take(read_early_stopping(*stopping, input.classification));
+  }
+  RETURN_IF_ERROR(section.finish());
+  return train;
+}
+
+Result<Network> read_network(const Node& node, const ModelInput& input) {
+  Section section(node, "model");
+  const Node* layers_node = section.required_child("layers");
+  RETURN_IF_ERROR(section.finish());
+  ASSIGN_OR_RETURN(auto layers, read_layers(*layers_node));
+  const Place last = layers.back().place;
+  ASSIGN_OR_RETURN(Network network, plan_network(std::move(layers), input.sample_shape));
+  if (network.output != Shape{input.outputs}) {
+    return mistake_at(
+        last, fmt::format("the network ends with {} values, but the data has {} {}; end with `- dense: {}`",
+                          describe(network.output), input.outputs,
+                          input.classification ? "classes" : "targets", input.outputs));
+  }
+  return network;
+}
+
+}  // namespace
+
+Result<ModelConfig> read_model(const Node& model, const Node& train, const ModelInput& input) {
+  ASSIGN_OR_RETURN(Network network, read_network(model, input));
+  ASSIGN_OR_RETURN(TrainConfig config, read_train(train, input));
+  return ModelConfig{.network = std::move(network), .train = std::move(config)};
+}
+
+}  // namespace regatta
