@@ -98,7 +98,7 @@ bool ProgramProcess::read_available(Microseconds wait) {
   }
   pollfd waiting{.fd = process_.stdout_descriptor(), .events = POLLIN, .revents = 0};
   if (::poll(&waiting, 1, static_cast<int>(duration_cast<milliseconds>(wait).count())) <= 0) {
-    return;
+    return false;
   }
   std::array<char, 65536> chunk;
   const ssize_t count = ::read(waiting.fd, chunk.data(), chunk.size());
