@@ -128,8 +128,8 @@ void print_network(const Network& network, bool searched) {
 
 void print_resources(const Resources& resources) {
   fmt::print(
-      "\nresources: {} crew{} × {} rank{} × {} thread{}, {} on this machine of {} core{}; up to {} "
-      "attempts\n",
+      "\nresources: {} crew{} × {} rank{} × {} thread{}, device {}, on {} core{}; up to {} attempts "
+      "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
       resources.threads, resources.threads == 1 ? "" : "s", resources.device, usable_cores(),
       usable_cores() == 1 ? "" : "s", resources.max_attempts);

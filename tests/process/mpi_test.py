@@ -29,7 +29,7 @@ class OneMpirunForAll(StudyCase):
     def test_tells_a_mistake_once(self):
         self.write("exp.yaml", EXPERIMENT.replace("type: sgd", "type: sdg"))
         done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3"), code=2)
-        self.assertEqual(done.stderr.count("exp.yaml:17:26: "), 1, done.stderr)
+        self.assertEqual(done.stderr.count("exp.yaml:17:27: "), 1, done.stderr)
 
 
 if __name__ == "__main__":

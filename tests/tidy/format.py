@@ -1,6 +1,6 @@
 """Every source file is as clang-format would write it. Exits with 77, a skip, where clang-format is missing.
 
-    format.py SOURCE_ROOT
+    format.py SOURCE_ROOT [--fix]
 """
 
 import shutil
@@ -10,10 +10,12 @@ import sys
 from sources import own_sources
 
 
-def main(root):
+def main(root, *options):
     if shutil.which("clang-format") is None:
         print("skipped: clang-format is not installed (Debian package clang-format)")
         return 77
+    if "--fix" in options:
+        return subprocess.run(["clang-format", "-i", *own_sources(root)], cwd=root, check=False).returncode
     check = subprocess.run(["clang-format", "--dry-run", "--Werror", *own_sources(root)], cwd=root,
                            capture_output=True, text=True, check=False)
     wrong = sorted({line.split(":")[0] for line in check.stderr.splitlines() if ": error:" in line})
