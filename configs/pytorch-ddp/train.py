@@ -80,7 +80,8 @@ def main():
         # (2) Save, then report one JSON line; rank 0's reports count.
         if rank == 0:
             save(epoch, model, optimizer)
-            print(json.dumps({"epoch": epoch, "val_loss": val_loss, "val_accuracy": val_accuracy}), flush=True)
+            report = {"epoch": epoch, "val_loss": val_loss, "val_accuracy": val_accuracy}
+            print(json.dumps(report), flush=True)
 
         # (3) Every rank reads the answer: "continue", "stop" or "pause".
         answer = sys.stdin.readline()
