@@ -6,6 +6,7 @@
 //   CHECKPOINT  "-": from the start
 //   ANSWER      "report:3=end", "report:2=5" (go on until 5), "report:3=suspend",
 //               "asked:2=suspend" (at the second question), "asked:4=end",
+//               "point:0.1,32" (the trial's point),
 //               "after:2=die" (SIGKILL for the leader at the second question after the report of epoch 2)
 #include <signal.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include "collectives/mpi_communicator.h"
@@ -42,11 +44,19 @@ struct Script {
   std::map<int, Decision> answers;
   std::map<int, std::string> when_asked;
   int die_after_report = -1;
+  std::vector<double> point;
 };
 
 Script read_script(const std::vector<std::string>& texts) {
   Script script;
   for (const std::string& text : texts) {
+    if (text.starts_with("point:")) {
+      std::istringstream numbers(text.substr(text.find(':') + 1));
+      for (std::string number; std::getline(numbers, number, ',');) {
+        script.point.push_back(std::stod(number));
+      }
+      continue;
+    }
     const std::size_t colon = text.find(':');
     const std::size_t equals = text.find('=');
     const int number = std::stoi(text.substr(colon + 1, equals - colon - 1));
@@ -105,6 +115,7 @@ int run_attempt(Communicator& communicator, const std::vector<std::string>& argu
   start.set_until_epoch(std::stoi(arguments[3]));
   start.set_checkpoint(arguments[4] == "-" ? "" : arguments[4]);
   const Script script = read_script({arguments.begin() + 5, arguments.end()});
+  start.mutable_point()->Add(script.point.begin(), script.point.end());
   const bool is_leader = communicator.rank() == 0;
   const auto control = is_leader ? make_control(script, start.until_epoch()) : nullptr;
   const auto end = (*member)->run(start, control.get());

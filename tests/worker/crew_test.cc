@@ -65,11 +65,14 @@ with open(folder + "/best/model.safetensors", "rb") as file:
     header = json.loads(file.read(length))
     data = file.read()
 header.pop("__metadata__")
-weights = {name: torch.tensor(numpy.frombuffer(data[slice(*entry["data_offsets"])], "<f4").reshape(entry["shape"]))
-           for name, entry in header.items()}
+weights = {}
+for name, entry in header.items():
+    values = numpy.frombuffer(data[slice(*entry["data_offsets"])], "<f4")
+    weights[name] = torch.tensor(values.reshape(entry["shape"]))
 about = json.load(open(folder + "/best/model.json"))
 shift, scale = about["normalization"]["shift"][0], about["normalization"]["scale"][0]
-images = numpy.frombuffer(open(folder + "/t10k-images-idx3-ubyte", "rb").read()[16:], "u1").reshape(-1, 1, 8, 8)
+images = numpy.frombuffer(open(folder + "/t10k-images-idx3-ubyte", "rb").read()[16:], "u1")
+images = images.reshape(-1, 1, 8, 8)
 labels = numpy.frombuffer(open(folder + "/t10k-labels-idx1-ubyte", "rb").read()[8:], "u1")
 x = (torch.tensor(images.astype("f4")) - shift) * scale
 names = sorted({name.rsplit(".", 1)[0] for name in weights})
