@@ -42,7 +42,17 @@ int trained_epochs(const Study& study, int trial) {
 }
 
 std::string describe_point(const Study& study, int trial) {
-  return study.experiment().space.describe(study.trials()[static_cast<std::size_t>(trial)].point);
+  const Space& space = study.experiment().space;
+  const Point& point = study.trials()[static_cast<std::size_t>(trial)].point;
+  std::string text;
+  for (std::size_t i = 0; i < space.size(); ++i) {
+    if (const auto value = space.value(point, i)) {
+      const double* number = std::get_if<double>(&*value);
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", space.parameters()[i].name,
+                          number != nullptr ? fmt::format("{:.4g}", *number) : to_string(*value));
+    }
+  }
+  return "{" + text + "}";
 }
 
 std::vector<int> ranking(const Study& study) {

@@ -19,7 +19,8 @@ std::string format_metrics(const Metrics& metrics);  // "accuracy 0.9021, loss 0
 Metrics best_metrics(const Study& study, int trial);
 
 int trained_epochs(const Study& study, int trial);
-std::string describe_point(const Study& study, int trial);  // "{lr: 0.01, width: 32}"
+// "{lr: 0.01, width: 32}", numbers to four digits: --json and --csv have them in full.
+std::string describe_point(const Study& study, int trial);
 
 // Ended trials with a value, the best first: complete ones before stopped ones.
 std::vector<int> ranking(const Study& study);
