@@ -218,8 +218,11 @@ void SimulatedCrews::reconnect() {
   ++coordinator_;
   arrived_.clear();
   for (std::size_t index = 0; index < crews_.size(); ++index) {
-    const SimulatedCrew& crew = crews_[index];
+    SimulatedCrew& crew = crews_[index];
     if (!crew.alive) {
+      if (std::exchange(crew.dismissed, false)) {
+        schedule({.happening = Happening::start, .crew = index}, {});
+      }
       continue;
     }
     CrewJoined joined{.crew = crew.name};
@@ -322,6 +325,7 @@ void SimulatedCrews::carry(const DismissCrew& command) {
   if (SimulatedCrew* crew = find(command.crew, 0)) {
     leave_attempt(*crew);
     crew->alive = false;
+    crew->dismissed = true;
   }
 }
 

@@ -35,7 +35,7 @@ class SimulatedCrews {
   void carry_out(const Command& command);
 
   // A new coordinator is there: what was on its way to the old one is lost; the crews that live join, with
-  // what they run, and send again the reports that were not answered.
+  // what they run, and send again the reports that were not answered; dismissed ones are started anew.
   void reconnect();
   // Signs of life and a Tick at this time.
   void tick_at(Microseconds time);
@@ -58,6 +58,7 @@ class SimulatedCrews {
     std::string name;
     int starts = 0;
     bool alive = false;
+    bool dismissed = false;
     std::optional<Attempt> attempt;
     Microseconds last_delivery{0};
   };

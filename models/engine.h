@@ -87,7 +87,9 @@ class Engine {
   // Puts a fresh trial into a lane: weights from its seed, optimizer state zero.
   virtual void start_lane(int lane, const LaneSettings& settings) = 0;
   virtual LaneState save_lane(int lane) const = 0;
-  // After start_lane: continues from a saved state. Names or shapes that do not fit are an error.
+  // After start_lane: continues from a saved state. Names or shapes that do not fit are an error. Only the
+  // optimizer may be another one (a trial that was told to change it): moments that it needs and the state
+  // lacks start from zero, and so do its steps.
   virtual Status restore_lane(int lane, const LaneState& state) = 0;
 
   // Forward, loss, backward, exchange, clip, update. All lanes take the step; a lane whose loss is not finite

@@ -11,44 +11,52 @@ namespace {
 
 constexpr std::size_t kLongestSegment = 16384;
 
+// Each rule also sums 0 · w over the new weights: 0, or NaN if one of them is not finite.
+
 // g ← s g + λ w;  w ← w - η g
 REGATTA_MULTIVERSION
-void plain_sgd(std::size_t size, const LaneUpdate& update, float decay, float* __restrict weights,
-               const float* __restrict gradients) {
+float plain_sgd(std::size_t size, const LaneUpdate& update, float decay, float* __restrict weights,
+                const float* __restrict gradients) {
   const float scale = update.gradient_scale;
   const float lr = update.lr;
-#pragma omp simd
+  float check = 0;
+#pragma omp simd reduction(+ : check)
   for (std::size_t i = 0; i < size; ++i) {
     const float gradient = scale * gradients[i] + decay * weights[i];
     weights[i] -= lr * gradient;
+    check += 0 * weights[i];
   }
+  return check;
 }
 
 // g ← s g + λ w;  b ← μ b + g;  w ← w - η (nesterov ? g + μ b : b)
 // With b = 0 before the first step this is PyTorch's rule, which starts with b = g.
 REGATTA_MULTIVERSION
-void momentum_sgd(std::size_t size, const LaneUpdate& update, float decay, float* __restrict weights,
-                  const float* __restrict gradients, float* __restrict momenta) {
+float momentum_sgd(std::size_t size, const LaneUpdate& update, float decay, float* __restrict weights,
+                   const float* __restrict gradients, float* __restrict momenta) {
   const float scale = update.gradient_scale;
   const float lr = update.lr;
   const float momentum = update.momentum;
   // nesterov ? g + μ b : b, without a branch in the loop
   const float of_gradient = update.nesterov ? 1.0F : 0.0F;
   const float of_momentum = update.nesterov ? momentum : 1.0F;
-#pragma omp simd
+  float check = 0;
+#pragma omp simd reduction(+ : check)
   for (std::size_t i = 0; i < size; ++i) {
     const float gradient = scale * gradients[i] + decay * weights[i];
     momenta[i] = momentum * momenta[i] + gradient;
     weights[i] -= lr * (of_gradient * gradient + of_momentum * momenta[i]);
+    check += 0 * weights[i];
   }
+  return check;
 }
 
 // g ← s g + λ w;  w ← (1 - η λ') w;  m ← β₁ m + (1-β₁) g;  v ← β₂ v + (1-β₂) g²;
 // w ← w - (η / c₁) m / (√v / c₂ + ε).  Adam has λ' = 0, AdamW λ = 0.
 REGATTA_MULTIVERSION
-void adam(std::size_t size, const LaneUpdate& update, float coupled_decay, float decoupled_decay,
-          float* __restrict weights, const float* __restrict gradients, float* __restrict first,
-          float* __restrict second) {
+float adam(std::size_t size, const LaneUpdate& update, float coupled_decay, float decoupled_decay,
+           float* __restrict weights, const float* __restrict gradients, float* __restrict first,
+           float* __restrict second) {
   const float scale = update.gradient_scale;
   const float kept = 1 - update.lr * decoupled_decay;
   const float rate = update.lr / update.correction1;
@@ -56,13 +64,16 @@ void adam(std::size_t size, const LaneUpdate& update, float coupled_decay, float
   const float epsilon = update.epsilon;
   const float beta1 = update.beta1;
   const float beta2 = update.beta2;
-#pragma omp simd
+  float check = 0;
+#pragma omp simd reduction(+ : check)
   for (std::size_t i = 0; i < size; ++i) {
     const float gradient = scale * gradients[i] + coupled_decay * weights[i];
     first[i] = beta1 * first[i] + (1 - beta1) * gradient;
     second[i] = beta2 * second[i] + (1 - beta2) * gradient * gradient;
     weights[i] = kept * weights[i] - rate * (first[i] / (std::sqrt(second[i]) / correction2 + epsilon));
+    check += 0 * weights[i];
   }
+  return check;
 }
 
 }  // namespace
@@ -100,23 +111,26 @@ LaneUpdate plan_update(const OptimizerConfig& config, double schedule_factor, st
   return update;
 }
 
-void update_segment(const OptimizerSegment& segment, const LaneUpdate& update,
+bool update_segment(const OptimizerSegment& segment, const LaneUpdate& update,
                     const OptimizerMemory& memory) {
   float* const weights = memory.weights + segment.offset;
   const float* const gradients = memory.gradients + segment.offset;
   float* const first = memory.first_moment + segment.offset;
+  float* const second = memory.second_moment + segment.offset;
   const float decay = segment.decays ? update.weight_decay : 0;
-  switch (update.kind) {
-    case OptimizerConfig::Kind::sgd:
-      return update.momentum == 0 ? plain_sgd(segment.size, update, decay, weights, gradients)
-                                  : momentum_sgd(segment.size, update, decay, weights, gradients, first);
-    case OptimizerConfig::Kind::adam:
-      return adam(segment.size, update, decay, 0, weights, gradients, first,
-                  memory.second_moment + segment.offset);
-    case OptimizerConfig::Kind::adamw:
-      return adam(segment.size, update, 0, decay, weights, gradients, first,
-                  memory.second_moment + segment.offset);
-  }
+  const auto check = [&] {
+    switch (update.kind) {
+      case OptimizerConfig::Kind::sgd:
+        return update.momentum == 0 ? plain_sgd(segment.size, update, decay, weights, gradients)
+                                    : momentum_sgd(segment.size, update, decay, weights, gradients, first);
+      case OptimizerConfig::Kind::adam:
+        return adam(segment.size, update, decay, 0, weights, gradients, first, second);
+      case OptimizerConfig::Kind::adamw:
+        return adam(segment.size, update, 0, decay, weights, gradients, first, second);
+    }
+    check_failed("a known kind of optimizer", __FILE__, __LINE__);
+  };
+  return check() == 0;
 }
 
 double clip_factor(double squared_norm, double limit) {

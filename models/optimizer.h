@@ -48,7 +48,8 @@ struct OptimizerMemory {
   float* first_moment = nullptr;
   float* second_moment = nullptr;
 };
-void update_segment(const OptimizerSegment& segment, const LaneUpdate& update, const OptimizerMemory& memory);
+// Whether all weights of the segment are finite afterwards.
+bool update_segment(const OptimizerSegment& segment, const LaneUpdate& update, const OptimizerMemory& memory);
 
 // For clipping: the factor that shortens a gradient of this squared length to at most `limit` (PyTorch's
 // clip_grad_norm_).

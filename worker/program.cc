@@ -131,12 +131,13 @@ class ProgramRun {
     if (std::getenv("OMP_NUM_THREADS") == nullptr) {
       variables["OMP_NUM_THREADS"] = std::to_string(options_.threads);
     }
-    const auto log = options_.folder / fmt::format("logs/trial-{:05}-rank-{}.log", order_.trial, rank);
+    const auto log = std::filesystem::absolute(
+        options_.folder / fmt::format("logs/trial-{:05}-rank-{}.log", order_.trial, rank));
     return ProgramProcess::start({.command = command_,
                                   .directory = options_.directory,
                                   .variables = std::move(variables),
-                                  .log = std::filesystem::absolute(log),
-                                  .reads_output = rank == 0});
+                                  .log = log,
+                                  .output_log = rank == 0 ? log.string() + ".out" : std::string()});
   }
 
   // Until the programs have ended. Nothing: they are to be started again.
@@ -202,7 +203,7 @@ class ProgramRun {
       }
       ASSIGN_OR_RETURN(const bool is_report, reports_->take(*line));
       if (!is_report) {
-        program.append_to_log(*line);
+        program.keep_output(*line);
       }
     }
     return {};

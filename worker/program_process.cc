@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;  // longer lines are cut into several
 constexpr std::size_t kMaxLines = 1000;  // waiting to be handled; then the program waits on its pipe
 constexpr Microseconds kTermination = std::chrono::seconds(5);
-constexpr std::size_t kShownBytes = 2000;
+constexpr std::uintmax_t kShownBytes = 2000;
 constexpr int kShownLines = 5;
 constexpr std::array<std::string_view, 6> kLauncherPrefixes{"OMPI_", "ORTE_", "OPAL_",
                                                             "PMIX_", "PMI_",  "PRTE_"};
@@ -63,21 +63,32 @@ std::vector<std::string> launcher_variables() {
 Result<ProgramProcess> ProgramProcess::start(const ProgramStart& start) {
   ignore_broken_pipes();
   RETURN_IF_ERROR(make_directories(start.log.parent_path()));
+  const Log log = open_log(start.log);
+  const Log output_log = open_log(start.output_log);
   ASSIGN_OR_RETURN(Process process, Process::start({.command = without_launcher_variables(start.command),
                                                     .variables = start.variables,
                                                     .directory = start.directory,
                                                     .output = start.log,
                                                     .pipe_stdin = true,
-                                                    .pipe_stdout = start.reads_output}));
-  return ProgramProcess(std::move(process), start);
+                                                    .pipe_stdout = !start.output_log.empty()}));
+  return ProgramProcess(std::move(process), log, output_log);
 }
 
-ProgramProcess::ProgramProcess(Process process, const ProgramStart& start)
-    : process_(std::move(process)), log_(start.log), output_ended_(!start.reads_output) {
-  if (start.reads_output) {
+ProgramProcess::ProgramProcess(Process process, Log log, Log output_log)
+    : process_(std::move(process)),
+      log_(std::move(log)),
+      output_log_(std::move(output_log)),
+      output_ended_(output_log_.path.empty()) {
+  if (!output_ended_) {
     const int descriptor = process_.stdout_descriptor();
     ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
   }
+}
+
+ProgramProcess::Log ProgramProcess::open_log(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  return {path, error ? 0 : size};
 }
 
 std::optional<std::string> ProgramProcess::next_line(Microseconds wait) {
@@ -122,8 +133,8 @@ bool ProgramProcess::read_available(Microseconds wait) {
   return true;
 }
 
-void ProgramProcess::append_to_log(const std::string& line) {
-  std::ofstream(log_, std::ios::app) << line + "\n";
+void ProgramProcess::keep_output(const std::string& line) {
+  std::ofstream(output_log_.path, std::ios::app) << line + "\n";
 }
 
 void ProgramProcess::answer(const std::string& line) {
@@ -147,7 +158,7 @@ void ProgramProcess::finish(Microseconds patience) {
   // Its last output is read, so that it does not wait on a full pipe.
   while (!process_.poll() && !deadline.passed()) {
     while (const auto line = next_line(milliseconds(0))) {
-      append_to_log(*line);
+      keep_output(*line);
     }
     (void)process_.wait_for(std::min<Microseconds>(milliseconds(20), deadline.remaining()));
   }
@@ -160,20 +171,28 @@ void ProgramProcess::finish(Microseconds patience) {
 }
 
 std::string ProgramProcess::last_output() const {
-  auto content = read_file(log_);
-  if (!content.ok()) {
+  const std::string lines = last_lines(log_);
+  return lines.empty() ? last_lines(output_log_) : lines;
+}
+
+std::string ProgramProcess::last_lines(const Log& log) {
+  std::ifstream stream(log.path, std::ios::binary | std::ios::ate);
+  if (log.path.empty() || !stream) {
     return {};
   }
-  std::string_view text = *content;
-  text = text.substr(text.size() - std::min(text.size(), kShownBytes));
+  const auto size = static_cast<std::uintmax_t>(stream.tellg());
+  const std::uintmax_t shown = std::min(size - std::min(size, log.begin), kShownBytes);
+  std::string text(shown, '\0');
+  stream.seekg(static_cast<std::streamoff>(size - shown));
+  stream.read(text.data(), static_cast<std::streamsize>(shown));
   while (text.ends_with('\n')) {
-    text.remove_suffix(1);
+    text.pop_back();
   }
   std::size_t begin = text.size();
-  for (int lines = 0; lines < kShownLines && begin != std::string_view::npos && begin > 0; ++lines) {
+  for (int lines = 0; lines < kShownLines && begin != std::string::npos && begin > 0; ++lines) {
     begin = text.rfind('\n', begin - 1);
   }
-  return std::string(begin == std::string_view::npos || begin == 0 ? text : text.substr(begin + 1));
+  return begin == std::string::npos || begin == 0 ? text : text.substr(begin + 1);
 }
 
 }  // namespace regatta

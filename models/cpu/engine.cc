@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 
@@ -23,7 +22,22 @@ struct Lane {
   std::int64_t steps = 0;
 };
 
-// One kind of optimizer state, as it is called in a saved lane.
+// Optimizer state, as it is called in a saved lane: one of these before the parameter's name.
+constexpr std::string_view kMomentum = "optimizer.momentum.";
+constexpr std::string_view kFirstMoment = "optimizer.first_moment.";
+constexpr std::string_view kSecondMoment = "optimizer.second_moment.";
+
+bool is_moment(std::string_view name) {
+  return name.starts_with(kMomentum) || name.starts_with(kFirstMoment) || name.starts_with(kSecondMoment);
+}
+
+using SavedTensors = std::map<std::string, const NamedTensor*, std::less<>>;
+
+bool has_prefix(const SavedTensors& saved, std::string_view prefix) {
+  const auto first = saved.lower_bound(prefix);
+  return first != saved.end() && first->first.starts_with(prefix);
+}
+
 struct Moment {
   std::string_view prefix;
   float* values;
@@ -43,10 +57,12 @@ class CpuEngine final : public Engine {
  private:
   struct Piece {  // of a lane's state: where it stands and how it is called
     std::string name;
+    std::string_view moment;  // the kind of optimizer state, or empty
     const Shape* shape;
     float* values;
     std::size_t size;
   };
+  static Result<const NamedTensor*> find_fitting(const SavedTensors& saved, const Piece& piece);
   std::vector<Piece> pieces(int lane) const;
   std::vector<Moment> moments(int lane) const;
   float* of_lane(float* flat, const ParameterSpec& parameter, int lane) const {
@@ -59,6 +75,8 @@ class CpuEngine final : public Engine {
   void update(double epoch);
   void measure_gradients();
   void apply_updates();
+  template <class Function>
+  void for_segments(const Function& function) const;  // of active lanes
 
   ModelConfig config_;
   EngineOptions options_;
@@ -72,10 +90,12 @@ class CpuEngine final : public Engine {
   std::vector<Lane> lanes_;
   std::vector<LaneRun> runs_;
   std::vector<OptimizerSegment> segments_;
-  std::vector<LaneUpdate> updates_;    // one a lane
+  std::vector<LaneUpdate> updates_;  // one a lane
+  // Of one step; one a segment, or one a lane.
   std::vector<double> segment_norms_;  // squared
-  std::vector<double> lane_norms_;     // squared
-  std::vector<char> diverged_;         // one a lane
+  std::vector<double> squared_norms_;
+  std::vector<char> segment_finite_;
+  std::vector<char> finite_;
   dnnl::engine device_;
   dnnl::stream stream_;
   std::unique_ptr<Program> training_;    // none without training rows
@@ -105,8 +125,9 @@ CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
       segments_(optimizer_segments(config_.network, options.lanes)),
       updates_(lanes_.size()),
       segment_norms_(segments_.size()),
-      lane_norms_(lanes_.size()),
-      diverged_(lanes_.size()),
+      squared_norms_(lanes_.size()),
+      segment_finite_(segments_.size(), 1),
+      finite_(lanes_.size()),
       device_(dnnl::engine::kind::cpu, 0),
       stream_(device_) {
   CHECK(options.lanes >= 1 && options.threads >= 1 && options.global_batch >= options.batch_capacity);
@@ -149,11 +170,10 @@ void CpuEngine::start_lane(int lane, const LaneSettings& settings) {
 std::vector<Moment> CpuEngine::moments(int lane) const {
   const OptimizerConfig& optimizer = lanes_.at(static_cast<std::size_t>(lane)).optimizer;
   if (optimizer.kind != OptimizerConfig::Kind::sgd) {
-    return {{"optimizer.first_moment.", first_moments_.floats()},
-            {"optimizer.second_moment.", second_moments_.floats()}};
+    return {{kFirstMoment, first_moments_.floats()}, {kSecondMoment, second_moments_.floats()}};
   }
   if (optimizer.momentum > 0) {
-    return {{"optimizer.momentum.", first_moments_.floats()}};
+    return {{kMomentum, first_moments_.floats()}};
   }
   return {};
 }
@@ -165,12 +185,12 @@ std::vector<CpuEngine::Piece> CpuEngine::pieces(int lane) const {
   kinds.insert(kinds.end(), optimizer.begin(), optimizer.end());
   for (const auto& [prefix, flat] : kinds) {
     for (const ParameterSpec& parameter : config_.network.parameters) {
-      result.push_back({std::string(prefix) + parameter.name, &parameter.shape,
+      result.push_back({std::string(prefix) + parameter.name, prefix, &parameter.shape,
                         of_lane(flat, parameter, lane), static_cast<std::size_t>(parameter.size)});
     }
   }
   for (const BufferSpec& buffer : config_.network.buffers) {
-    result.push_back({buffer.name, &buffer.shape, memory_.buffer(buffer.name, lane),
+    result.push_back({buffer.name, "", &buffer.shape, memory_.buffer(buffer.name, lane),
                       static_cast<std::size_t>(buffer.size)});
   }
   return result;
@@ -186,38 +206,47 @@ LaneState CpuEngine::save_lane(int lane) const {
 }
 
 Status CpuEngine::restore_lane(int lane, const LaneState& state) {
-  std::map<std::string, const NamedTensor*> saved;
+  SavedTensors saved;
   for (const NamedTensor& tensor : state.tensors) {
     if (!saved.emplace(tensor.name, &tensor).second) {
       return failure(fmt::format("the saved state has '{}' twice", tensor.name));
     }
   }
-  const auto wanted = pieces(lane);
-  for (const Piece& piece : wanted) {
-    const auto found = saved.find(piece.name);
-    if (found == saved.end()) {
-      return failure(
-          fmt::format("the saved state has no '{}': it is of another network or optimizer", piece.name));
+  std::vector<std::pair<const NamedTensor*, float*>> copies;
+  bool new_moments = false;  // the state was saved by an optimizer that does not keep what this one needs
+  for (const Piece& piece : pieces(lane)) {
+    if (!piece.moment.empty() && !has_prefix(saved, piece.moment)) {
+      new_moments = true;
+      continue;
     }
-    const NamedTensor& tensor = *found->second;
-    if (tensor.shape != *piece.shape || tensor.values.size() != piece.size) {
-      return failure(fmt::format("'{}' of the saved state is {} with {} values, but the network's is {}",
-                                 piece.name, describe(tensor.shape), tensor.values.size(),
-                                 describe(*piece.shape)));
+    ASSIGN_OR_RETURN(const NamedTensor* tensor, find_fitting(saved, piece));
+    copies.emplace_back(tensor, piece.values);
+    saved.erase(tensor->name);
+  }
+  for (const auto& [name, tensor] : saved) {
+    if (!is_moment(name)) {
+      return failure(fmt::format("the saved state has '{}', which this network has not", name));
     }
   }
-  if (saved.size() != wanted.size()) {
-    return failure(
-        fmt::format("the saved state has {} tensors, but this lane has {}: it is of another network or "
-                    "optimizer",
-                    saved.size(), wanted.size()));
+  for (const auto& [tensor, values] : copies) {
+    std::copy(tensor->values.begin(), tensor->values.end(), values);
   }
-  for (const Piece& piece : wanted) {
-    const auto& values = saved.at(piece.name)->values;
-    std::copy(values.begin(), values.end(), piece.values);
-  }
-  lanes_[static_cast<std::size_t>(lane)].steps = state.steps;
+  lanes_[static_cast<std::size_t>(lane)].steps = new_moments ? 0 : state.steps;
   return {};
+}
+
+Result<const NamedTensor*> CpuEngine::find_fitting(const SavedTensors& saved, const Piece& piece) {
+  const auto found = saved.find(piece.name);
+  if (found == saved.end()) {
+    return failure(fmt::format("the saved state has no '{}', which this network has", piece.name));
+  }
+  const NamedTensor& tensor = *found->second;
+  if (tensor.shape != *piece.shape || tensor.values.size() != piece.size) {
+    return failure(fmt::format("'{}' of the saved state is {} with {} values, but the network's is {}",
+                               piece.name, describe(tensor.shape), tensor.values.size(),
+                               describe(*piece.shape)));
+  }
+  return found->second;
 }
 
 void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const {
@@ -272,10 +301,22 @@ Status CpuEngine::train_step(const BatchView& batch, const TrainStep& step) {
   return {};
 }
 
+template <class Function>
+void CpuEngine::for_segments(const Function& function) const {
+  parallel_for(static_cast<std::int64_t>(segments_.size()), options_.threads, [&](std::int64_t i) {
+    const OptimizerSegment& segment = segments_[static_cast<std::size_t>(i)];
+    if (runs_[static_cast<std::size_t>(segment.lane)].active) {
+      function(static_cast<std::size_t>(i), segment);
+    }
+  });
+}
+
 // Clips each lane's gradient, then moves its weights. The summed gradients are alike on all ranks, so the
 // ranks' weights stay alike.
 void CpuEngine::update(double epoch) {
-  measure_gradients();
+  if (config_.train.gradient_clip) {
+    measure_gradients();
+  }
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     if (!runs_[lane].active) {
       continue;
@@ -285,47 +326,44 @@ void CpuEngine::update(double epoch) {
     updates_[lane] = plan_update(state.optimizer, schedule_factor(state.schedule, epoch), state.steps);
     if (config_.train.gradient_clip) {
       updates_[lane].gradient_scale =
-          static_cast<float>(clip_factor(lane_norms_[lane], *config_.train.gradient_clip));
+          static_cast<float>(clip_factor(squared_norms_[lane], *config_.train.gradient_clip));
     }
   }
   apply_updates();
 }
 
-// Squared lengths: of the whole gradients where they are clipped, else only of the last layer's weights,
-// whose gradient is NaN wherever the loss was not finite. Sums run in a fixed order.
+// The squared length of each lane's gradient, summed in a fixed order.
 void CpuEngine::measure_gradients() {
-  const bool all = config_.train.gradient_clip.has_value();
-  const std::size_t last_layer =
-      segments_.empty() ? 0
-                        : static_cast<std::size_t>(memory_.lanes * config_.network.parameters.front().size);
-  parallel_for(static_cast<std::int64_t>(segments_.size()), options_.threads, [&](std::int64_t i) {
-    const OptimizerSegment& segment = segments_[static_cast<std::size_t>(i)];
-    const bool wanted = all || segment.offset < last_layer;
-    segment_norms_[static_cast<std::size_t>(i)] =
-        wanted ? squared_norm(memory_.gradients + segment.offset, segment.size) : 0;
+  for_segments([&](std::size_t i, const OptimizerSegment& segment) {
+    segment_norms_[i] = squared_norm(memory_.gradients + segment.offset, segment.size);
   });
-  std::fill(lane_norms_.begin(), lane_norms_.end(), 0.0);
+  std::fill(squared_norms_.begin(), squared_norms_.end(), 0.0);
   for (std::size_t i = 0; i < segments_.size(); ++i) {
-    lane_norms_[static_cast<std::size_t>(segments_[i].lane)] += segment_norms_[i];
-  }
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    diverged_[lane] = std::isfinite(lane_norms_[lane]) ? 0 : 1;
+    squared_norms_[static_cast<std::size_t>(segments_[i].lane)] += segment_norms_[i];
   }
 }
 
-// A lane that diverged gets NaN weights, so that it cannot be taken for one that trains.
+// A lane with a weight that is not finite gets no other: half a diverged network could pass for one that
+// trains, because relu turns NaN into zero.
 void CpuEngine::apply_updates() {
   const OptimizerMemory memory{.weights = memory_.weights,
                                .gradients = memory_.gradients,
                                .first_moment = first_moments_.floats(),
                                .second_moment = second_moments_.floats()};
-  parallel_for(static_cast<std::int64_t>(segments_.size()), options_.threads, [&](std::int64_t i) {
-    const OptimizerSegment& segment = segments_[static_cast<std::size_t>(i)];
-    const auto lane = static_cast<std::size_t>(segment.lane);
-    if (diverged_[lane] != 0) {
+  for_segments([&](std::size_t i, const OptimizerSegment& segment) {
+    segment_finite_[i] =
+        update_segment(segment, updates_[static_cast<std::size_t>(segment.lane)], memory) ? 1 : 0;
+  });
+  std::fill(finite_.begin(), finite_.end(), 1);
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    finite_[static_cast<std::size_t>(segments_[i].lane)] &= segment_finite_[i];
+  }
+  if (std::find(finite_.begin(), finite_.end(), 0) == finite_.end()) {
+    return;
+  }
+  for_segments([&](std::size_t, const OptimizerSegment& segment) {
+    if (finite_[static_cast<std::size_t>(segment.lane)] == 0) {
       std::fill_n(memory.weights + segment.offset, segment.size, std::numeric_limits<float>::quiet_NaN());
-    } else if (runs_[lane].active) {
-      update_segment(segment, updates_[lane], memory);
     }
   });
 }

@@ -28,35 +28,36 @@ struct CrewCall {
   std::vector<std::string> answers;
 };
 
+// Starts crew_program on so many ranks; its output is appended to `output`.
+inline Result<Process> start_crew_program(int ranks, const std::vector<std::string>& arguments,
+                                          const std::filesystem::path& output) {
+  std::vector<std::string> command{"mpirun", "--oversubscribe",     "--bind-to", "none",
+                                   "-n",     std::to_string(ranks), CREW_PROGRAM};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Process::start({.command = std::move(command),
+                         .variables = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+                                       {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+                                       {"OMPI_MCA_mpi_yield_when_idle", "1"},
+                                       {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"}},
+                         .output = output});
+}
+
+inline std::string text_of_file(const std::filesystem::path& path) {
+  const auto text = read_file(path);
+  return text.ok() ? *text : text.error().message;
+}
+
 inline CrewRun run_crew_program(const std::filesystem::path& experiment, const std::filesystem::path& folder,
                                 const CrewCall& call) {
   const std::filesystem::path output = folder / "crew-output.txt";
   std::filesystem::remove(output);
-  std::vector<std::string> command{"mpirun",
-                                   "--oversubscribe",
-                                   "--bind-to",
-                                   "none",
-                                   "-n",
-                                   std::to_string(call.ranks),
-                                   CREW_PROGRAM,
-                                   experiment.string(),
-                                   folder.string(),
-                                   std::to_string(call.attempt),
-                                   std::to_string(call.until_epoch),
-                                   call.checkpoint};
-  command.insert(command.end(), call.answers.begin(), call.answers.end());
-  auto process = Process::start({.command = std::move(command),
-                                 .variables = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-                                               {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-                                               {"OMPI_MCA_mpi_yield_when_idle", "1"},
-                                               {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"}},
-                                 .output = output});
+  std::vector<std::string> arguments{experiment.string(), folder.string(), std::to_string(call.attempt),
+                                     std::to_string(call.until_epoch), call.checkpoint};
+  arguments.insert(arguments.end(), call.answers.begin(), call.answers.end());
+  auto process = start_crew_program(call.ranks, arguments, output);
   EXPECT_TRUE(process.ok());
   EXPECT_TRUE(process->wait_for(std::chrono::seconds(120))) << "the crew did not end";
-  CrewRun run;
-  if (auto text = read_file(output); text.ok()) {
-    run.output = *text;
-  }
+  CrewRun run{.output = text_of_file(output)};
   std::istringstream lines(run.output);
   for (std::string line; std::getline(lines, line);) {
     auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);

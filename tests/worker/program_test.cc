@@ -59,10 +59,7 @@ class ProgramTest : public testing::Test {
     return end.ok() ? *end : AttemptEnd{};
   }
 
-  std::string text_of(const std::string& file) {
-    const auto text = read_file(folder_.path() / file);
-    return text.ok() ? *text : text.error().message;
-  }
+  std::string text_of(const std::string& file) { return text_of_file(folder_.path() / file); }
 
   const SystemClock clock_;
   TemporaryDirectory folder_ = TemporaryDirectory::make().value();
@@ -82,7 +79,7 @@ TEST_F(ProgramTest, CompletesByItself) {
   EXPECT_EQ(control.reports[3].checkpoint, "checkpoints/trial-00012/attempt-0007-epoch-004.program");
   const std::string log = text_of("logs/trial-00012-rank-0.log");
   EXPECT_THAT(log, HasSubstr("begin at 0 of 2 rank 0"));
-  EXPECT_THAT(log, HasSubstr("for people"));
+  EXPECT_THAT(text_of("logs/trial-00012-rank-0.log.out"), HasSubstr("for people"));
 }
 
 TEST_F(ProgramTest, StopsAndLaterGoesOnFromTheEpochThatCounts) {

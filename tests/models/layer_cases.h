@@ -1,0 +1,79 @@
+// One table of small networks that between them use every layer in every position: on the input, above
+// weights, inside and after residual blocks, on features and on images, with sizes that do not fit vector
+// registers. Every backend is checked against it.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "models/shape.h"
+
+namespace regatta {
+
+struct LayerCase {
+  std::string name;
+  std::string layers;  // YAML, under model.layers
+  Shape input;
+  std::int64_t outputs = 3;
+  bool classification = true;
+};
+inline void PrintTo(const LayerCase& layer_case, std::ostream* stream) { *stream << layer_case.layers; }
+
+inline const std::vector<LayerCase>& layer_cases() {
+  static const std::vector<LayerCase> cases = {
+      {"Dense", "[dense: 3]", {5}},
+      {"DenseWithoutBias", "[dense: {units: 4, bias: false}, dense: 3]", {5}},
+      {"DenseOnImage", "[dense: 7, dense: 3]", {2, 3, 4}},
+      {"DenseWide", "[dense: 33, relu, dense: 3]", {17}},
+      {"Regression", "[dense: 6, relu, dense: 2]", {4}, 2, false},
+      {"Relu", "[dense: 9, relu, dense: 8, relu, dense: 3]", {5}},
+      {"ReluOnInput", "[relu, dense: 3]", {5}},
+      {"ReluAtTheEnd", "[dense: 3, relu]", {5}},
+      {"ReluTwice", "[dense: 6, relu, relu, dense: 3]", {5}},
+      {"ConvSame", "[conv: 4, dense: 3]", {2, 5, 5}},
+      {"ConvValid", "[conv: {filters: 3, kernel: 2, padding: valid}, dense: 3]", {1, 4, 5}},
+      {"ConvStridePadding", "[conv: {filters: 3, kernel: 3, stride: 2, padding: 2}, dense: 3]", {2, 5, 6}},
+      {"ConvConvRelu", "[conv: 5, relu, conv: {filters: 4, kernel: 1}, relu, conv: 3, dense: 3]", {1, 5, 5}},
+      {"ConvWithoutBias",
+       "[conv: {filters: 3, bias: false}, conv: {filters: 2, bias: false}, dense: 3]",
+       {3, 4, 4}},
+      {"ConvManyChannels", "[conv: 18, relu, conv: 17, relu, average_pool: 4, dense: 3]", {2, 4, 4}},
+      {"MaxPool", "[conv: 3, max_pool: 2, dense: 3]", {1, 6, 6}},
+      {"MaxPoolOverlapping", "[conv: 3, relu, max_pool: {size: 3, stride: 2}, conv: 2, dense: 3]", {1, 8, 7}},
+      {"MaxPoolOnInput", "[max_pool: 2, dense: 3]", {2, 5, 5}},
+      {"AveragePool", "[conv: 3, average_pool: {size: 2, stride: 1}, dense: 3]", {2, 4, 4}},
+      {"Flatten", "[conv: 3, flatten, relu, dense: 3]", {1, 4, 4}},
+      {"FlattenAtTheEnd", "[conv: {filters: 3, kernel: 2, padding: valid}, flatten]", {2, 2, 2}},
+      {"Dropout", "[dense: 8, dropout: 0.4, dense: 3]", {5}},
+      {"DropoutAfterRelu", "[dense: 8, relu, dropout: 0.3, dense: 7, relu, dropout: 0.5, dense: 3]", {5}},
+      {"DropoutOnImage", "[conv: 5, relu, dropout: 0.3, conv: 2, dense: 3]", {1, 4, 4}},
+      {"DropoutOnInput", "[dropout: 0.3, dense: 3]", {2, 3, 3}},
+      {"BatchNormOnFeatures", "[dense: 7, batch_norm, relu, dense: 3]", {5}},
+      {"BatchNormOnImage", "[conv: 3, batch_norm, relu, conv: 2, batch_norm, dense: 3]", {2, 4, 4}},
+      {"BatchNormOnInput", "[batch_norm, conv: 2, dense: 3]", {2, 3, 3}},
+      {"BatchNormThenPool", "[conv: 18, batch_norm, max_pool: 2, dense: 3]", {1, 4, 4}},
+      {"BatchNormOptions", "[dense: 4, batch_norm: {momentum: 0.3, epsilon: 0.01}, dense: 3]", {5}},
+      {"ResidualIdentity", "[dense: 6, residual: [dense: 6, relu, dense: 6], relu, dense: 3]", {5}},
+      {"ResidualOnInput", "[residual: [dense: 5], dense: 3]", {5}},
+      {"ResidualProjection", "[dense: 6, residual: [relu, dense: 4], dense: 3]", {5}},
+      {"ResidualConv", "[conv: 3, relu, residual: [conv: 3, relu, conv: 3], relu, dense: 3]", {1, 4, 4}},
+      {"ResidualStride",
+       "[conv: 3, residual: [conv: {filters: 5, stride: 2}, relu, conv: 5], relu, dense: 3]",
+       {1, 5, 5}},
+      {"ResidualBatchNorm",
+       "[conv: 3, batch_norm, relu, residual: [conv: {filters: 4, stride: 2, bias: false}, batch_norm, relu, "
+       "conv: {filters: 4, bias: false}, batch_norm], relu, average_pool: 2, dense: 3]",
+       {1, 4, 4}},
+      {"ResidualNested", "[dense: 5, residual: [relu, residual: [dense: 4, relu, dense: 5]], dense: 3]", {4}},
+      {"ResidualInARow", "[dense: 5, residual: [dense: 5, relu], residual: [relu, dense: 5], dense: 3]", {4}},
+      {"ResidualDropout", "[dense: 5, residual: [dense: 5, relu, dropout: 0.5], dense: 3]", {4}},
+      {"ResidualEndsInRelu", "[dense: 5, residual: [dense: 5, relu], dense: 3]", {4}},
+      {"ResidualBatchNormFirst", "[dense: 5, residual: [batch_norm, relu, dense: 5], dense: 3]", {4}},
+      {"ResidualDropoutFirst", "[dense: 5, relu, residual: [dropout: 0.5, dense: 5], dense: 3]", {4}},
+  };
+  return cases;
+}
+
+}  // namespace regatta
