@@ -19,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr Microseconds kTick = milliseconds(5);              // the longest that a message waits to be sent
 constexpr Microseconds kFirstHeartbeat = milliseconds(500);  // until Welcome says otherwise
+constexpr Microseconds kHelloInterval = seconds(3);          // each Hello that arrives is answered in full
 constexpr Microseconds kLastWords = seconds(2);
 constexpr int kSilentHeartbeats = 2;  // heartbeats are answered: after so many something is wrong
 constexpr std::size_t kMostQueued = 10'000;
@@ -236,7 +237,9 @@ void CoordinatorLink::keep_alive() {
     return;
   }
   if (!welcomed_) {
-    say_hello();
+    if (clock_.monotonic() - last_sent_ >= kHelloInterval) {
+      say_hello();
+    }
     return;
   }
   wire::FromCrew heartbeat;
