@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/log.h"
@@ -32,29 +31,6 @@ template <class T>
 std::span<std::byte> bytes_of(T& value) {
   static_assert(std::is_trivially_copyable_v<T>);
   return std::as_writable_bytes(std::span(&value, 1));
-}
-
-// How many processes the launcher meant to start, by what it told this one; 0: it did not say.
-int announced_processes() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS"}) {
-    if (const char* text = std::getenv(name); text != nullptr) {
-      return std::atoi(text);
-    }
-  }
-  return 0;
-}
-
-Error alone(int announced) {
-  if (announced > 1) {
-    return user_mistake(fmt::format(
-        "{} processes were started, but each is rank 0 of 1: this mpirun or srun belongs to another "
-        "MPI than the Open MPI that regatta was built with; use its mpirun (or srun --mpi=pmix)",
-        announced));
-  }
-  return user_mistake(
-      "one MPI process was started, but rank 0 only coordinates and the others train: give mpirun -n 2 or "
-      "more, "
-      "or start regatta run without mpirun");
 }
 
 // Crews of this mode reach the coordinator through the loopback interface.
@@ -165,7 +141,10 @@ Result<int> run_under_mpi(const NewStudy& request) {
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const MpiLaunch launch = mpi->world();
   if (launch.size == 1) {
-    return alone(announced_processes());
+    return user_mistake(
+        "one MPI process was started, but rank 0 only coordinates and the others train: give mpirun -n 2 or "
+        "more, "
+        "or start regatta run without mpirun");
   }
   const auto world = mpi->world_communicator();
   if (const Status one_host = check_one_host(*world); !one_host.ok()) {

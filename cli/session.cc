@@ -169,7 +169,10 @@ Status Session::step() {
     }
     for (const CrewExit& exit : *exits) {
       if (!exit.clean && !save_until_) {
-        display_->note(exit.reason.substr(0, exit.reason.find('\n')));
+        // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
+        display_->note(fmt::format("{} (see {}); it is started again",
+                                   exit.reason.substr(0, exit.reason.find(';')),
+                                   crew_log(folder_, exit.name).string()));
       }
       RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
     }

@@ -24,7 +24,7 @@ class OneMpirunForAll(StudyCase):
 
     def test_explains_another_mpi(self):
         done = self.regatta("run", "exp.yaml", prefix=("env", "PMI_SIZE=4", "PMI_RANK=0"), code=2)
-        self.assertIn("each is rank 0 of 1", done.stderr)
+        self.assertIn("each for rank 0 of 1", done.stderr)
 
     def test_tells_a_mistake_once(self):
         self.write("exp.yaml", EXPERIMENT.replace("type: sgd", "type: sdg"))
