@@ -1,3 +1,4 @@
+// Facts survive their way into the store and back, whatever they hold.
 #include "coordinator/events.h"
 
 #include <gmock/gmock.h>

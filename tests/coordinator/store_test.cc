@@ -1,3 +1,4 @@
+// The store: what a study leaves on disk, after any end.
 #include "coordinator/store.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>

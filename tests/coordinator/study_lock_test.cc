@@ -1,3 +1,4 @@
+// The lock that keeps a second coordinator out.
 #include "coordinator/study_lock.h"
 
 #include <fmt/format.h>
