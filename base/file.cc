@@ -62,9 +62,11 @@ Result<std::string> read_file(const std::filesystem::path& path) {
   return std::move(content).str();
 }
 
-Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                             std::filesystem::perms permissions) {
   const std::filesystem::path draft = fmt::format("{}.{}.tmp", path.string(), ::getpid());
-  const int descriptor = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int descriptor =
+      ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(permissions));
   if (descriptor < 0) {
     return system_error("cannot create", draft);
   }

@@ -13,8 +13,9 @@ namespace regatta {
 Result<std::string> read_file(const std::filesystem::path& path);
 
 // Writes beside the target, flushes to disk and renames: a crash leaves the old file or the new one, never a
-// part.
-Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+// part. `permissions` hold from the file's first moment; the umask takes from them.
+Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                             std::filesystem::perms permissions = std::filesystem::perms{0644});
 
 Status make_directories(const std::filesystem::path& path);
 

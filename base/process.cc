@@ -8,8 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -21,16 +27,22 @@ namespace {
 
 constexpr Microseconds kPollInterval{2000};
 
-// The parent's environment with `variables` laid over it.
-std::vector<std::string> merged_environment(const std::map<std::string, std::string>& variables) {
+bool begins_with_any(std::string_view text, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [text](const std::string& prefix) { return text.starts_with(prefix); });
+}
+
+// The parent's environment less the removed variables, with the given ones laid over it.
+std::vector<std::string> merged_environment(const ProcessOptions& options) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (!variables.contains(std::string(text.substr(0, text.find('='))))) {
+    const std::string name(text.substr(0, text.find('=')));
+    if (!options.variables.contains(name) && !begins_with_any(name, options.removed_prefixes)) {
       merged.emplace_back(text);
     }
   }
-  for (const auto& [name, value] : variables) {
+  for (const auto& [name, value] : options.variables) {
     merged.push_back(fmt::format("{}={}", name, value));
   }
   return merged;
@@ -43,6 +55,36 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   }
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// The session of a process, from /proc/ID/stat: "ID (name) state parent group session …"; the name may hold
+// anything.
+std::optional<pid_t> session_of(pid_t id) {
+  std::ifstream stream(fmt::format("/proc/{}/stat", id));
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) {
+    return std::nullopt;
+  }
+  std::istringstream rest(text.substr(name_end + 1));
+  char state = 0;
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+  rest >> state >> parent >> group >> session;
+  return rest ? std::optional(session) : std::nullopt;
+}
+
+void kill_session(pid_t session) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename().string();
+    pid_t id = 0;
+    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), id);
+    if (bad == std::errc() && end == name.data() + name.size() && session_of(id) == session) {
+      ::kill(id, SIGKILL);
+    }
+  }
 }
 
 // Both ends of a pipe; closed when not taken.
@@ -61,11 +103,11 @@ struct Pipe {
 
 class SpawnActions {
  public:
-  SpawnActions() {
+  explicit SpawnActions(bool own_session) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes_, (own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP) |
+                                               POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setpgroup(&attributes_, 0);
     sigset_t all;
     sigfillset(&all);
@@ -100,7 +142,7 @@ Result<Process> Process::start(const ProcessOptions& options) {
   if ((options.pipe_stdin && !to_child.open()) || (options.pipe_stdout && !from_child.open())) {
     return failure(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   }
-  SpawnActions spawn;
+  SpawnActions spawn(options.own_session);
   posix_spawn_file_actions_t* actions = &spawn.actions_;
   if (options.pipe_stdin) {
     posix_spawn_file_actions_adddup2(actions, to_child.ends[0], STDIN_FILENO);
@@ -119,7 +161,7 @@ Result<Process> Process::start(const ProcessOptions& options) {
     posix_spawn_file_actions_addchdir_np(actions, options.directory.c_str());
   }
   std::vector<std::string> arguments = options.command;
-  std::vector<std::string> environment = merged_environment(options.variables);
+  std::vector<std::string> environment = merged_environment(options);
   Process process;
   const int error = ::posix_spawnp(&process.id_, arguments[0].c_str(), actions, &spawn.attributes_,
                                    pointers_to(arguments).data(), pointers_to(environment).data());
@@ -129,6 +171,7 @@ Result<Process> Process::start(const ProcessOptions& options) {
   }
   process.stdin_ = to_child.take(1);
   process.stdout_ = from_child.take(0);
+  process.own_session_ = options.own_session;
   return process;
 }
 
@@ -136,6 +179,7 @@ Process::Process(Process&& other) noexcept
     : id_(std::exchange(other.id_, -1)),
       stdin_(std::exchange(other.stdin_, -1)),
       stdout_(std::exchange(other.stdout_, -1)),
+      own_session_(other.own_session_),
       status_(other.status_) {}
 
 Process::~Process() {
@@ -144,7 +188,7 @@ Process::~Process() {
     ::close(stdout_);
   }
   if (id_ > 0 && !status_) {
-    signal(SIGKILL);
+    kill();
     int ignored = 0;
     ::waitpid(id_, &ignored, 0);
   }
@@ -152,6 +196,15 @@ Process::~Process() {
 
 std::optional<ExitStatus> Process::poll() {
   if (!status_ && id_ > 0) {
+    if (own_session_) {
+      // Looked at before it is reaped: until then its number, which is also the session's, is not reused.
+      siginfo_t ended{};
+      if (::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          ended.si_pid != id_) {
+        return status_;
+      }
+      kill();
+    }
     int raw = 0;
     if (::waitpid(id_, &raw, WNOHANG) == id_) {
       status_ = WIFSIGNALED(raw) ? ExitStatus{0, WTERMSIG(raw)} : ExitStatus{WEXITSTATUS(raw), 0};
@@ -172,6 +225,15 @@ std::optional<ExitStatus> Process::wait_for(Microseconds limit) {
 void Process::signal(int number) {
   if (id_ > 0 && !status_) {
     ::kill(-id_, number);
+  }
+}
+
+void Process::kill() {
+  if (id_ > 0 && !status_) {
+    ::kill(-id_, SIGKILL);
+    if (own_session_) {
+      kill_session(id_);
+    }
   }
 }
 

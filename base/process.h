@@ -17,10 +17,14 @@ namespace regatta {
 struct ProcessOptions {
   std::vector<std::string> command;              // command[0] is looked up in PATH
   std::map<std::string, std::string> variables;  // added to this process's environment
-  std::filesystem::path directory;               // working directory; empty: the parent's
-  std::filesystem::path output;  // stdout and stderr are appended here; empty: the parent's own
-  bool pipe_stdin = false;       // write with send_line
-  bool pipe_stdout = false;      // read from stdout_descriptor(); stderr still goes to `output`
+  std::vector<std::string> removed_prefixes;  // variables of this process whose names begin so are left out
+  std::filesystem::path directory;            // working directory; empty: the parent's
+  std::filesystem::path output;               // stdout and stderr are appended here; empty: the parent's own
+  bool pipe_stdin = false;                    // write with send_line
+  bool pipe_stdout = false;                   // read from stdout_descriptor(); stderr still goes to `output`
+  // A session of its own: the terminal's end does not reach it, and once the child has ended, all that it
+  // left behind is killed, process groups within the session included (ranks of mpirun, a trial's program).
+  bool own_session = false;
 };
 
 // How a process ended: an exit code, or the signal that killed it.
@@ -46,6 +50,8 @@ class Process {
   std::optional<ExitStatus> wait_for(Microseconds limit);
   // Signals the whole group.
   void signal(int number);
+  // SIGKILL for the whole group, and for the whole session if it is the child's own.
+  void kill();
   // Lets the child live on after this object, for crews that outlive their coordinator.
   void release();
 
@@ -58,6 +64,7 @@ class Process {
   pid_t id_ = -1;
   int stdin_ = -1;
   int stdout_ = -1;
+  bool own_session_ = false;
   std::optional<ExitStatus> status_;
 };
 

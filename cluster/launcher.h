@@ -28,18 +28,22 @@ struct CrewExit {
 
 class Launcher {
  public:
+  // Kills the crews that were neither stopped nor released.
   virtual ~Launcher() = default;
   virtual Status start(const CrewSpec& crew) = 0;
   // Crews that ended since the last call; does not wait.
   virtual std::vector<CrewExit> poll() = 0;
-  // Asks all crews to end, kills what is left after `grace`.
+  // Asks all crews to end (SIGTERM), kills what is left after `grace`. poll() then tells how each ended.
   virtual void stop_all(Microseconds grace) = 0;
   // Leaves the crews running when this object goes away: they will reconnect to a later coordinator.
   virtual void release_all() = 0;
 };
 
-// Each crew is its own `mpirun -n ranks regatta worker …`: one crew, one failure domain. Crews of one rank
-// are started without mpirun.
-Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources);
+// Each crew is its own `mpirun -n ranks PROGRAM worker …`: one crew, one failure domain. Crews of one rank
+// are started without mpirun. Crews outlive this process unless stopped: they have their own process groups
+// and write to their own logs. `program`: empty for the running one. Fails where crews of several ranks could
+// never start: no mpirun, or inside another MPI job.
+Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources,
+                                                       const std::filesystem::path& program = {});
 
 }  // namespace regatta

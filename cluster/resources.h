@@ -1,6 +1,7 @@
 // The `resources:` section: how many crews, how many ranks each, on what.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -17,10 +18,13 @@ struct Resources {
   int lanes = 1;
 };
 
-// Falls back to one crew of one rank for every core pair; cores: of this machine.
+// Falls back to as many crews of one rank as there are cores; cores: of this machine.
 Result<Resources> read_resources(const Node& node, int cores);
 
-// Cores that this process may use (its affinity), at least 1.
+// A sentence when all ranks with their threads want more than `cores`; nullopt when they fit.
+std::optional<std::string> oversubscription_warning(const Resources& resources, int cores);
+
+// Cores that this process may use: its affinity, and its container's limit on CPU time; at least 1.
 int usable_cores();
 
 }  // namespace regatta

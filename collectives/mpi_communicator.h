@@ -9,23 +9,32 @@
 
 namespace regatta {
 
-// Whether this process was started by mpirun or srun (from the environment; does not touch MPI).
+// A process's place among those that were started together.
 struct MpiLaunch {
   int rank = 0;
   int size = 1;
 };
+
+// Whether mpirun or srun started this process, from the environment alone:
+//   OMPI_COMM_WORLD_SIZE or PMI_SIZE   mpirun of Open MPI, or of MPICH and its relatives
+//   SLURM_STEP_NUM_TASKS above 1       srun; batch scripts and shells in an allocation do not count
+//   PMIX_RANK outside a Slurm step     another PMIx launcher
 bool started_by_mpi();
 
-// MPI_Init to MPI_Finalize. At most one in a process.
+// MPI_Init to MPI_Finalize. At most one in a process, which then makes MPI calls from one thread at a time
+// (MPI_THREAD_SERIALIZED). Its communicators must be gone before it.
 class MpiSession {
  public:
+  // A launcher that MPI does not understand makes each of its processes rank 0 of 1: an error that says so.
   static Result<std::unique_ptr<MpiSession>> start();
+  // Skips MPI_Finalize after abandon() or after the first error of any communicator. End the process with
+  // _exit then: MPI may still be writing to the buffers of an operation that was given up.
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
   MpiLaunch world() const;
-  // All ranks of the world.
+  // All ranks of the world. Several of them share one sequence of operations.
   std::unique_ptr<Communicator> world_communicator();
   // The ranks with the same colour, ordered as in the world; collective over the world. Negative: in no
   // group, nullptr.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,12 +13,15 @@
 namespace regatta {
 
 struct ServerOptions {
-  std::filesystem::path folder;            // of the study
-  std::string bind_address = "127.0.0.1";  // nothing listens beyond loopback unless asked
-  int max_epochs = 0;                      // told to crews: the schedules' horizon
+  std::filesystem::path folder;                         // of the study
+  std::string bind_address = "127.0.0.1";               // nothing listens beyond loopback unless asked
+  int max_epochs = 0;                                   // told to crews: the schedules' horizon
+  Microseconds heartbeat{std::chrono::seconds(2)};      // of crews: well below the study's lease
+  Microseconds orphan_limit{std::chrono::minutes(10)};  // how long a crew waits for a lost coordinator
 };
 
-// Owns the ROUTER socket. Not thread-safe: one thread calls step() in a loop.
+// Owns the ROUTER socket. Not thread-safe: one thread calls step() in a loop. Study, store and clock must
+// outlive it.
 class Server {
  public:
   // Binds (to the last session's port where it is free), writes the endpoint and keys into the folder.
@@ -29,15 +31,18 @@ class Server {
 
   const std::string& endpoint() const;
   // Waits up to `wait` for messages, then handles everything that is there: decide, store, send. An error is
-  // the store's: the study cannot go on.
+  // the store's: the study cannot go on, and every later call fails alike.
   Status step(Microseconds wait);
-  // A launcher saw a crew's process end.
+  // Stores and carries out what the study decided outside of step(): the reaction of Study::resume().
+  Status carry_out(Reaction reaction);
+  // A launcher saw a crew's process end. The study hears of it in a step a little later, after what the crew
+  // sent before its end.
   Status crew_exited(const std::string& crew, bool preempted, const std::string& reason);
   // Ctrl-C: crews save and end; call step() until idle().
   Status request_stop();
-  bool idle() const;      // no attempt runs
-  bool finished() const;  // the study has ended and every crew has been dismissed or is gone
-  int crews_connected() const;
+  bool idle() const;            // no attempt runs
+  bool finished() const;        // the study has ended and every crew has been dismissed or is gone
+  int crews_connected() const;  // heard of lately and not dismissed
 
  private:
   class Implementation;

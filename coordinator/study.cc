@@ -33,6 +33,7 @@ Study::Implementation::Implementation(const Experiment& experiment, SearchConfig
       state(experiment, std::move(config), std::move(scheduler), the_options.kept_models) {}
 
 Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
+  live = true;
   now = time;
   std::visit([this](const auto& what) { on(what); }, input);
   settle();
@@ -40,6 +41,8 @@ Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
 }
 
 Reaction Study::Implementation::resume(bool retry_failed, Microseconds time) {
+  CHECK(!live, "a study is resumed once, before its first input");
+  live = true;
   now = time;
   state.take_obsolete();  // deleted in the session that made them obsolete
   const auto ended = state.ended();
@@ -358,7 +361,10 @@ Study::Study(Study&& other) noexcept = default;
 Study::~Study() = default;
 
 Reaction Study::handle(const Input& input, Microseconds now) { return implementation_->handle(input, now); }
-void Study::replay(const TimedEvent& event) { implementation_->state.apply(event); }
+void Study::replay(const TimedEvent& event) {
+  CHECK(!implementation_->live, "events are replayed before the first input");
+  implementation_->state.apply(event);
+}
 Reaction Study::resume(bool retry_failed, Microseconds now) {
   return implementation_->resume(retry_failed, now);
 }

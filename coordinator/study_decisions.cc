@@ -267,9 +267,9 @@ bool Study::Implementation::may_go_on(bool retry_failed) const {
 }
 
 std::optional<int> Study::Implementation::trial_limit() const {
-  const auto& limit = state.config().stop.trials;
-  if (limit) {
-    return limit;
+  const StopRule& stop = state.config().stop;
+  if (stop.trials || stop.hours || stop.target) {
+    return stop.trials;
   }
   const int natural = state.scheduler().trials_per_round();
   return natural > 0 ? std::optional(natural) : std::nullopt;

@@ -91,6 +91,7 @@ struct Study::Implementation {
     std::string lost_reason;
   };
   std::optional<Ending> ending;
+  bool live = false;  // replay is over
   bool stopping = false;
   bool nothing_for_now = false;  // no event since choose_work() last said so
   Microseconds now{0};           // of the input in hand

@@ -124,8 +124,11 @@ void StudyState::take_score(const Reported& event, std::vector<double> values) {
   Trial& trial = trials_[static_cast<std::size_t>(event.trial)];
   TrialRecord& record = records_[static_cast<std::size_t>(event.trial)];
   const double value = values.front();
-  const bool best_of_trial = std::all_of(trial.scores.begin(), trial.scores.end(),
-                                         [&](const Score& score) { return value < score.values.front(); });
+  // With one objective trial.values is the best so far, with several the latest.
+  const bool best_of_trial =
+      values.size() == 1 ? trial.values.empty() || value < trial.values.front()
+                         : std::all_of(trial.scores.begin(), trial.scores.end(),
+                                       [&](const Score& score) { return value < score.values.front(); });
   if (best_of_trial) {
     record.best_epoch = event.epoch;
   }

@@ -57,12 +57,30 @@ struct DataSplits {
   Split test;  // may be empty: no test data was given
 };
 
-// Reads the `data:` section and its files. Every rank calls it and gets the same splits.
-//   format: idx | csv
-//   path:   a folder (idx: the four usual names, .gz or not) or a file (csv); idx also takes train_images: …
-//   etc. validation, test: shares of the data (test only where there is no test file); stratified by class
-//   normalize: true | false;  csv: target:, columns:, categorical:, missing: error | mean | drop, separator:,
-//   header:
+// Reads the `data:` section and its files. Every rank calls it and gets the same splits. Relative paths start
+// at the experiment file's folder; any file may be gzipped.
+//   format      idx | csv
+//   validation  share of the samples, default 0.1
+//   test        share of the samples, default none; refused where there are test files
+//   limit       at most so many training samples, for quick runs
+//   normalize   default true: mean 0 and deviation 1 over the training split, of each channel (images), each
+//               numeric feature (tables) and each target (regression); false: bytes become [0, 1], all else
+//               stays
+// All parts hold each class in its share. Without a test part, `test` is an empty split of the same dataset.
+// idx:
+//   path        a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test, t10k-…
+//   train_images, train_labels, test_images, test_labels   instead of those names, relative to `path`
+// csv (columns are given by name, or by number from 0; -1 is the last):
+//   path        a file
+//   target      a column; a list for regression on several
+//   columns     the inputs, default all but the target
+//   categorical inputs whose numbers are names; columns of texts are categorical anyway
+//   task        classification | regression, default: classification if the target holds texts, or at most 20
+//               different whole numbers, each at least twice on average
+//   missing     error (default) | mean (numbers; categories: the most frequent) | drop (the row)
+//   separator   one character or tab, default a comma
+//   header      true (default): the first row names the columns; false; or a list of names
+//   skip_rows   lines before the table, default 0
 Result<DataSplits> load_data(const Node& node, std::uint64_t seed);
 
 // What a network needs to know of the data.

@@ -118,6 +118,17 @@ bool has_value(const Parameter& parameter, double value) {
   return value >= 0 && value < static_cast<double>(*parameter.cardinality());
 }
 
+// Four significant digits are enough to recognise a value by.
+std::string short_text(const Value& value) {
+  if (const auto* number = std::get_if<double>(&value)) {
+    double rounded = *number;
+    const std::string digits = fmt::format("{:.4g}", *number);
+    std::from_chars(digits.data(), digits.data() + digits.size(), rounded);
+    return to_string(Value(rounded));
+  }
+  return to_string(value);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> Parameter::cardinality() const {
@@ -192,7 +203,7 @@ std::string Space::describe(const Point& point) const {
   std::string words;
   for (std::size_t i = 0; i < size(); ++i) {
     if (const auto chosen = value(point, i)) {
-      words += fmt::format("{}{}: {}", words.empty() ? "" : ", ", parameters_[i].name, to_string(*chosen));
+      words += fmt::format("{}{}: {}", words.empty() ? "" : ", ", parameters_[i].name, short_text(*chosen));
     }
   }
   return "{" + words + "}";

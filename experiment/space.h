@@ -66,7 +66,7 @@ class Space {
 
   // The user's value of parameter `index`; nullopt when inactive.
   std::optional<Value> value(const Point& point, std::size_t index) const;
-  // {lr: 0.01, optimizer: sgd} for messages; inactive parameters are left out.
+  // {lr: 0.01, optimizer: sgd} for people: numbers are rounded, inactive parameters are left out.
   std::string describe(const Point& point) const;
 
   // Sets inactive parameters to nullopt, given values for all; the coordinates that stay are unchanged.

@@ -17,7 +17,8 @@ struct StudyKeys {
   std::string client_secret;
 };
 
-// keys.json, mode 0600. Made once for a study.
+// keys.json, mode 0600. Made once for a study: keys that are there are returned, since running crews hold
+// them.
 Result<StudyKeys> make_keys(const std::filesystem::path& folder);
 Result<StudyKeys> read_keys(const std::filesystem::path& folder);
 

@@ -13,25 +13,19 @@
 
 namespace regatta {
 
-// Tensors by name and texts. https://huggingface.co/docs/safetensors: 8 bytes header length, JSON header,
-// data; F32.
-struct TensorFile {
-  std::vector<NamedTensor> tensors;
-  std::map<std::string, std::string> metadata;
-};
-std::string encode_safetensors(const TensorFile& file);
-Result<TensorFile> decode_safetensors(std::string_view bytes);
-
 struct Checkpoint {
   LaneState state;
   int trial = 0;
-  std::int64_t epoch = 0;    // finished epochs
-  std::int64_t step = 0;     // steps done of the next epoch: suspended in the middle
-  std::vector<double> sums;  // training metrics of those steps, this crew's total
-  std::uint64_t seed = 0;
+  std::int64_t epoch = 0;  // finished epochs
+  std::int64_t step = 0;   // steps done of the next epoch: suspended in the middle
+  // Training metrics of those steps, one row a rank: with as many ranks each goes on with its own, so that
+  // the sum is rounded as if nothing had happened. Empty at the end of an epoch.
+  std::vector<std::vector<double>> sums;
+  std::uint64_t seed = 0;              // of the trial
   std::vector<double> early_stopping;  // best value, epochs since; empty without
 };
-Status save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+Status save_checkpoint(const std::filesystem::path& path, Checkpoint checkpoint);
+// A damaged file is an error that names the file and what is wrong with it.
 Result<Checkpoint> load_checkpoint(const std::filesystem::path& path);
 
 // Parameters and buffers only, under PyTorch's names and shapes, for use elsewhere.

@@ -5,12 +5,20 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/file.h"
 
 namespace regatta {
 namespace {
 
 using std::chrono::seconds;
+
+// A zombie does not: who its parent is, and when that looks, is not ours to say.
+bool runs(pid_t id) {
+  const auto stat = read_file("/proc/" + std::to_string(id) + "/stat");
+  return stat.ok() && stat->find(") Z ") == std::string::npos;
+}
 
 TEST(Process, TellsHowItEnded) {
   auto child = Process::start({.command = {"sh", "-c", "exit 3"}});
@@ -47,6 +55,36 @@ TEST(Process, PassesVariablesLinesAndOutput) {
   ASSERT_TRUE(child->send_line("world").ok());
   ASSERT_TRUE(child->wait_for(seconds(10)));
   EXPECT_EQ(read_file(folder->path() / "out.txt").value(), "hello world\n" + folder->path().string() + "\n");
+}
+
+TEST(Process, LeavesOutTheRemovedVariables) {
+  const auto folder = TemporaryDirectory::make();
+  ASSERT_TRUE(folder.ok());
+  ::setenv("REGATTA_TEST_A", "a", 1);
+  ::setenv("REGATTA_TEST_B", "b", 1);
+  auto child = Process::start({.command = {"sh", "-c", "echo $REGATTA_TEST_A,$REGATTA_TEST_B,$HOME"},
+                               .variables = {{"REGATTA_TEST_B", "new"}, {"HOME", "/home"}},
+                               .removed_prefixes = {"REGATTA_TEST_"},
+                               .output = folder->path() / "out.txt"});
+  ASSERT_TRUE(child.ok());
+  ASSERT_TRUE(child->wait_for(seconds(10)));
+  EXPECT_EQ(read_file(folder->path() / "out.txt").value(), ",new,/home\n");
+}
+
+TEST(Process, OwnSessionEndsWithItsLeader) {
+  const auto folder = TemporaryDirectory::make();
+  ASSERT_TRUE(folder.ok());
+  auto child = Process::start({.command = {"sh", "-c", "sleep 100 > /dev/null 2>&1 & echo $!"},
+                               .output = folder->path() / "out.txt",
+                               .own_session = true});
+  ASSERT_TRUE(child.ok());
+  EXPECT_EQ(::getsid(child->id()), child->id());
+  ASSERT_TRUE(child->wait_for(seconds(10)));
+  const pid_t left = std::stoi(read_file(folder->path() / "out.txt").value());
+  for (int i = 0; i < 1000 && runs(left); ++i) {
+    ::usleep(10'000);
+  }
+  EXPECT_FALSE(runs(left));
 }
 
 TEST(Process, DestructorLeavesNoChild) {

@@ -1,0 +1,175 @@
+// The restarts back off: 0.2 s, 0.4 s, … up to half a minute, and start over once a crew has lived for a
+// while.
+#include "cli/crew_keeper.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "cli/study_folder.h"
+
+namespace regatta {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// "crew-3.14" is incarnation 14 of slot 3.
+struct CrewName {
+  int slot = 0;
+  int incarnation = 0;
+};
+
+std::optional<CrewName> parse_crew_name(std::string_view name) {
+  constexpr std::string_view prefix = "crew-";
+  if (!name.starts_with(prefix)) {
+    return std::nullopt;
+  }
+  CrewName parsed;
+  const char* end = name.data() + name.size();
+  const auto [dot, slot_error] = std::from_chars(name.data() + prefix.size(), end, parsed.slot);
+  if (slot_error != std::errc() || dot == end || *dot != '.') {
+    return std::nullopt;
+  }
+  const auto [rest, error] = std::from_chars(dot + 1, end, parsed.incarnation);
+  return error == std::errc() && rest == end ? std::optional(parsed) : std::nullopt;
+}
+
+// The highest incarnation of a slot that has left a log; names are never used twice in a study.
+int last_incarnation(const std::filesystem::path& study, int slot) {
+  int last = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(logs_folder(study), ignored)) {
+    const auto name = parse_crew_name(entry.path().stem().string());
+    if (name && name->slot == slot) {
+      last = std::max(last, name->incarnation);
+    }
+  }
+  return last;
+}
+
+Microseconds back_off(int quick_deaths) {
+  const Microseconds delay = milliseconds(200) * (1 << std::min(quick_deaths, 8));
+  return std::min<Microseconds>(delay, seconds(30));
+}
+
+}  // namespace
+
+CrewKeeper::CrewKeeper(std::unique_ptr<Launcher> launcher, const Clock& clock, CrewKeeperOptions options)
+    : launcher_(std::move(launcher)), clock_(clock), options_(std::move(options)) {
+  for (int number = 0; number < options_.crews; ++number) {
+    slots_.push_back({.number = number, .incarnation = last_incarnation(options_.folder, number)});
+  }
+}
+
+std::vector<CrewExit> CrewKeeper::adopt() {
+  std::vector<CrewExit> gone;
+  adopted_at_ = clock_.monotonic();
+  for (const CrewRecord& record : read_crew_records(options_.folder)) {
+    const auto name = parse_crew_name(record.crew);
+    const CrewLife life = life_of(record);
+    if (life == CrewLife::alive && name && name->slot < options_.crews) {
+      slots_[static_cast<std::size_t>(name->slot)].crew = record.crew;
+      slots_[static_cast<std::size_t>(name->slot)].record = record;
+    } else if (life == CrewLife::dead) {
+      gone.push_back(
+          {.name = record.crew, .preempted = true, .reason = record.crew + " ended with its study"});
+      remove_crew_record(options_.folder, record.crew);
+    }
+  }
+  return gone;
+}
+
+Result<std::vector<CrewExit>> CrewKeeper::tend(int connected) {
+  std::vector<CrewExit> exits = launcher_->poll();
+  for (const CrewExit& exit : exits) {
+    remove_crew_record(options_.folder, exit.name);
+    for (Slot& slot : slots_) {
+      if (slot.crew == exit.name) {
+        RETURN_IF_ERROR(note_exit(slot, exit));
+      }
+    }
+  }
+  poll_adopted(connected, exits);
+  for (Slot& slot : slots_) {
+    const bool wanted = slot.crew.empty() && !slot.dismissed && !winding_down_;
+    if (wanted && clock_.monotonic() >= slot.due) {
+      RETURN_IF_ERROR(start(slot));
+    }
+  }
+  return exits;
+}
+
+Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit) {
+  const Microseconds now = clock_.monotonic();
+  const bool quick = now - slot.started < options_.quick;
+  slot.crew.clear();
+  slot.dismissed = exit.clean;
+  slot.quick_deaths = quick ? slot.quick_deaths + 1 : 0;
+  slot.due = now + back_off(slot.quick_deaths);
+  if (exit.clean || slot.quick_deaths < options_.max_quick_deaths) {
+    return {};
+  }
+  return failure(fmt::format("crew {} has died {} times soon after its start; the last time: {}", slot.number,
+                             slot.quick_deaths, exit.reason));
+}
+
+void CrewKeeper::poll_adopted(int connected, std::vector<CrewExit>& exits) {
+  const auto adopted =
+      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.record; });
+  const bool late = clock_.monotonic() - adopted_at_ > options_.rejoin_limit;
+  for (Slot& slot : slots_) {
+    if (!slot.record) {
+      continue;
+    }
+    if (late && connected < adopted) {
+      signal_crew(*slot.record, SIGKILL);  // one of them is stuck; their trials go on from their checkpoints
+    }
+    if (life_of(*slot.record) != CrewLife::alive) {
+      exits.push_back(
+          {.name = slot.crew, .preempted = true, .reason = slot.crew + " of the earlier session has ended"});
+      remove_crew_record(options_.folder, slot.crew);
+      slot.crew.clear();
+      slot.record.reset();
+    }
+  }
+}
+
+Status CrewKeeper::start(Slot& slot) {
+  ++slot.incarnation;
+  const std::string name = fmt::format("crew-{}.{}", slot.number, slot.incarnation);
+  const CrewSpec spec{
+      .name = name, .slot = slot.number, .folder = options_.folder, .log = crew_log(options_.folder, name)};
+  RETURN_IF_ERROR(launcher_->start(spec));
+  slot.crew = name;
+  slot.started = clock_.monotonic();
+  return {};
+}
+
+bool CrewKeeper::any_running() const {
+  return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.crew.empty(); });
+}
+
+void CrewKeeper::stop_all(Microseconds grace) {
+  winding_down_ = true;
+  for (const Slot& slot : slots_) {
+    if (slot.record) {
+      signal_crew(*slot.record, SIGTERM);
+    }
+  }
+  launcher_->stop_all(grace);
+  for (Slot& slot : slots_) {
+    if (slot.record) {
+      signal_crew(*slot.record, SIGKILL);
+    }
+    if (!slot.crew.empty()) {
+      remove_crew_record(options_.folder, slot.crew);
+    }
+    slot.crew.clear();
+    slot.record.reset();
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,70 @@
+// Keeps a study's crews running: starts them, starts those again that die, and takes over those that an
+// earlier coordinator left behind.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cli/crew_record.h"
+#include "cluster/launcher.h"
+
+namespace regatta {
+
+struct CrewKeeperOptions {
+  std::filesystem::path folder;  // of the study
+  int crews = 1;
+  int max_quick_deaths = 5;  // in a row, of one slot: then something is wrong that a restart does not cure
+  Microseconds quick{std::chrono::seconds(10)};         // a death so soon after the start is a quick one
+  Microseconds rejoin_limit{std::chrono::seconds(45)};  // for crews of an earlier session
+};
+
+// Not thread-safe. A slot is one of the study's crews; each start of a slot is an incarnation with a name of
+// its own, crew-SLOT.INCARNATION.
+class CrewKeeper {
+ public:
+  // The clock must outlive the keeper.
+  CrewKeeper(std::unique_ptr<Launcher> launcher, const Clock& clock, CrewKeeperOptions options);
+
+  // Takes over the crews of an earlier session that still run on this host; returns those that are gone.
+  std::vector<CrewExit> adopt();
+
+  // Starts the crews that are due; returns those that ended since the last call. `connected` is how many
+  // crews the server hears. Error: a slot's crew dies whenever it is started; the message tells its last
+  // words.
+  Result<std::vector<CrewExit>> tend(int connected);
+
+  // No crew is started from now on.
+  void wind_down() { winding_down_ = true; }
+  bool any_running() const;
+  // Ends what is left; what does not end by itself within `grace` is killed.
+  void stop_all(Microseconds grace);
+
+ private:
+  struct Slot {
+    int number = 0;
+    int incarnation = 0;               // of the last start
+    std::string crew;                  // running now; empty: none
+    std::optional<CrewRecord> record;  // of a crew of an earlier session
+    Microseconds started{0};
+    Microseconds due{0};  // when to start next, with no crew running
+    int quick_deaths = 0;
+    bool dismissed = false;  // ended because nothing is left to do
+  };
+  Status start(Slot& slot);
+  Status note_exit(Slot& slot, const CrewExit& exit);
+  void poll_adopted(int connected, std::vector<CrewExit>& exits);
+
+  std::unique_ptr<Launcher> launcher_;
+  const Clock& clock_;
+  CrewKeeperOptions options_;
+  std::vector<Slot> slots_;
+  Microseconds adopted_at_{0};
+  bool winding_down_ = false;
+};
+
+}  // namespace regatta

@@ -1,0 +1,37 @@
+// crews/<name>.json in a study's folder: which process a crew is. Its leader writes it before it says hello,
+// so that a later coordinator can tell which crews have outlived an earlier one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace regatta {
+
+struct CrewRecord {
+  std::string crew;
+  std::string host;
+  std::string boot;                // boot_id() of the host
+  long process_id = 0;             // of the leader
+  std::int64_t process_start = 0;  // guards against another process with the same id
+  long process_group = 0;          // signalling it reaches every rank; 0: the crew has no group of its own
+};
+
+// The record of this process as the leader of `crew`. With `by_mpirun`, the parent is the crew's mpirun.
+CrewRecord record_of_this_process(const std::string& crew, bool by_mpirun);
+
+Status write_crew_record(const std::filesystem::path& study, const CrewRecord& record);
+// Records that cannot be read are left out: their crews are found out by their leases.
+std::vector<CrewRecord> read_crew_records(const std::filesystem::path& study);
+void remove_crew_record(const std::filesystem::path& study, const std::string& crew);
+
+enum class CrewLife { alive, dead, elsewhere };
+CrewLife life_of(const CrewRecord& record);
+
+// Sends a signal to the crew's processes, if it lives on this host.
+void signal_crew(const CrewRecord& record, int signal);
+
+}  // namespace regatta

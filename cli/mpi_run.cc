@@ -1,0 +1,156 @@
+// Rank 0 checks the file alone and then tells the others what they are.
+#include "cli/mpi_run.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/log.h"
+#include "cli/crew_record.h"
+#include "cli/exit_code.h"
+#include "cli/host.h"
+#include "collectives/mpi_communicator.h"
+#include "worker/crew.h"
+
+namespace regatta {
+namespace {
+
+constexpr CollectiveOptions kPatient{.timeout = std::chrono::minutes(10)};  // rank 0 reads the data meanwhile
+
+// What rank 0 tells every rank: plain bytes, so that one broadcast carries it.
+struct Invitation {
+  int welcome = 0;  // 0: rank 0 has found a mistake and nothing will run
+  int crews = 0;
+  int ranks = 0;
+  int threads = 1;
+  std::array<char, 4096> folder{};
+};
+
+template <class T>
+std::span<std::byte> bytes_of(T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return std::as_writable_bytes(std::span(&value, 1));
+}
+
+// Crews of this mode reach the coordinator through the loopback interface.
+Status check_one_host(Communicator& world) {
+  std::array<char, 256> mine{};
+  const std::string host = host_name();
+  std::memcpy(mine.data(), host.data(), std::min(host.size(), mine.size() - 1));
+  std::vector<char> hosts(mine.size() * static_cast<std::size_t>(world.size()));
+  RETURN_IF_ERROR(
+      world.allgather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(hosts)), kPatient));
+  for (int rank = 0; rank < world.size(); ++rank) {
+    const std::string other = hosts.data() + static_cast<std::size_t>(rank) * mine.size();
+    if (other != hosts.data()) {
+      return user_mistake(
+          fmt::format("rank {} is on host {} and rank 0 on {}: one mpirun over several hosts is "
+                      "not supported yet",
+                      rank, other, hosts.data()));
+    }
+  }
+  return {};
+}
+
+// Rank 0's part up to the broadcast: the session, with as many crews as the processes make.
+Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int processes,
+                                              Invitation& invitation) {
+  ASSIGN_OR_RETURN(auto plan, Session::check(request));
+  Resources& resources = plan->resources;
+  resources.crews = (processes - 1) / resources.ranks;
+  if (resources.crews == 0) {
+    return user_mistake(
+        fmt::format("{} MPI processes are too few for one crew of {} ranks beside rank 0, which coordinates: "
+                    "give mpirun -n {}",
+                    processes, resources.ranks, resources.ranks + 1));
+  }
+  if (const int left = (processes - 1) % resources.ranks; left > 0) {
+    fmt::print(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n",
+               left, processes, resources.crews, resources.ranks, processes - left);
+  }
+  invitation.crews = resources.crews;
+  invitation.ranks = resources.ranks;
+  invitation.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
+  ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
+  const std::string folder = std::filesystem::absolute(session->folder()).string();
+  if (folder.size() >= invitation.folder.size()) {
+    return user_mistake("the path of the study's folder is too long: " + folder);
+  }
+  std::memcpy(invitation.folder.data(), folder.data(), folder.size());
+  invitation.welcome = 1;
+  return session;
+}
+
+Status row(Communicator& crew, const std::string& name, const Invitation& invitation) {
+  const std::filesystem::path folder = invitation.folder.data();
+  ignore_interrupts();  // rank 0 tells the crews what an interrupt means
+  set_up_log({.name = name, .file = crew_log(folder, name)});
+  if (crew.rank() == 0) {
+    RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(name, false)));
+  }
+  const Status rowed = run_crew(crew, {.folder = folder, .name = name, .threads = invitation.threads});
+  if (crew.rank() == 0 && rowed.ok()) {
+    remove_crew_record(folder, name);
+  }
+  return rowed;
+}
+
+Result<int> coordinate(MpiSession& mpi, Communicator& world, const NewStudy& request) {
+  Invitation invitation;
+  auto session = open_session(request, world.size(), invitation);
+  RETURN_IF_ERROR(world.broadcast(bytes_of(invitation), 0, kPatient));
+  if (!session.ok()) {
+    return session.error();
+  }
+  mpi.split(-1);
+  Result<int> code = (*session)->run();
+  if (!code.ok() || *code != kExitDone) {
+    mpi.abandon();  // crews that did not end are ended by mpirun
+  }
+  return code;
+}
+
+Result<int> join(MpiSession& mpi, Communicator& world) {
+  Invitation invitation;
+  RETURN_IF_ERROR(world.broadcast(bytes_of(invitation), 0, kPatient));
+  if (invitation.welcome == 0) {
+    return kExitDone;  // rank 0 tells why
+  }
+  const int crew = crew_of_rank(world.rank(), invitation.ranks, invitation.crews);
+  const auto communicator = mpi.split(crew);
+  if (communicator == nullptr) {
+    return kExitDone;
+  }
+  const Status rowed = row(*communicator, fmt::format("crew-{}.1", crew), invitation);
+  if (!rowed.ok()) {
+    mpi.abandon();
+    return rowed.error();
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int crew_of_rank(int rank, int ranks_per_crew, int crews) {
+  const int crew = rank == 0 ? -1 : (rank - 1) / ranks_per_crew;
+  return crew < crews ? crew : -1;
+}
+
+Result<int> run_under_mpi(const NewStudy& request) {
+  ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
+  const MpiLaunch launch = mpi->world();
+  if (launch.size == 1) {
+    return user_mistake(
+        "one MPI process was started, but rank 0 only coordinates and the others train: give mpirun -n 2 or "
+        "more, "
+        "or start regatta run without mpirun");
+  }
+  const auto world = mpi->world_communicator();
+  if (const Status one_host = check_one_host(*world); !one_host.ok()) {
+    return launch.rank == 0 ? Result<int>(one_host.error()) : Result<int>(kExitUsersMistake);
+  }
+  return launch.rank == 0 ? coordinate(*mpi, *world, request) : join(*mpi, *world);
+}
+
+}  // namespace regatta

@@ -1,0 +1,81 @@
+// One session of a coordinator: a study from where it stands to its end, or to an interrupt. `run` and
+// `resume` differ only in how they open it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cli/crew_keeper.h"
+#include "cli/display.h"
+#include "cli/interrupts.h"
+#include "cli/study_folder.h"
+#include "coordinator/server.h"
+#include "coordinator/store.h"
+
+namespace regatta {
+
+struct NewStudy {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;  // KEY=VALUE
+  std::optional<std::string> name;     // else the experiment's own
+  std::filesystem::path runs = "runs";
+};
+
+struct OldStudy {
+  std::filesystem::path folder;
+  std::vector<std::string> overrides;  // of search.stop and resources only
+  bool retry_failed = false;
+};
+
+class Session {
+ public:
+  // Checks everything before anything is made or started.
+  static Result<std::unique_ptr<StudyPlan>> check(const NewStudy& request);
+  // Makes the folder and the store, starts the server. run() starts the crews with `launcher`; without one,
+  // they come by themselves.
+  static Result<std::unique_ptr<Session>> create(const NewStudy& request, std::unique_ptr<StudyPlan> plan,
+                                                 std::unique_ptr<Launcher> launcher);
+  // Replays the stored study, starts the server.
+  static Result<std::unique_ptr<Session>> reopen(const OldStudy& request);
+
+  // Until the study has ended or was interrupted; prints what there is to see. Returns the exit code.
+  Result<int> run();
+
+  const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  Session() = default;
+  Status start(std::unique_ptr<Launcher> launcher);
+  Status serve();
+  Status step();
+  void heed_interrupts();
+  void begin_stop();
+  void dismiss_crews();
+  Result<int> conclude(const Status& served);
+  Frame frame() const;
+
+  SystemClock clock_;
+  std::filesystem::path folder_;
+  std::unique_ptr<StudyPlan> plan_;
+  std::unique_ptr<Study> study_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<CrewKeeper> crews_;  // nullptr: they come by themselves
+  std::unique_ptr<Display> display_;
+  std::unique_ptr<class Forecast> forecast_;
+  std::unique_ptr<Interrupts> interrupts_;
+  std::optional<Error> crew_failure_;   // the crews cannot be kept alive
+  std::optional<Deadline> save_until_;  // set once the study was asked to stop
+  bool at_once_ = false;
+  bool reopened_ = false;
+
+ public:
+  ~Session();
+};
+
+}  // namespace regatta

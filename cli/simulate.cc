@@ -1,0 +1,95 @@
+// regatta simulate FILE: the study's own decisions, with crews and curves drawn by a seed, in virtual time.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/study_plan.h"
+#include "cli/trial_text.h"
+#include "coordinator/simulator.h"
+
+namespace regatta {
+namespace {
+
+struct SimulateOptions {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;
+  std::optional<int> trials;
+  std::optional<int> crews;
+  SimulationOptions simulation;
+};
+
+void print_result(const Study& study, const SimulationResult& result) {
+  fmt::print("crew time   {:.2f} % busy, {:.2f} % lost\n", 100 * result.busy_fraction,
+             100 * result.lost_fraction);
+  fmt::print("makespan    {} ({:.3f} s)\n", format_duration(result.makespan_seconds),
+             result.makespan_seconds);
+  fmt::print("trials      {}: {} complete, {} stopped, {} failed\n", format_count(result.trials),
+             format_count(result.complete), format_count(result.stopped), format_count(result.failed));
+  fmt::print("work        {} epochs in {} attempts\n", format_count(result.epochs),
+             format_count(result.attempts));
+  if (result.best_trial >= 0) {
+    fmt::print("best        trial {}, simulated {} {} {}\n", result.best_trial,
+               study.experiment().objectives.front().metric, format_number(result.best_value),
+               describe_point(study, result.best_trial));
+  }
+  fmt::print("fingerprint {:016x}\n", result.fingerprint);
+  std::fflush(stdout);
+  fmt::print(stderr, "simulated in {}\n", format_duration(result.wall_seconds));
+}
+
+Result<int> run_simulation(SimulateOptions& options) {
+  if (options.trials) {
+    options.overrides.push_back(fmt::format("search.stop.trials={}", *options.trials));
+  }
+  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
+  ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
+  ASSIGN_OR_RETURN(const auto study, make_study(*plan));
+  options.simulation.crews = options.crews.value_or(plan->resources.crews);
+  fmt::print("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
+             format_count(options.simulation.crews), options.simulation.seed,
+             format_number(options.simulation.epoch_seconds));
+  ASSIGN_OR_RETURN(const SimulationResult result, simulate(*study, options.simulation));
+  print_result(*study, result);
+  return result.best_trial >= 0 ? kExitDone : kExitStudyFailed;
+}
+
+}  // namespace
+
+void add_simulate_command(CLI::App& program, Action& action) {
+  CLI::App* command = program.add_subcommand(
+      "simulate", "play the study in virtual time with simulated crews: utilisation, makespan, best value");
+  const auto options = std::make_shared<SimulateOptions>();
+  SimulationOptions& simulation = options->simulation;
+  command->add_option("FILE", options->file, "the experiment (YAML); its data and model are not read")
+      ->required();
+  command->add_option("--set", options->overrides, "change a value of the file: KEY=VALUE; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--crews", options->crews, "simulated crews, in place of resources.crews")
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--trials", options->trials, "in place of search.stop.trials")
+      ->check(CLI::Range(1, 100'000'000));
+  command->add_option("--seed", simulation.seed, "of curves, times and faults")->capture_default_str();
+  command->add_option("--epoch-seconds", simulation.epoch_seconds, "median time of one epoch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--epoch-spread", simulation.epoch_spread,
+                   "sigma of the logarithm of a trial's epoch time")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--start-seconds", simulation.start_seconds, "time to start an attempt")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--mean-seconds-to-failure", simulation.mean_seconds_to_failure,
+                   "of a crew; 0: crews never die")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--restart-seconds", simulation.restart_seconds, "until a dead crew is back")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->callback([options, &action] { action = [options] { return run_simulation(*options); }; });
+}
+
+}  // namespace regatta

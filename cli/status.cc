@@ -1,0 +1,80 @@
+// regatta status RUN: where a study stands, from its store alone.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/study_folder.h"
+#include "cli/summary.h"
+#include "cli/trial_text.h"
+
+namespace regatta {
+namespace {
+
+std::string describe_state(const StudyView& view) {
+  if (view.study->ended()) {
+    return describe_end(*view.study->ended());
+  }
+  switch (coordinator_state(view.folder)) {
+    case CoordinatorState::running:
+      return "running";
+    case CoordinatorState::elsewhere:
+      return "not ended; its coordinator was started on another host";
+    case CoordinatorState::gone:
+      return fmt::format("not ended, and no coordinator runs: go on with 'regatta resume {}'",
+                         view.folder.string());
+  }
+  return "";
+}
+
+// Crews whose attempts have started and not ended, each with its trial.
+std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
+  std::map<AttemptId, AttemptStarted> open;
+  for (const TimedEvent& event : events) {
+    if (const auto* started = std::get_if<AttemptStarted>(&event.event)) {
+      open[started->attempt] = *started;
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.event)) {
+      open.erase(ended->attempt);
+    }
+  }
+  std::vector<std::string> lines;
+  for (const auto& [id, attempt] : open) {
+    lines.push_back(fmt::format("{} (trial {}, attempt {})", attempt.crew, attempt.trial, id));
+  }
+  return lines;
+}
+
+Result<int> status(const std::string& run) {
+  ASSIGN_OR_RETURN(const StudyView view, view_study(run));
+  const Study& study = *view.study;
+  const auto limit = study.trial_limit();
+  fmt::print("study    {}\n", view.folder.string());
+  fmt::print("state    {}\n", describe_state(view));
+  fmt::print("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
+             describe(count_trials(study)));
+  if (!view.events.empty()) {
+    const double elapsed = std::chrono::duration<double>(study.elapsed(view.events.back().at)).count();
+    fmt::print("worked   {}\n", format_duration(elapsed));
+  }
+  for (const std::string& line : busy_crews(view.events)) {
+    fmt::print("crew     {}\n", line);
+  }
+  if (const auto best = study.best_trial()) {
+    fmt::print("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
+               describe_point(study, *best));
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_status_command(CLI::App& program, Action& action) {
+  CLI::App* command = program.add_subcommand("status", "where a study stands; it may be running");
+  const auto run = std::make_shared<std::string>();
+  command->add_option("RUN", *run, "the study's folder, or its name under runs/")->required();
+  command->callback([run, &action] { action = [run] { return status(*run); }; });
+}
+
+}  // namespace regatta

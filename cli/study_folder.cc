@@ -1,0 +1,109 @@
+// runs/<name>/ with study.db, logs/, crews/, checkpoints and best/.
+#include "cli/study_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/host.h"
+#include "protocol/keys.h"
+
+namespace regatta {
+namespace {
+
+constexpr const char* kRunsFolder = "runs";
+constexpr const char* kDatabase = "study.db";
+
+bool holds_study(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder / kDatabase, ignored);
+}
+
+std::vector<std::string> known_studies() {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(kRunsFolder, ignored)) {
+    if (holds_study(entry.path())) {
+      names.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::filesystem::path logs_folder(const std::filesystem::path& study) { return study / "logs"; }
+
+std::filesystem::path crew_log(const std::filesystem::path& study, const std::string& crew) {
+  return logs_folder(study) / (crew + ".log");
+}
+
+Result<std::filesystem::path> find_study(const std::string& run) {
+  for (const std::filesystem::path& folder :
+       {std::filesystem::path(run), kRunsFolder / std::filesystem::path(run)}) {
+    if (holds_study(folder)) {
+      return folder;
+    }
+  }
+  const std::vector<std::string> names = known_studies();
+  const std::string hint =
+      names.empty() ? "; there are no studies under runs/ here" : did_you_mean(run, names);
+  return user_mistake(fmt::format("{}: no study is there (a folder with a {}){}", run, kDatabase, hint));
+}
+
+Result<std::filesystem::path> make_study_folder(const std::filesystem::path& runs, const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return user_mistake(fmt::format(
+        "'{}' cannot be the name of a study: it becomes a folder; give another with --name", name));
+  }
+  RETURN_IF_ERROR(make_directories(runs));
+  const std::filesystem::path folder = runs / name;
+  std::error_code error;
+  if (!std::filesystem::create_directory(folder, error)) {
+    if (error) {
+      return failure(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
+    }
+    return user_mistake(
+        fmt::format("{0} exists already: go on with it by 'regatta resume {0}', or choose another --name",
+                    folder.string()));
+  }
+  RETURN_IF_ERROR(make_directories(logs_folder(folder)));
+  return folder;
+}
+
+Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy stored,
+                                const std::vector<std::string>& overrides, const PlanOptions& options) {
+  ASSIGN_OR_RETURN(Experiment experiment,
+                   parse_experiment(stored.experiment_yaml, stored.experiment_file, overrides));
+  StudyView view;
+  view.folder = folder;
+  ASSIGN_OR_RETURN(view.plan, plan_study(std::move(experiment), options));
+  ASSIGN_OR_RETURN(view.study, make_study(*view.plan));
+  view.events = std::move(stored.events);
+  for (const TimedEvent& event : view.events) {
+    view.study->replay(event);
+  }
+  return view;
+}
+
+Result<StudyView> view_study(const std::string& run) {
+  ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(run));
+  ASSIGN_OR_RETURN(StoredStudy stored, Store::read(folder));
+  return rebuild_study(folder, std::move(stored), {}, {.check_training = false});
+}
+
+CoordinatorState coordinator_state(const std::filesystem::path& folder) {
+  const Result<CoordinatorAddress> address = read_address(folder);
+  if (!address.ok()) {
+    return CoordinatorState::gone;
+  }
+  if (address->host != host_name()) {
+    return CoordinatorState::elsewhere;
+  }
+  return process_exists(address->process_id) ? CoordinatorState::running : CoordinatorState::gone;
+}
+
+}  // namespace regatta

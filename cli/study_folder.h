@@ -1,0 +1,41 @@
+// A study's folder on disk, and a look at the study in it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/study_plan.h"
+#include "coordinator/store.h"
+
+namespace regatta {
+
+std::filesystem::path logs_folder(const std::filesystem::path& study);
+std::filesystem::path crew_log(const std::filesystem::path& study, const std::string& crew);
+
+// `run` is a study's folder, or its name under runs/.
+Result<std::filesystem::path> find_study(const std::string& run);
+
+// Makes runs/<name>; refuses one that exists.
+Result<std::filesystem::path> make_study_folder(const std::filesystem::path& runs, const std::string& name);
+
+// A stored study rebuilt by replaying its events.
+struct StudyView {
+  std::filesystem::path folder;
+  std::unique_ptr<StudyPlan> plan;
+  std::unique_ptr<Study> study;
+  std::vector<TimedEvent> events;
+};
+Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy stored,
+                                const std::vector<std::string>& overrides, const PlanOptions& options);
+
+// For looking only: takes no lock, so the study may be running.
+Result<StudyView> view_study(const std::string& run);
+
+// Whether a coordinator of this study runs, as far as this host can tell.
+enum class CoordinatorState { running, gone, elsewhere };
+CoordinatorState coordinator_state(const std::filesystem::path& folder);
+
+}  // namespace regatta

@@ -1,0 +1,40 @@
+// All that an experiment file says, read and checked: what `run` starts, `validate` prints and `simulate`
+// plays.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "cluster/resources.h"
+#include "coordinator/study.h"
+#include "experiment/experiment.h"
+#include "search/search.h"
+#include "worker/plan.h"
+
+namespace regatta {
+
+struct StudyPlan {
+  Experiment experiment;
+  SearchConfig search;
+  Resources resources;
+  int max_epochs = 0;  // of a trial that is never stopped
+  TrialPlan training;  // empty unless it was checked
+};
+
+struct PlanOptions {
+  // Reads the data and tries the model on representative points. Without, only the search and the resources
+  // are checked: enough to simulate a study or to look at a stored one.
+  bool check_training = true;
+};
+
+// The first mistake, or the plan. At a fixed address: studies refer to their plan.
+Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options);
+
+// A fresh study; the plan must outlive it.
+Result<std::unique_ptr<Study>> make_study(const StudyPlan& plan);
+
+// What `trials` trials cost in epochs when none ends early by itself; without a number, one full round of the
+// scheduler. nullopt where the scheduler decides as it goes.
+std::optional<double> planned_epochs(const Scheduler& scheduler, std::optional<int> trials);
+
+}  // namespace regatta

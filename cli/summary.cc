@@ -1,0 +1,93 @@
+// Printed at the end of run and resume.
+#include "cli/summary.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/study_folder.h"
+#include "cli/table.h"
+#include "cli/trial_text.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::size_t kBestTrials = 5;
+
+std::string failed_trials(const Study& study) {
+  const TrialCounts counts = count_trials(study);
+  if (counts.failed + counts.invalid == 0) {
+    return {};
+  }
+  for (const Trial& trial : study.trials()) {
+    const std::string& message = study.records()[static_cast<std::size_t>(trial.number)].message;
+    if ((trial.state == TrialState::failed || trial.state == TrialState::invalid) && !message.empty()) {
+      return fmt::format("{} failed or invalid, the first of them: trial {}: {}\n",
+                         counts.failed + counts.invalid, trial.number, message);
+    }
+  }
+  return fmt::format("{} failed or invalid\n", counts.failed + counts.invalid);
+}
+
+}  // namespace
+
+std::string describe_end(const StudyEnded& end) {
+  const std::string because = end.message.empty() ? "" : ": " + end.message;
+  switch (end.reason) {
+    case StudyEnded::Reason::finished:
+      return "finished";
+    case StudyEnded::Reason::target_reached:
+      return "reached its target";
+    case StudyEnded::Reason::time_over:
+      return "ended by its time limit";
+    case StudyEnded::Reason::failed:
+      return "failed" + because;
+    case StudyEnded::Reason::interrupted:
+      return "interrupted";
+  }
+  return "ended";
+}
+
+std::string best_trials_table(const Study& study, std::size_t count) {
+  const std::vector<int> ranked = ranking(study);
+  if (ranked.empty()) {
+    return {};
+  }
+  const std::string& metric = study.experiment().objectives.front().metric;
+  Table table({{"trial", Table::Align::right},
+               {metric, Table::Align::right},
+               {"epochs", Table::Align::right},
+               {"state"},
+               {"parameters"}});
+  for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) {
+    const int number = ranked[i];
+    table.add({std::to_string(number), format_value(user_value(study, number).value_or(0)),
+               std::to_string(trained_epochs(study, number)),
+               to_string(study.trials()[static_cast<std::size_t>(number)].state),
+               describe_point(study, number)});
+  }
+  return table.str("  ");
+}
+
+std::string summarize(const Study& study, const std::filesystem::path& folder, double elapsed_seconds) {
+  const std::string end = study.ended() ? describe_end(*study.ended()) : "not ended yet";
+  std::string text =
+      fmt::format("\n{}: {} in {}; {} trials: {}\n", study.experiment().name, end,
+                  format_duration(elapsed_seconds), study.trials().size(), describe(count_trials(study)));
+  text += failed_trials(study);
+  if (const std::string table = best_trials_table(study, kBestTrials); !table.empty()) {
+    text += "\nthe best trials\n" + table;
+  }
+  if (study.test()) {
+    text += fmt::format("\ntrial {} on the test data: {}\n", study.test()->trial,
+                        format_metrics(study.test()->metrics));
+  }
+  text += "\n";
+  if (study.test() && !study.test()->model.empty()) {
+    text += fmt::format("model   {}\n", (folder / study.test()->model).string());
+  }
+  text +=
+      fmt::format("study   {}\nlogs    {}\n", (folder / "study.db").string(), logs_folder(folder).string());
+  return text;
+}
+
+}  // namespace regatta

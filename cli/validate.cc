@@ -1,0 +1,178 @@
+// regatta validate FILE: the resolved plan, or the first mistake.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/study_plan.h"
+#include "cli/table.h"
+
+namespace regatta {
+namespace {
+
+std::string describe_domain(const Domain& domain) {
+  if (const auto* range = std::get_if<FloatDomain>(&domain)) {
+    const std::string step = range->step ? ", step " + format_number(*range->step) : "";
+    return fmt::format("number from {} to {}{}{}", format_number(range->low), format_number(range->high),
+                       range->log ? ", logarithmic" : "", step);
+  }
+  if (const auto* range = std::get_if<IntDomain>(&domain)) {
+    const std::string step = range->step != 1 ? fmt::format(", step {}", range->step) : "";
+    return fmt::format("integer from {} to {}{}{}", range->low, range->high,
+                       range->log ? ", logarithmic" : "", step);
+  }
+  std::vector<std::string> choices;
+  for (const Value& choice : std::get<ChoiceDomain>(domain).choices) {
+    choices.push_back(to_string(choice));
+  }
+  return "one of " + fmt::format("{}", fmt::join(choices, ", "));
+}
+
+void print_space(const Space& space) {
+  const auto cardinality = space.cardinality();
+  fmt::print("\nspace: {}\n",
+             cardinality ? format_count(static_cast<std::int64_t>(*cardinality)) + " points" : "continuous");
+  Table table({{"parameter"}, {"values"}, {"when"}});
+  for (const Parameter& parameter : space.parameters()) {
+    table.add(
+        {parameter.name, describe_domain(parameter.domain), parameter.when ? parameter.when->text() : ""});
+  }
+  fmt::print("{}", table.str("  "));
+}
+
+std::string describe_stop(const StopRule& stop, const std::optional<int>& limit) {
+  std::vector<std::string> rules;
+  if (limit) {
+    rules.push_back(fmt::format("{} trials", format_count(*limit)));
+  }
+  if (stop.hours) {
+    rules.push_back(format_duration(*stop.hours * 3600));
+  }
+  if (stop.target) {
+    rules.push_back(fmt::format("the objective reaches {}", format_number(*stop.target)));
+  }
+  return rules.empty() ? "the scheduler ends it" : fmt::format("{}", fmt::join(rules, ", or "));
+}
+
+void print_rungs(const Scheduler& scheduler, const std::optional<int>& limit) {
+  const std::vector<RungPlan> rungs = scheduler.plan();
+  if (!rungs.empty()) {
+    Table table({{"bracket", Table::Align::right},
+                 {"trials", Table::Align::right},
+                 {"until epoch", Table::Align::right},
+                 {"cost in epochs", Table::Align::right}});
+    std::map<int, int> trained;
+    for (const RungPlan& rung : rungs) {
+      const std::int64_t cost = std::int64_t{rung.trials} * (rung.epochs - trained[rung.bracket]);
+      trained[rung.bracket] = rung.epochs;
+      table.add({std::to_string(rung.bracket), rung.trials > 0 ? format_count(rung.trials) : "as they come",
+                 format_count(rung.epochs), rung.trials > 0 ? format_count(cost) : "-"});
+    }
+    fmt::print("{}", table.str("  "));
+  }
+  const auto round = planned_epochs(scheduler, std::nullopt);
+  if (round && scheduler.trials_per_round() > 0) {
+    fmt::print("  one round: {} trials, {} epochs\n", scheduler.trials_per_round(), format_number(*round));
+  }
+  if (const auto total = planned_epochs(scheduler, limit)) {
+    fmt::print("  in all: about {} epochs\n", format_count(static_cast<std::int64_t>(*total)));
+  }
+}
+
+void print_search(const StudyPlan& plan, const Study& study) {
+  const Objective& objective = plan.experiment.objectives.front();
+  const std::optional<int> limit = study.trial_limit();
+  fmt::print("\nsearch: {} {} with {} and {}; ends with {}\n",
+             objective.direction == Direction::maximize ? "maximize" : "minimize", objective.metric,
+             plan.search.sampler.type, plan.search.scheduler.type, describe_stop(plan.search.stop, limit));
+  print_rungs(study.scheduler(), limit);
+}
+
+void print_data(const DataShape& data) {
+  const bool classification = data.task == Task::classification;
+  fmt::print("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
+             classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
+  fmt::print("  training {}, validation {}, test {}\n", format_count(data.train_count),
+             format_count(data.validation_count), format_count(data.test_count));
+}
+
+const char* kind_of(const Layer& layer) {
+  struct Names {
+    const char* operator()(const Dense&) const { return "dense"; }
+    const char* operator()(const Conv&) const { return "conv"; }
+    const char* operator()(const Pool& pool) const {
+      return pool.kind == Pool::Kind::max ? "max_pool" : "average_pool";
+    }
+    const char* operator()(const Relu&) const { return "relu"; }
+    const char* operator()(const Flatten&) const { return "flatten"; }
+    const char* operator()(const Dropout&) const { return "dropout"; }
+    const char* operator()(const BatchNorm&) const { return "batch_norm"; }
+    const char* operator()(const Residual&) const { return "residual"; }
+  };
+  return std::visit(Names{}, layer.what);
+}
+
+void print_network(const Network& network, bool searched) {
+  fmt::print("\nnetwork: {} parameters{}\n", format_count(network.parameter_count),
+             searched ? " at the first representative point" : "");
+  Table table({{"layer"}, {"kind"}, {"input"}, {"output"}, {"parameters", Table::Align::right}});
+  for (const PlannedLayer& planned : network.summary) {
+    table.add({std::string(2 * static_cast<std::size_t>(planned.depth), ' ') + planned.layer.name,
+               kind_of(planned.layer), describe(planned.input), describe(planned.output),
+               format_count(planned.parameter_count)});
+  }
+  fmt::print("{}", table.str("  "));
+}
+
+void print_resources(const Resources& resources) {
+  fmt::print(
+      "\nresources: {} crew{} × {} rank{} × {} thread{}, device {}, on {} core{}; up to {} attempts "
+      "a trial\n",
+      resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
+      resources.threads, resources.threads == 1 ? "" : "s", resources.device, usable_cores(),
+      usable_cores() == 1 ? "" : "s", resources.max_attempts);
+  if (const auto warning = oversubscription_warning(resources, usable_cores())) {
+    fmt::print("  {}\n", *warning);
+  }
+}
+
+struct ValidateOptions {
+  std::filesystem::path file;
+  std::vector<std::string> overrides;
+};
+
+Result<int> validate(const ValidateOptions& options) {
+  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
+  ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = true}));
+  ASSIGN_OR_RETURN(const auto study, make_study(*plan));
+  fmt::print("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
+  print_space(plan->experiment.space);
+  print_search(*plan, *study);
+  if (plan->training.data) {
+    print_data(*plan->training.data);
+  }
+  if (plan->training.model) {
+    print_network(plan->training.model->network, plan->experiment.space.size() > 0);
+  }
+  if (!plan->training.command.empty()) {
+    fmt::print("\ncommand, at the first representative point:\n  {}\n",
+               fmt::join(plan->training.command, " "));
+  }
+  print_resources(plan->resources);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& program, Action& action) {
+  CLI::App* command = program.add_subcommand("validate", "check FILE and print what would run");
+  const auto options = std::make_shared<ValidateOptions>();
+  command->add_option("FILE", options->file, "the experiment (YAML)")->required();
+  command->add_option("--set", options->overrides, "change a value of the file: KEY=VALUE; may be repeated")
+      ->allow_extra_args(false);
+  command->callback([options, &action] { action = [options] { return validate(*options); }; });
+}
+
+}  // namespace regatta

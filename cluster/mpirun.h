@@ -1,0 +1,32 @@
+// What starts one crew on this machine, apart from starting it.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster/launcher.h"
+#include "cluster/resources.h"
+
+namespace regatta {
+
+// What the command depends on, as found at start-up.
+struct Surroundings {
+  std::filesystem::path program;    // of the workers
+  int cores = 1;                    // usable
+  bool root = false;                // Open MPI refuses root unless told twice
+  bool cross_memory_attach = true;  // a process may read another's memory (process_vm_readv)
+};
+Surroundings find_surroundings(const std::filesystem::path& program);
+
+struct CrewCommand {
+  std::vector<std::string> command;
+  std::map<std::string, std::string> variables;
+};
+CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings);
+
+// Whether this process is itself a rank of an MPI job.
+bool inside_mpi_job();
+
+}  // namespace regatta

@@ -1,0 +1,90 @@
+// Reads the section and asks Linux for the cores.
+#include "cluster/resources.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "experiment/section.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::int64_t kMost = 1'000'000;  // keeps products of two counts within 64 bits
+
+int affinity_cores() {
+  // The kernel refuses a mask smaller than its own, so the size grows until it fits.
+  for (int bits = 1024; bits <= (1 << 20); bits *= 2) {
+    cpu_set_t* mask = CPU_ALLOC(static_cast<std::size_t>(bits));
+    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(bits));
+    const bool fits = ::sched_getaffinity(0, bytes, mask) == 0;
+    const int cores = fits ? CPU_COUNT_S(bytes, mask) : 0;
+    CPU_FREE(mask);
+    if (fits) {
+      return cores;
+    }
+  }
+  return 1;
+}
+
+// "QUOTA PERIOD" or "max PERIOD" (cgroup v2): what `docker run --cpus` sets.
+std::optional<int> container_cores() {
+  std::ifstream stream("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (!(stream >> quota >> period) || period <= 0) {
+    return std::nullopt;
+  }
+  return static_cast<int>(std::ceil(quota / period));
+}
+
+int count(Section& section, std::string_view key, std::optional<std::int64_t> fallback) {
+  return static_cast<int>(section.integer(key, {.fallback = fallback, .min = 1, .max = kMost}));
+}
+
+}  // namespace
+
+Result<Resources> read_resources(const Node& node, int cores) {
+  Section section(node, "resources");
+  Resources resources;
+  resources.ranks = count(section, "ranks", 1);
+  const auto threads = section.optional_integer("threads", {.min = 1, .max = kMost});
+  const std::int64_t cores_a_crew = std::int64_t{resources.ranks} * threads.value_or(1);
+  resources.crews = count(section, "crews", std::max<std::int64_t>(1, cores / cores_a_crew));
+  const std::int64_t all_ranks = std::int64_t{resources.crews} * resources.ranks;
+  resources.threads = static_cast<int>(threads.value_or(std::max<std::int64_t>(1, cores / all_ranks)));
+  resources.max_attempts = count(section, "max_attempts", 3);
+  resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
+  resources.lanes = count(section, "lanes", 1);
+  if (resources.device == "cuda") {
+    section.mistake(
+        node.find("device")->place(),
+        "device: this build has no CUDA; use 'auto' or 'cpu', or build where the CUDA toolkit is");
+  }
+  if (resources.lanes > 1) {
+    section.mistake(node.find("lanes")->place(), "lanes: more than 1 is not scheduled yet");
+  }
+  RETURN_IF_ERROR(section.finish());
+  return resources;
+}
+
+std::optional<std::string> oversubscription_warning(const Resources& resources, int cores) {
+  const std::int64_t wanted = std::int64_t{resources.crews} * resources.ranks * resources.threads;
+  if (wanted <= cores) {
+    return std::nullopt;
+  }
+  return fmt::format(
+      "{} crews x {} ranks x {} threads want {} cores, but {} can be used: everything will run slower; lower "
+      "resources.crews, ranks or threads",
+      resources.crews, resources.ranks, resources.threads, wanted, cores);
+}
+
+int usable_cores() {
+  const int cores = affinity_cores();
+  return std::max(1, std::min(cores, container_cores().value_or(cores)));
+}
+
+}  // namespace regatta

@@ -1,0 +1,23 @@
+# `cmake --install BUILD` and `cpack --config BUILD/CPackConfig.cmake` (a .deb).
+include(GNUInstallDirs)
+install(TARGETS regatta RUNTIME)
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/regatta)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME regatta)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_CONTACT "The Regatta authors <regatta@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "openmpi-bin")  # mpirun starts the crews; the libraries are found below
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "dataset-fashion-mnist, python3-optuna")
+find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
+if(DPKG_SHLIBDEPS)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
+include(CPack)

@@ -1,0 +1,49 @@
+// Planning and reducing gradient buckets.
+#include "collectives/buckets.h"
+
+#include <algorithm>
+
+namespace regatta {
+
+std::vector<Bucket> plan_buckets(std::size_t size, std::size_t bucket_bytes, std::size_t first_bytes) {
+  const std::size_t bucket_floats = bucket_bytes / sizeof(float);
+  CHECK(bucket_floats > 0, "a bucket must hold at least one float");
+  const std::size_t first_floats = std::clamp<std::size_t>(first_bytes / sizeof(float), 1, bucket_floats);
+
+  std::vector<Bucket> buckets;
+  for (std::size_t begin = 0; begin < size;) {
+    const std::size_t length = std::min(buckets.empty() ? first_floats : bucket_floats, size - begin);
+    buckets.push_back({begin, begin + length});
+    begin += length;
+  }
+  return buckets;
+}
+
+BucketReducer::BucketReducer(Communicator& communicator, std::span<float> gradients,
+                             std::vector<Bucket> buckets)
+    : communicator_(communicator), gradients_(gradients), buckets_(std::move(buckets)) {
+  std::size_t covered = 0;
+  for (const Bucket& bucket : buckets_) {
+    CHECK(bucket.begin == covered && bucket.end > bucket.begin, "buckets must follow one another");
+    covered = bucket.end;
+  }
+  CHECK(covered == gradients_.size(), "the buckets must cover the gradient buffer");
+}
+
+Status BucketReducer::ready(std::size_t floats) {
+  CHECK(floats <= gradients_.size());
+  // next_ moves on first: a bucket whose reduction failed holds nothing that could be reduced again.
+  while (next_ < buckets_.size() && buckets_[next_].end <= floats) {
+    const Bucket bucket = buckets_[next_++];
+    RETURN_IF_ERROR(communicator_.allreduce(gradients_.subspan(bucket.begin, bucket.end - bucket.begin)));
+  }
+  return {};
+}
+
+Status BucketReducer::finish() {
+  RETURN_IF_ERROR(ready(gradients_.size()));
+  next_ = 0;
+  return {};
+}
+
+}  // namespace regatta

@@ -1,0 +1,338 @@
+// Virtual time: a queue of what will happen next.
+#include "coordinator/simulated_crews.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+
+namespace regatta {
+namespace {
+
+constexpr Microseconds kStart = std::chrono::hours(24);  // any time but 0, which means "never" in records
+constexpr int kProgramEpochs = 10;                       // of a program that decides itself when it is done
+
+Microseconds microseconds(double seconds) {
+  return Microseconds(static_cast<std::int64_t>(std::llround(seconds * 1e6)));
+}
+
+double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
+
+std::string checkpoint_name(int trial, int epoch) {
+  return fmt::format("checkpoints/trial-{}/epoch-{}", trial, epoch);
+}
+
+int epoch_of(const std::string& checkpoint) {
+  int epoch = 0;
+  const std::size_t digits = checkpoint.find_last_not_of("0123456789") + 1;
+  std::from_chars(checkpoint.data() + digits, checkpoint.data() + checkpoint.size(), epoch);
+  return epoch;
+}
+
+}  // namespace
+
+SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOptions& options,
+                               const TransportFaults& faults)
+    : experiment_(experiment),
+      options_(options),
+      faults_(faults),
+      failures_(options.seed, "simulated crew failures"),
+      durations_(options.seed, "simulated epoch times"),
+      transport_(options.seed, "simulated transport"),
+      now_(kStart),
+      crews_(static_cast<std::size_t>(options.crews)) {
+  for (std::size_t index = 0; index < crews_.size(); ++index) {
+    schedule({.happening = Happening::start, .crew = index}, {});
+  }
+  if (faults_.tick_seconds > 0) {
+    tick_at(now_ + microseconds(faults_.tick_seconds));
+  }
+}
+
+void SimulatedCrews::schedule(Item item, Microseconds delay) {
+  item.at = now_ + delay;
+  item.sequence = ++sequence_;
+  item.start = crews_.empty() ? 0 : crews_[item.crew].starts;
+  item.coordinator = coordinator_;
+  queue_.push(std::move(item));
+}
+
+void SimulatedCrews::tick_at(Microseconds time) {
+  schedule({.happening = Happening::tick}, std::max(time - now_, Microseconds{0}));
+}
+
+std::optional<Input> SimulatedCrews::next() {
+  while (arrived_.empty()) {
+    if (queue_.empty()) {
+      return std::nullopt;
+    }
+    const Item item = queue_.top();
+    queue_.pop();
+    now_ = item.at;
+    happen(item);
+  }
+  Input input = std::move(arrived_.front());
+  arrived_.pop_front();
+  return input;
+}
+
+void SimulatedCrews::happen(const Item& item) {
+  SimulatedCrew& crew = crews_[item.crew];
+  const bool same_crew = crew.alive && crew.starts == item.start;
+  switch (item.happening) {
+    case Happening::start:
+      start(item.crew);
+      break;
+    case Happening::die:
+      if (same_crew) {
+        die(item.crew);
+      }
+      break;
+    case Happening::epoch_done:
+      if (same_crew && crew.attempt && crew.attempt->id == item.attempt) {
+        finish_epoch(item.crew);
+      }
+      break;
+    case Happening::deliver:
+      if (same_crew && item.coordinator == coordinator_) {
+        arrived_.push_back(*item.input);
+      }
+      break;
+    case Happening::evaluated:
+      if (same_crew) {
+        const int trial = static_cast<int>(item.attempt);
+        send(item.crew, EvaluationDone{.crew = crew.name, .trial = trial, .model = "best/model"});
+      }
+      break;
+    case Happening::tick:
+      tick();
+      break;
+  }
+}
+
+void SimulatedCrews::start(std::size_t index) {
+  SimulatedCrew& crew = crews_[index];
+  crew.alive = true;
+  ++crew.starts;
+  crew.name = fmt::format("crew-{}.{}", index, crew.starts);
+  arrived_.push_back(CrewJoined{.crew = crew.name});
+  if (options_.mean_seconds_to_failure > 0) {
+    const double uniform = failures_.substream(index).uniform(static_cast<std::uint64_t>(crew.starts));
+    const double lifetime = -options_.mean_seconds_to_failure * std::log1p(-uniform);
+    schedule({.happening = Happening::die, .crew = index}, microseconds(lifetime));
+  }
+}
+
+void SimulatedCrews::die(std::size_t index) {
+  SimulatedCrew& crew = crews_[index];
+  leave_attempt(crew);
+  crew.alive = false;
+  arrived_.push_back(CrewLost{.crew = crew.name, .reason = "killed by the simulation"});
+  schedule({.happening = Happening::start, .crew = index}, microseconds(options_.restart_seconds));
+}
+
+void SimulatedCrews::tick() {
+  for (const SimulatedCrew& crew : crews_) {
+    if (crew.alive) {
+      arrived_.push_back(CrewHeard{.crew = crew.name});
+    }
+  }
+  arrived_.push_back(Tick{});
+  if (faults_.tick_seconds > 0) {
+    tick_at(now_ + microseconds(faults_.tick_seconds));
+  }
+}
+
+Microseconds SimulatedCrews::epoch_time(int trial) const {
+  const double spread =
+      std::exp(options_.epoch_spread * durations_.normal(static_cast<std::uint64_t>(trial)));
+  return microseconds(options_.epoch_seconds * spread);
+}
+
+void SimulatedCrews::begin_epoch(std::size_t index, Microseconds more) {
+  Attempt& attempt = *crews_[index].attempt;
+  attempt.epoch_began = now_ + more;
+  schedule({.happening = Happening::epoch_done, .crew = index, .attempt = attempt.id},
+           more + epoch_time(attempt.trial));
+}
+
+void SimulatedCrews::finish_epoch(std::size_t index) {
+  SimulatedCrew& crew = crews_[index];
+  Attempt& attempt = *crew.attempt;
+  const double spent = seconds(now_ - *attempt.epoch_began);
+  seconds_trained_ += spent;
+  attempt.epoch_began.reset();
+  ++attempt.epoch;
+  ReportReceived report{.crew = crew.name,
+                        .attempt = attempt.id,
+                        .epoch = attempt.epoch,
+                        .checkpoint = checkpoint_name(attempt.trial, attempt.epoch),
+                        .seconds = spent};
+  for (std::size_t i = 0; i < experiment_.objectives.size(); ++i) {
+    report.metrics.emplace_back(
+        experiment_.objectives[i].metric,
+        simulated_value(experiment_, attempt.point, attempt.epoch, options_.seed + i));
+  }
+  files_.insert(report.checkpoint);
+  attempt.unanswered.push_back(report);
+  send_report(index, report);
+  if (attempt.until_epoch == kUnlimitedEpochs && attempt.epoch >= kProgramEpochs) {
+    send(index, AttemptFinished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete});
+    crew.attempt.reset();
+  } else if (attempt.epoch < attempt.until_epoch) {
+    begin_epoch(index, {});
+  }
+}
+
+void SimulatedCrews::leave_attempt(SimulatedCrew& crew) {
+  if (crew.attempt && crew.attempt->epoch_began) {
+    seconds_trained_ += std::max(0.0, seconds(now_ - *crew.attempt->epoch_began));
+  }
+  crew.attempt.reset();
+}
+
+void SimulatedCrews::send_report(std::size_t index, const ReportReceived& report) {
+  send(index, report);
+  if (faults_.duplicate_probability > 0 &&
+      transport_.uniform(++transport_draws_) < faults_.duplicate_probability) {
+    send(index, report);
+  }
+}
+
+void SimulatedCrews::send(std::size_t index, Input input) {
+  Microseconds delay{0};
+  if (faults_.max_delay_seconds > 0) {
+    delay = microseconds(faults_.max_delay_seconds * transport_.uniform(++transport_draws_));
+  }
+  SimulatedCrew& crew = crews_[index];
+  crew.last_delivery = std::max(crew.last_delivery, now_ + delay);
+  schedule({.happening = Happening::deliver, .crew = index, .input = std::move(input)},
+           crew.last_delivery - now_);
+}
+
+void SimulatedCrews::reconnect() {
+  ++coordinator_;
+  arrived_.clear();
+  for (std::size_t index = 0; index < crews_.size(); ++index) {
+    SimulatedCrew& crew = crews_[index];
+    if (!crew.alive) {
+      if (std::exchange(crew.dismissed, false)) {
+        schedule({.happening = Happening::start, .crew = index}, {});
+      }
+      continue;
+    }
+    CrewJoined joined{.crew = crew.name};
+    if (crew.attempt) {
+      joined.attempts.push_back(crew.attempt->id);
+    }
+    send(index, joined);
+    if (crew.attempt) {
+      for (const ReportReceived& report : crew.attempt->unanswered) {
+        send(index, report);
+      }
+    }
+  }
+}
+
+void SimulatedCrews::carry_out(const Command& command) {
+  std::visit([this](const auto& what) { carry(what); }, command);
+}
+
+// By name: "crew-INDEX.STARTS". nullptr: it has died, or runs something else by now.
+SimulatedCrews::SimulatedCrew* SimulatedCrews::find(const std::string& name, AttemptId attempt) {
+  std::size_t index = 0;
+  const std::size_t begin = name.find('-') + 1;
+  std::from_chars(name.data() + begin, name.data() + name.size(), index);
+  SimulatedCrew& crew = crews_.at(index);
+  const bool same = crew.alive && crew.name == name;
+  return same && (attempt == 0 || (crew.attempt && crew.attempt->id == attempt)) ? &crew : nullptr;
+}
+
+void SimulatedCrews::need_file(const std::string& checkpoint, const char* why) {
+  if (!checkpoint.empty() && !files_.contains(checkpoint)) {
+    violations_.push_back(fmt::format("{} needs {}, which does not exist", why, checkpoint));
+  }
+}
+
+void SimulatedCrews::carry(const StartAttempt& command) {
+  SimulatedCrew* crew = find(command.crew, 0);
+  if (crew == nullptr) {
+    return;
+  }
+  if (crew->attempt) {
+    violations_.push_back(fmt::format("{} is given attempt {} while it runs {}", command.crew,
+                                      command.attempt, crew->attempt->id));
+  }
+  need_file(command.checkpoint, "an attempt");
+  crew->attempt = Attempt{.id = command.attempt,
+                          .point = command.point,
+                          .trial = command.trial,
+                          .epoch = epoch_of(command.checkpoint),
+                          .until_epoch = command.until_epoch};
+  if (crew->attempt->epoch >= command.until_epoch) {
+    violations_.push_back(fmt::format("attempt {} has nothing to train", command.attempt));
+    return;
+  }
+  begin_epoch(static_cast<std::size_t>(crew - crews_.data()), microseconds(options_.start_seconds));
+}
+
+void SimulatedCrews::carry(const AnswerReport& command) {
+  SimulatedCrew* crew = find(command.crew, command.attempt);
+  if (crew == nullptr) {
+    return;
+  }
+  Attempt& attempt = *crew->attempt;
+  std::erase_if(attempt.unanswered, [&](const auto& report) { return report.epoch == command.epoch; });
+  if (command.action == AnswerReport::Action::end) {
+    leave_attempt(*crew);
+    return;
+  }
+  attempt.until_epoch = std::max(attempt.until_epoch, command.until_epoch);
+  if (!attempt.epoch_began && attempt.epoch < attempt.until_epoch) {
+    begin_epoch(static_cast<std::size_t>(crew - crews_.data()), {});
+  }
+}
+
+void SimulatedCrews::carry(const EndAttempt& command) {
+  if (SimulatedCrew* crew = find(command.crew, command.attempt)) {
+    leave_attempt(*crew);
+  }
+}
+
+void SimulatedCrews::carry(const SuspendAttempt& command) {
+  if (SimulatedCrew* crew = find(command.crew, command.attempt)) {
+    leave_attempt(*crew);
+    send(static_cast<std::size_t>(crew - crews_.data()),
+         AttemptFinished{.crew = command.crew, .attempt = command.attempt, .outcome = Outcome::interrupted});
+  }
+}
+
+void SimulatedCrews::carry(const EvaluateTrial& command) {
+  need_file(command.checkpoint, "the evaluation");
+  if (SimulatedCrew* crew = find(command.crew, 0)) {
+    schedule({.happening = Happening::evaluated,
+              .crew = static_cast<std::size_t>(crew - crews_.data()),
+              .attempt = command.trial},
+             microseconds(options_.start_seconds));
+  }
+}
+
+void SimulatedCrews::carry(const DismissCrew& command) {
+  if (SimulatedCrew* crew = find(command.crew, 0)) {
+    leave_attempt(*crew);
+    crew->alive = false;
+    crew->dismissed = true;
+  }
+}
+
+void SimulatedCrews::carry(const DeleteCheckpoint& command) {
+  if (files_.erase(command.checkpoint) == 0) {
+    violations_.push_back(fmt::format("{} is deleted, but does not exist", command.checkpoint));
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,121 @@
+// Crews without processes, in virtual time: the other end of the study's inputs and commands. A crew trains
+// epoch after epoch, reports, waits for its answer when it has trained as far as it was granted, and dies now
+// and then. Messages may be delayed and sent twice, but those of one crew stay in order, as on a connection.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <queue>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "coordinator/simulator.h"
+#include "coordinator/study.h"
+
+namespace regatta {
+
+struct TransportFaults {
+  double duplicate_probability = 0;  // of a report
+  double max_delay_seconds = 0;      // of any message to the coordinator
+  double tick_seconds = 0;           // signs of life and Tick so often; 0: never
+};
+
+class SimulatedCrews {
+ public:
+  SimulatedCrews(const Experiment& experiment, const SimulationOptions& options,
+                 const TransportFaults& faults = {});
+
+  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen.
+  std::optional<Input> next();
+  Microseconds now() const { return now_; }
+  void carry_out(const Command& command);
+
+  // A new coordinator is there: what was on its way to the old one is lost; the crews that live join, with
+  // what they run, and send again the reports that were not answered; dismissed ones are started anew.
+  void reconnect();
+  // Signs of life and a Tick at this time.
+  void tick_at(Microseconds time);
+
+  double seconds_trained() const { return seconds_trained_; }  // over all crews, lost work and all
+  // What no study may do: needing a file that it had deleted, deleting twice, overfilling a crew.
+  const std::vector<std::string>& violations() const { return violations_; }
+
+ private:
+  struct Attempt {
+    AttemptId id = 0;
+    Point point;
+    int trial = 0;
+    int epoch = 0;  // trained
+    int until_epoch = 0;
+    std::optional<Microseconds> epoch_began;  // while it trains; else it waits for an answer
+    std::deque<ReportReceived> unanswered;
+  };
+  struct SimulatedCrew {
+    std::string name;
+    int starts = 0;
+    bool alive = false;
+    bool dismissed = false;
+    std::optional<Attempt> attempt;
+    Microseconds last_delivery{0};
+  };
+  enum class Happening { start, die, epoch_done, deliver, evaluated, tick };
+  struct Item {
+    Microseconds at{0};
+    std::uint64_t sequence = 0;  // of equal times, the first made comes first
+    Happening happening = Happening::tick;
+    std::size_t crew = 0;
+    int start = 0;          // of the crew; it may have died meanwhile
+    AttemptId attempt = 0;  // or the trial that is evaluated
+    int coordinator = 0;    // of a message: the one it was sent to
+    std::optional<Input> input;
+    friend bool operator>(const Item& a, const Item& b) {
+      return std::tie(a.at, a.sequence) > std::tie(b.at, b.sequence);
+    }
+  };
+
+  void schedule(Item item, Microseconds delay);
+  void happen(const Item& item);
+  void start(std::size_t index);
+  void die(std::size_t index);
+  void finish_epoch(std::size_t index);
+  void begin_epoch(std::size_t index, Microseconds more);
+  void leave_attempt(SimulatedCrew& crew);
+  void tick();
+  void send(std::size_t index, Input input);
+  void send_report(std::size_t index, const ReportReceived& report);
+  SimulatedCrew* find(const std::string& name, AttemptId attempt);
+  Microseconds epoch_time(int trial) const;
+  void need_file(const std::string& checkpoint, const char* why);
+
+  void carry(const StartAttempt& command);
+  void carry(const AnswerReport& command);
+  void carry(const EndAttempt& command);
+  void carry(const SuspendAttempt& command);
+  void carry(const EvaluateTrial& command);
+  void carry(const DismissCrew& command);
+  void carry(const DeleteCheckpoint& command);
+
+  const Experiment& experiment_;
+  const SimulationOptions options_;
+  const TransportFaults faults_;
+  const Random failures_;
+  const Random durations_;
+  const Random transport_;
+  std::uint64_t transport_draws_ = 0;
+
+  Microseconds now_;
+  std::uint64_t sequence_ = 0;
+  int coordinator_ = 0;
+  std::priority_queue<Item, std::vector<Item>, std::greater<>> queue_;
+  std::deque<Input> arrived_;
+  std::vector<SimulatedCrew> crews_;
+  std::unordered_set<std::string> files_;
+  double seconds_trained_ = 0;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,94 @@
+// The command and the variables of a crew, without starting it.
+#include "cluster/mpirun.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+
+namespace regatta {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Key;
+using testing::Not;
+using testing::Pair;
+
+const CrewSpec kCrew{.name = "crew-1.0", .slot = 1, .folder = "/runs/a", .log = "/runs/a/logs/crew-1.log"};
+const Surroundings kRoomy{.program = "/bin/regatta", .cores = 64};
+
+TEST(CrewCommand, CrewOfOneNeedsNoMpirun) {
+  const CrewCommand crew = crew_command(kCrew, {.threads = 3}, kRoomy);
+  EXPECT_THAT(crew.command, ElementsAre("/bin/regatta", "worker", "--study", "/runs/a", "--crew", "crew-1.0",
+                                        "--threads", "3"));
+  EXPECT_THAT(crew.variables, ElementsAre(Pair("OMP_NUM_THREADS", "3")));
+}
+
+TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
+  const CrewCommand crew = crew_command(kCrew, {.ranks = 4}, kRoomy);
+  EXPECT_THAT(crew.command,
+              ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none", "/bin/regatta",
+                          "worker", "--study", "/runs/a", "--crew", "crew-1.0", "--threads", "1"));
+  EXPECT_THAT(crew.variables, Not(Contains(Key(HasSubstr("OMPI")))));
+}
+
+TEST(CrewCommand, OversubscribedRanksYieldWhileTheyWait) {
+  const CrewCommand crew = crew_command(kCrew, {.crews = 2, .ranks = 2}, {.program = "regatta", .cores = 3});
+  EXPECT_THAT(crew.variables, Contains(Pair("OMPI_MCA_mpi_yield_when_idle", "1")));
+  EXPECT_THAT(crew.variables, Contains(Pair("OMP_WAIT_POLICY", "passive")));
+}
+
+TEST(CrewCommand, RootAndForbiddenMemoryAccessAreToldToOpenMpi) {
+  const CrewCommand crew = crew_command(
+      kCrew, {.ranks = 2}, {.program = "regatta", .cores = 8, .root = true, .cross_memory_attach = false});
+  EXPECT_THAT(crew.variables, Contains(Pair("OMPI_ALLOW_RUN_AS_ROOT", "1")));
+  EXPECT_THAT(crew.variables, Contains(Pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")));
+  EXPECT_THAT(crew.variables, Contains(Pair("OMPI_MCA_btl_vader_single_copy_mechanism", "none")));
+}
+
+// Sets a variable and puts the old value back.
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const char* value) : name_(name) {
+    if (const char* old = std::getenv(name)) {
+      old_ = old;
+    }
+    ::setenv(name, value, 1);
+  }
+  ScopedVariable(const ScopedVariable&) = delete;
+  ScopedVariable& operator=(const ScopedVariable&) = delete;
+  ~ScopedVariable() {
+    if (old_) {
+      ::setenv(name_, old_->c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+TEST(MpirunLauncher, RefusesMpirunInsideMpirun) {
+  const ScopedVariable job("OMPI_COMM_WORLD_SIZE", "4");
+  const auto launcher = make_mpirun_launcher({.ranks = 2});
+  ASSERT_FALSE(launcher.ok());
+  EXPECT_THAT(launcher.error().message, HasSubstr("within an MPI job"));
+  EXPECT_TRUE(make_mpirun_launcher({.ranks = 1}).ok());
+}
+
+TEST(MpirunLauncher, MissingMpirunComesWithItsRemedy) {
+  const ScopedVariable path("PATH", "/nonexistent");
+  const auto launcher = make_mpirun_launcher({.ranks = 2});
+  ASSERT_FALSE(launcher.ok());
+  EXPECT_EQ(launcher.error().kind, Error::Kind::user_mistake);
+  EXPECT_THAT(launcher.error().message, HasSubstr("openmpi-bin"));
+  EXPECT_TRUE(make_mpirun_launcher({.ranks = 1}).ok());
+}
+
+}  // namespace
+}  // namespace regatta

@@ -1,0 +1,223 @@
+// A replayed study equals the live one, and a coordinator may die after any event.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <set>
+
+#include "base/random.h"
+#include "study_kit.h"
+
+namespace regatta {
+namespace {
+
+constexpr const char* kSearches[] = {
+    "scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}",
+    "scheduler: fifo, stop: {trials: 6}",
+    "scheduler: {type: hyperband, max_epochs: 9}, stop: {trials: 20}",
+    "scheduler: {type: asha, max_epochs: 9}, stop: {trials: 20}",
+    "scheduler: {type: asha, rule: stopping, max_epochs: 9}, stop: {trials: 20}",
+};
+constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
+constexpr SimulationOptions kCalm{.crews = 4, .seed = 3};
+constexpr SimulationOptions kFailing{
+    .crews = 4, .seed = 3, .mean_seconds_to_failure = 60, .restart_seconds = 5};
+
+std::string name_of_search(const testing::TestParamInfo<const char*>& info) {
+  return fmt::format("search{}", info.index);
+}
+
+// A coordinator, its crews, and the log that survives it.
+class Rehearsal {
+ public:
+  Rehearsal(const std::string& search, const SimulationOptions& options, const TransportFaults& faults)
+      : experiment_(make_experiment(search)),
+        crews_(experiment_, options, faults),
+        study_(make_study(experiment_, study_options_)) {}
+
+  // Until the study has ended, or `limit` events are in the log.
+  void run(std::size_t limit = kNever) {
+    while (!study_->ended() && log_.size() < limit) {
+      const auto input = crews_.next();
+      ASSERT_TRUE(input) << "standstill after " << log_.size() << " events";
+      tell(*input);
+    }
+  }
+
+  // The coordinator dies when `limit` events are in the log: whatever else followed from the last input is
+  // not stored, and none of its commands is sent. False: the study ended before.
+  bool run_and_die(std::size_t limit) {
+    while (!study_->ended()) {
+      const Reaction reaction = study_->handle(*crews_.next(), crews_.now());
+      for (const TimedEvent& event : reaction.events) {
+        log_.push_back(event);
+        if (log_.size() >= limit) {
+          restart();
+          return true;
+        }
+      }
+      carry_out(reaction);
+    }
+    return false;
+  }
+
+  void tell(const Input& input) {
+    const Reaction reaction = study_->handle(input, crews_.now());
+    log_.insert(log_.end(), reaction.events.begin(), reaction.events.end());
+    carry_out(reaction);
+  }
+
+  void restart() {
+    study_ = replayed(experiment_, study_options_, log_);
+    const Reaction reaction = study_->resume(false, crews_.now());
+    log_.insert(log_.end(), reaction.events.begin(), reaction.events.end());
+    crews_.reconnect();
+    carry_out(reaction);
+  }
+
+  void expect_sound() const {
+    EXPECT_THAT(crews_.violations(), testing::IsEmpty());
+    std::set<std::pair<int, int>> reported;
+    std::set<int> running;
+    int proposed = 0;
+    for (const TimedEvent& event : log_) {
+      if (const auto* trial = std::get_if<TrialProposed>(&event.event)) {
+        EXPECT_EQ(trial->trial, proposed++);
+      } else if (const auto* start = std::get_if<AttemptStarted>(&event.event)) {
+        EXPECT_TRUE(running.insert(start->trial).second) << "trial " << start->trial << " runs twice";
+      } else if (const auto* report = std::get_if<Reported>(&event.event)) {
+        EXPECT_TRUE(reported.emplace(report->trial, report->epoch).second)
+            << "trial " << report->trial << " epoch " << report->epoch;
+      } else if (const auto* end = std::get_if<AttemptEnded>(&event.event)) {
+        EXPECT_EQ(running.erase(end->trial), 1u);
+      }
+    }
+    EXPECT_TRUE(running.empty());
+    for (const Trial& trial : study_->trials()) {
+      EXPECT_TRUE(has_ended(trial.state)) << trial.number;
+    }
+  }
+
+  const Study& study() const { return *study_; }
+  const Experiment& experiment() const { return experiment_; }
+  const StudyOptions& study_options() const { return study_options_; }
+  const std::vector<TimedEvent>& log() const { return log_; }
+  SimulatedCrews& crews() { return crews_; }
+
+ private:
+  void carry_out(const Reaction& reaction) {
+    for (const Command& command : reaction.commands) {
+      crews_.carry_out(command);
+    }
+  }
+
+  StudyOptions study_options_;
+  Experiment experiment_;
+  SimulatedCrews crews_;
+  std::unique_ptr<Study> study_;
+  std::vector<TimedEvent> log_;
+};
+
+class ReplayTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(ReplayTest, AReplayedStudyEqualsTheLiveOneAfterEveryReaction) {
+  const Experiment experiment = make_experiment(GetParam());
+  SimulatedCrews crews(experiment, kFailing, {.duplicate_probability = 0.2, .max_delay_seconds = 20});
+  const auto live = make_study(experiment);
+  std::vector<TimedEvent> log;
+  while (!live->ended()) {
+    const Reaction reaction = live->handle(*crews.next(), crews.now());
+    log.insert(log.end(), reaction.events.begin(), reaction.events.end());
+    ASSERT_EQ(describe(*replayed(experiment, {}, log)), describe(*live))
+        << "after " << log.size() << " events";
+    for (const Command& command : reaction.commands) {
+      crews.carry_out(command);
+    }
+  }
+}
+
+TEST_P(ReplayTest, ACoordinatorMayDieAfterAnyEventOfACalmStudy) {
+  const TransportFaults faults{.tick_seconds = 7};
+  Rehearsal calm(GetParam(), kCalm, faults);
+  calm.run();
+  calm.expect_sound();
+  for (std::size_t death = 1; death < calm.log().size(); ++death) {
+    SCOPED_TRACE(fmt::format("died after event {}", death));
+    Rehearsal rehearsal(GetParam(), kCalm, faults);
+    ASSERT_TRUE(rehearsal.run_and_die(death));
+    rehearsal.run();
+    rehearsal.expect_sound();
+    ASSERT_EQ(rehearsal.study().trials().size(), calm.study().trials().size());
+    for (const Trial& trial : rehearsal.study().trials()) {
+      const Trial& expected = calm.study().trials()[static_cast<std::size_t>(trial.number)];
+      EXPECT_EQ(trial.point, expected.point);
+      EXPECT_NE(trial.state, TrialState::failed);
+      const auto common = std::min(trial.scores.size(), expected.scores.size());
+      for (std::size_t i = 0; i < common; ++i) {
+        EXPECT_EQ(trial.scores[i].values, expected.scores[i].values);
+      }
+    }
+    if (::testing::Test::HasFailure()) {
+      return;
+    }
+  }
+}
+
+TEST_P(ReplayTest, CrewsAndCoordinatorsMayDieAgainAndAgain) {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    SimulationOptions options = kFailing;
+    options.seed = seed;
+    Rehearsal rehearsal(GetParam(), options,
+                        {.duplicate_probability = 0.3, .max_delay_seconds = 15, .tick_seconds = 7});
+    const Random deaths(seed, "deaths of the coordinator");
+    bool died = true;
+    for (std::uint64_t death = 0; died && death < 12; ++death) {
+      died = rehearsal.run_and_die(rehearsal.log().size() + 1 + deaths.below(death, 25));
+    }
+    rehearsal.run();
+    rehearsal.expect_sound();
+    EXPECT_EQ(describe(*replayed(rehearsal.experiment(), rehearsal.study_options(), rehearsal.log())),
+              describe(rehearsal.study()));
+    if (::testing::Test::HasFailure()) {
+      return;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Searches, ReplayTest, testing::ValuesIn(kSearches), name_of_search);
+
+TEST(Replay, AStudyWithoutCrashesAndFailuresIsTheSameAsOneWithCrashes) {
+  const char* search = "scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}";
+  Rehearsal calm(search, kCalm, {.tick_seconds = 7});
+  calm.run();
+  Rehearsal crashing(search, kCalm, {.tick_seconds = 7});
+  while (crashing.run_and_die(crashing.log().size() + 5)) {
+  }
+  ASSERT_EQ(calm.study().trials().size(), crashing.study().trials().size());
+  for (std::size_t i = 0; i < calm.study().trials().size(); ++i) {
+    EXPECT_EQ(calm.study().trials()[i].values, crashing.study().trials()[i].values);
+    EXPECT_EQ(crashing.study().trials()[i].state, TrialState::complete);
+  }
+  EXPECT_EQ(calm.study().best_trial(), crashing.study().best_trial());
+}
+
+TEST(Replay, AStopRequestAtAnyTimeLosesNothing) {
+  const char* search = "scheduler: {type: hyperband, max_epochs: 9}, stop: {trials: 20}";
+  for (std::size_t stop = 20; stop < 80; stop += 3) {
+    Rehearsal rehearsal(search, kCalm, {.max_delay_seconds = 3});
+    rehearsal.run(stop);
+    rehearsal.tell(StopRequested{});
+    rehearsal.run();
+    ASSERT_TRUE(rehearsal.study().ended());
+    EXPECT_EQ(rehearsal.study().ended()->reason, StudyEnded::Reason::interrupted);
+    EXPECT_THAT(rehearsal.study().checkpoints(), testing::Not(testing::IsEmpty()));
+    rehearsal.restart();
+    rehearsal.run();
+    EXPECT_EQ(rehearsal.study().trials().size(), 20u);
+    rehearsal.expect_sound();
+  }
+}
+
+}  // namespace
+}  // namespace regatta

@@ -1,0 +1,36 @@
+"""mpirun -n N regatta run: rank 0 coordinates, the others are crews."""
+
+from support import EXPERIMENT, StudyCase, main
+
+MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n")
+
+
+class OneMpirunForAll(StudyCase):
+    def test_runs_two_crews_of_one(self):
+        output = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3")).stdout
+        self.assertIn("finished", output)
+        self.regatta("run", "exp.yaml", "--name", "alone")
+        self.assert_same_trials(self.trials(), self.trials("runs/alone"))
+
+    def test_runs_a_crew_of_two_and_names_the_rank_that_is_left_over(self):
+        self.write("exp.yaml", EXPERIMENT.replace("ranks: 1", "ranks: 2"))
+        done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "4"))
+        self.assertIn("1 of 4 MPI processes are left over", done.stderr)
+        self.assertEqual(len(self.trials()), 6)
+
+    def test_explains_a_lone_process(self):
+        done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "1"), code=2)
+        self.assertIn("rank 0 only coordinates", done.stderr)
+
+    def test_explains_another_mpi(self):
+        done = self.regatta("run", "exp.yaml", prefix=("env", "PMI_SIZE=4", "PMI_RANK=0"), code=2)
+        self.assertIn("each for rank 0 of 1", done.stderr)
+
+    def test_tells_a_mistake_once(self):
+        self.write("exp.yaml", EXPERIMENT.replace("type: sgd", "type: sdg"))
+        done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3"), code=2)
+        self.assertEqual(done.stderr.count("exp.yaml:17:27: "), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A small study from the file to the best model, and what people then do with it."""
+
+import csv
+import io
+import os
+import pty
+import unittest
+
+from support import EXPERIMENT, REGATTA, ENVIRONMENT, StudyCase, main, read_safetensors
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+try:
+    import optuna
+except ImportError:
+    optuna = None
+try:
+    import torch
+except ImportError:
+    torch = None
+
+HYPERBAND = EXPERIMENT.replace("{type: fifo, max_epochs: 3}", "{type: hyperband, max_epochs: 4, eta: 2}")
+HYPERBAND = HYPERBAND.replace("  stop: {trials: 6}\n", "").replace("crews: 1", "crews: 2")
+
+
+class AStudyRunsToItsEnd(StudyCase):
+    def setUp(self):
+        super().setUp()
+        self.write("exp.yaml", HYPERBAND)
+        self.output = self.regatta("run", "exp.yaml").stdout
+
+    def test_and_tells_what_it_found(self):
+        best = self.best()
+        self.assertIn("finished", self.output)
+        self.assertIn("the best trials", self.output)
+        self.assertIn(f"trial {best['trial']} on the test data", self.output)
+        for name in ("study.db", "logs", "model.safetensors"):
+            self.assertIn(name, self.output)
+        self.assertGreater(best["value"], 0.5)
+        self.assertGreater(best["test"]["test_accuracy"], 0.5)
+        status = self.regatta("status", "tiny").stdout
+        self.assertIn("finished", status)
+        self.assertIn(f"trial {best['trial']}", status)
+
+    def test_and_its_trials_read_alike_in_every_form(self):
+        as_json = self.trials()
+        as_csv = list(csv.DictReader(io.StringIO(self.regatta("trials", "tiny", "--csv").stdout)))
+        table = self.regatta("trials", "tiny").stdout
+        self.assertEqual(len(as_csv), len(as_json))
+        self.assertEqual(len(table.splitlines()), len(as_json) + 1)
+        for row, trial in zip(as_csv, as_json):
+            self.assertEqual(row["state"], trial["state"])
+            self.assertEqual(float(row["value"]), trial["value"])
+            self.assertEqual(float(row["lr"]), trial["parameters"]["lr"])
+
+    @unittest.skipUnless(optuna, "python3-optuna is not installed")
+    def test_and_optuna_finds_the_same_best_trial(self):
+        storage = optuna.storages.RDBStorage(f"sqlite:///{self.path('runs/tiny/study.db')}",
+                                             skip_compatibility_check=True)
+        name = storage.get_all_studies()[0].study_name
+        study = optuna.load_study(study_name=name, storage=storage)
+        best = self.best()
+        self.assertEqual(len(study.trials), len(self.trials()))
+        self.assertEqual(study.best_trial.number, best["trial"])
+        self.assertEqual(study.best_trial.params, best["parameters"])
+        self.assertAlmostEqual(study.best_value, best["value"])
+
+    def test_and_its_model_has_pytorchs_names_and_shapes(self):
+        best = self.best()
+        width = best["parameters"]["width"]
+        tensors = read_safetensors(best["model"])
+        shapes = {name: shape for name, (shape, _) in tensors.items()}
+        self.assertEqual(shapes, {"dense1.weight": [width, 4], "dense1.bias": [width],
+                                  "dense2.weight": [3, width], "dense2.bias": [3]})
+
+    @unittest.skipUnless(torch and numpy, "python3-torch is not installed")
+    def test_and_pytorch_runs_its_model(self):
+        best = self.best()
+        network = torch.nn.Sequential()
+        network.add_module("dense1", torch.nn.Linear(4, best["parameters"]["width"]))
+        network.add_module("relu1", torch.nn.ReLU())
+        network.add_module("dense2", torch.nn.Linear(best["parameters"]["width"], 3))
+        state = {name: torch.from_numpy(numpy.frombuffer(data, "<f4").reshape(shape).copy())
+                 for name, (shape, data) in read_safetensors(best["model"]).items()}
+        network.load_state_dict(state)
+        inputs, kinds = self.normalised_data()
+        right = (network(torch.from_numpy(inputs)).argmax(1).numpy() == kinds).mean()
+        self.assertGreater(right, best["test"]["test_accuracy"] - 0.15)
+
+    def normalised_data(self):
+        with open(self.path("made.csv"), encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        inputs = numpy.array([[float(row[f"x{i}"]) for i in range(4)] for row in rows], dtype="<f4")
+        inputs = (inputs - inputs.mean(0)) / inputs.std(0)
+        return inputs, numpy.array(["abc".index(row["kind"]) for row in rows])
+
+    def test_and_can_be_allowed_more_trials(self):
+        before = self.trials()
+        self.assertIn("--set search.stop.trials", self.regatta("resume", "tiny").stdout)
+        self.regatta("resume", "tiny", "--set", f"search.stop.trials={len(before) + 3}")
+        after = self.trials()
+        self.assertEqual(len(after), len(before) + 3)
+        self.assertEqual([t["parameters"] for t in after[:len(before)]], [t["parameters"] for t in before])
+        done = self.regatta("resume", "tiny", "--set", "train.batch_size=8", code=2)
+        self.assertIn("search.stop", done.stderr)
+
+
+class TheSameSeedGivesTheSameStudy(StudyCase):
+    def test_twice(self):
+        self.regatta("run", "exp.yaml", "--name", "one")
+        self.regatta("run", "exp.yaml", "--name", "two")
+        self.assert_same_trials(self.trials("runs/one"), self.trials("runs/two"))
+
+
+class TheLiveDisplay(StudyCase):
+    def test_leaves_the_terminal_as_it_was(self):
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(self.folder)
+            os.execve(REGATTA, [REGATTA, "run", "exp.yaml"], {**ENVIRONMENT, "TERM": "xterm"})
+        output = b""
+        while True:
+            try:
+                output += os.read(terminal, 65536)
+            except OSError:  # the other end is closed
+                break
+        _, status = os.waitpid(process, 0)
+        os.close(terminal)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0, output)
+        self.assertIn(b"\x1b[?25l", output)
+        self.assertGreater(output.rindex(b"\x1b[?25h"), output.rindex(b"\x1b[?25l"))
+        self.assertIn(b"the best trials", output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+// The leader repeats to its crew what the coordinator orders, and all ranks carry it out together. Between
+// orders it sends empty ones, so that a rank's death is noticed and waiting is no error.
+#include "worker/crew.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "worker/agreement.h"
+#include "worker/crew_member.h"
+#include "worker/leader.h"
+#include "worker/leader_control.h"
+
+namespace regatta {
+namespace {
+
+constexpr Microseconds kMeetingInterval = std::chrono::seconds(1);
+
+void add_metrics(wire::EvaluationDone& done, const MetricValues& metrics) {
+  for (const auto& [name, value] : metrics) {
+    wire::Metric& metric = *done.add_metrics();
+    metric.set_name(name);
+    metric.set_value(value);
+  }
+}
+
+wire::FromCrew evaluation_message(int trial, const Evaluation& evaluation) {
+  wire::FromCrew message;
+  wire::EvaluationDone& done = *message.mutable_evaluation_done();
+  done.set_trial(trial);
+  done.set_error(evaluation.error);
+  if (evaluation.error.empty()) {
+    done.set_model(evaluation.model);
+    add_metrics(done, evaluation.metrics);
+  }
+  return message;
+}
+
+wire::FromCrew goodbye() {
+  wire::FromCrew message;
+  message.mutable_goodbye()->set_reason("dismissed");
+  return message;
+}
+
+class Crew {
+ public:
+  Crew(Communicator& communicator, const CrewOptions& options)
+      : communicator_(communicator), options_(options) {}
+
+  Status lead() {
+    CoordinatorLink link({.folder = options_.folder, .name = options_.name, .ranks = communicator_.size()},
+                         clock_);
+    LeaderControl control(link);
+    while (true) {
+      ASSIGN_OR_RETURN(const auto order, control.next_order(kMeetingInterval));
+      RETURN_IF_ERROR(broadcast_text(communicator_, order ? order->SerializeAsString() : ""));
+      if (order && order->has_dismiss()) {
+        return link.send(goodbye());
+      }
+      if (order) {
+        RETURN_IF_ERROR(carry_out(*order, link, control));
+      }
+    }
+  }
+
+  Status follow() {
+    while (true) {
+      ASSIGN_OR_RETURN(const std::string text, broadcast_text(communicator_, ""));
+      wire::ToCrew order;
+      if (text.empty()) {
+        continue;
+      }
+      CHECK(order.ParseFromString(text), "the leader sends what it has parsed");
+      if (order.has_dismiss()) {
+        return {};
+      }
+      if (order.has_welcome()) {
+        RETURN_IF_ERROR(join(order.welcome()));
+      } else if (order.has_start_attempt()) {
+        ASSIGN_OR_RETURN(const AttemptEnd end, member_->run(order.start_attempt(), nullptr));
+      } else if (order.has_evaluate_trial()) {
+        ASSIGN_OR_RETURN(const Evaluation evaluation, member_->evaluate(order.evaluate_trial()));
+      }
+    }
+  }
+
+ private:
+  Status join(const wire::Welcome& welcome) {
+    ASSIGN_OR_RETURN(member_, CrewMember::join(communicator_, clock_, welcome, options_.threads));
+    return {};
+  }
+
+  Status carry_out(const wire::ToCrew& order, CoordinatorLink& link, LeaderControl& control) {
+    if (order.has_welcome()) {
+      return join(order.welcome());
+    }
+    if (order.has_start_attempt()) {
+      const wire::StartAttempt& start = order.start_attempt();
+      spdlog::debug("trial {}, attempt {}: begins, until epoch {}", start.trial(), start.attempt(),
+                    start.until_epoch());
+      control.begin(start);
+      ASSIGN_OR_RETURN(const AttemptEnd end, member_->run(start, &control));
+      if (!end.message.empty()) {
+        spdlog::info("trial {}, attempt {}: {}", start.trial(), start.attempt(), end.message);
+      }
+      return control.finish(end);
+    }
+    if (order.has_evaluate_trial()) {
+      const int trial = order.evaluate_trial().trial();
+      ASSIGN_OR_RETURN(const Evaluation evaluation, member_->evaluate(order.evaluate_trial()));
+      return link.send(evaluation_message(trial, evaluation));
+    }
+    return {};
+  }
+
+  Communicator& communicator_;
+  const CrewOptions& options_;
+  const SystemClock clock_;
+  std::unique_ptr<CrewMember> member_;
+};
+
+}  // namespace
+
+Status run_crew(Communicator& communicator, const CrewOptions& options) {
+  Crew crew(communicator, options);
+  return communicator.rank() == 0 ? crew.lead() : crew.follow();
+}
+
+}  // namespace regatta

@@ -1,0 +1,119 @@
+// Evaluation is sharded like training; the leader alone writes.
+#include "worker/evaluation.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "worker/agreement.h"
+#include "worker/checkpoint.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kModelFile = "best/model.safetensors";
+constexpr const char* kDescriptionFile = "best/model.json";
+
+ordered_json describe_model(Workbench& bench, const EvaluationOrder& order, const MetricValues& metrics) {
+  const Dataset& dataset = *bench.data().train.dataset;
+  const Normalization& normalization = *bench.data().train.normalization;
+  ordered_json measured = ordered_json::object();
+  for (const auto& [name, value] : metrics) {
+    measured[name] = value;
+  }
+  return {{"experiment", bench.experiment().name},
+          {"trial", order.trial},
+          {"parameters", bench.experiment().space.describe(order.point)},
+          {"metrics", measured},
+          {"task", dataset.task == Task::classification ? "classification" : "regression"},
+          {"sample_shape", dataset.sample_shape},
+          {"features", dataset.feature_names},
+          {"classes", dataset.class_names},
+          {"targets", dataset.target_names},
+          {"normalization",
+           {{"formula", "(raw - shift) * scale"},
+            {"shift", normalization.shift},
+            {"scale", normalization.scale},
+            {"target_shift", normalization.target_shift},
+            {"target_scale", normalization.target_scale}}},
+          {"model", bench.model_yaml()}};
+}
+
+Status write_model(Workbench& bench, const EvaluationOrder& order, const LaneState& state,
+                   const MetricValues& metrics) {
+  const ordered_json description = describe_model(bench, order, metrics);
+  RETURN_IF_ERROR(export_model(bench.options().folder / kModelFile, state,
+                               {{"experiment", bench.experiment().name},
+                                {"trial", std::to_string(order.trial)},
+                                {"model", bench.model_yaml()}}));
+  return write_file_atomically(
+      bench.options().folder / kDescriptionFile,
+      description.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+}
+
+Result<LaneState> restore(Workbench& bench, const EvaluationOrder& order) {
+  const std::uint64_t seed = trial_seed(bench.experiment().seed, order.trial);
+  ASSIGN_OR_RETURN(Checkpoint checkpoint, load_checkpoint(bench.options().folder / order.checkpoint));
+  bench.engine().start_lane(0, lane_settings(bench.config(), seed));
+  RETURN_IF_ERROR(bench.engine().restore_lane(0, checkpoint.state));
+  return std::move(checkpoint.state);
+}
+
+}  // namespace
+
+void append_metrics(MetricValues& metrics, std::string_view prefix, const MetricValues& more) {
+  for (const auto& [name, value] : more) {
+    metrics.emplace_back(fmt::format("{}{}", prefix, name), value);
+  }
+}
+
+BatchView view_of(const Batch& batch, std::int64_t first_sample) {
+  return {.inputs = batch.inputs,
+          .labels = batch.labels,
+          .targets = batch.targets,
+          .count = batch.count,
+          .first_sample = first_sample};
+}
+
+Result<MetricSums> measure(Workbench& bench, Loader& loader) {
+  MetricSums sums = bench.new_sums();
+  loader.start_epoch(0);
+  while (const Batch* batch = loader.next()) {
+    if (batch->count > 0) {
+      RETURN_IF_ERROR(bench.engine().evaluate(view_of(*batch, 0), {&sums, 1}));
+    }
+  }
+  RETURN_IF_ERROR(bench.communicator().allreduce(sums.sums()));
+  return sums;
+}
+
+Result<Evaluation> evaluate_trial(Workbench& bench, const EvaluationOrder& order) {
+  ASSIGN_OR_RETURN(const auto refusal, bench.prepare(order.point));
+  if (refusal) {
+    return Evaluation{.error = refusal->message};
+  }
+  auto state = restore(bench, order);
+  ASSIGN_OR_RETURN(const auto unreadable,
+                   first_failure(bench.communicator(), state.ok() ? Status() : Status(state.error())));
+  if (unreadable) {
+    return Evaluation{.error = *unreadable};
+  }
+  const bool has_test = bench.test() != nullptr;
+  Loader* loader = has_test ? bench.test() : bench.validation();
+  Evaluation evaluation{.model = kModelFile};
+  if (loader != nullptr) {
+    ASSIGN_OR_RETURN(const MetricSums sums, measure(bench, *loader));
+    append_metrics(evaluation.metrics, has_test ? "test_" : "val_", sums.result());
+  }
+  const Status written = bench.is_leader() ? write_model(bench, order, *state, evaluation.metrics) : Status();
+  ASSIGN_OR_RETURN(const auto unwritten, first_failure(bench.communicator(), written));
+  if (unwritten) {
+    return Evaluation{.error = *unwritten};
+  }
+  return evaluation;
+}
+
+}  // namespace regatta

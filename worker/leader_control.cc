@@ -1,0 +1,156 @@
+// A coordinator may send the next order in one breath with the end of an attempt, so orders queue up here.
+#include "worker/leader_control.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::size_t kMaxMessageCharacters = 8000;  // of texts that programs write
+
+wire::AttemptFinished::Outcome outcome_of(AttemptEnd::How how) {
+  using How = AttemptEnd::How;
+  switch (how) {
+    case How::complete:
+      return wire::AttemptFinished::COMPLETE;
+    case How::diverged:
+      return wire::AttemptFinished::DIVERGED;
+    case How::failed:
+      return wire::AttemptFinished::FAILED;
+    case How::invalid:
+      return wire::AttemptFinished::INVALID;
+    case How::lost:
+      return wire::AttemptFinished::LOST;
+    case How::interrupted:
+      return wire::AttemptFinished::INTERRUPTED;
+    case How::ordered:
+      break;
+  }
+  CHECK(false, "an attempt that was ordered to end has no outcome of its own");
+}
+
+// Protobuf texts are UTF-8; what a program writes need not be.
+std::string wire_text(std::string_view text) {
+  std::string plain;
+  for (const char c : text.substr(0, kMaxMessageCharacters)) {
+    plain += static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  }
+  return plain;
+}
+
+}  // namespace
+
+Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait) {
+  if (orders_.empty()) {
+    ASSIGN_OR_RETURN(const auto message, link_.receive(wait));
+    if (message) {
+      sort(*message);
+    } else {
+      end_if_orphaned();
+    }
+  }
+  if (orders_.empty()) {
+    return std::optional<wire::ToCrew>();
+  }
+  std::optional<wire::ToCrew> order(std::move(orders_.front()));
+  orders_.pop_front();
+  return order;
+}
+
+void LeaderControl::begin(const wire::StartAttempt& start) {
+  attempt_ = start.attempt();
+  decision_ = {.action = Decision::Action::go_on, .until_epoch = start.until_epoch()};
+}
+
+Status LeaderControl::finish(const AttemptEnd& end) {
+  if (end.how != AttemptEnd::How::ordered) {
+    wire::FromCrew message;
+    wire::AttemptFinished& finished = *message.mutable_attempt_finished();
+    finished.set_attempt(attempt_);
+    finished.set_outcome(outcome_of(end.how));
+    finished.set_checkpoint(end.checkpoint);
+    finished.set_message(wire_text(end.message));
+    RETURN_IF_ERROR(link_.send(std::move(message)));
+  }
+  attempt_ = 0;
+  wire::FromCrew free;
+  free.mutable_lane_free()->set_lanes(1);
+  return link_.send(std::move(free));
+}
+
+Status LeaderControl::report(const EpochReport& report) {
+  wire::FromCrew message;
+  wire::Report& said = *message.mutable_report();
+  said.set_attempt(attempt_);
+  said.set_epoch(report.epoch);
+  for (const auto& [name, value] : report.metrics) {
+    wire::Metric& metric = *said.add_metrics();
+    metric.set_name(name);
+    metric.set_value(value);
+  }
+  said.set_checkpoint(report.checkpoint);
+  said.set_seconds(report.seconds);
+  return link_.send(std::move(message));
+}
+
+Result<Decision> LeaderControl::decide(std::int64_t epoch, Microseconds wait) {
+  while (true) {
+    const Microseconds patience = has_news(epoch) ? Microseconds(0) : wait;
+    ASSIGN_OR_RETURN(const auto message, link_.receive(patience));
+    if (!message) {
+      break;
+    }
+    sort(*message);
+  }
+  if (wait.count() > 0 && !has_news(epoch)) {
+    end_if_orphaned();
+  }
+  return decision_;
+}
+
+bool LeaderControl::has_news(std::int64_t epoch) const {
+  return decision_.action != Decision::Action::go_on || decision_.until_epoch > epoch;
+}
+
+void LeaderControl::sort(const wire::ToCrew& message) {
+  if (message.has_answer_report()) {
+    const wire::AnswerReport& answer = message.answer_report();
+    if (answer.attempt() == attempt_ && answer.go_on()) {
+      decision_.until_epoch = std::max(decision_.until_epoch, answer.until_epoch());
+    } else if (answer.attempt() == attempt_) {
+      decision_.action = Decision::Action::end;
+    }
+  } else if (message.has_end_attempt()) {
+    if (message.end_attempt().attempt() == attempt_) {
+      decision_.action = Decision::Action::end;
+    }
+  } else if (message.has_suspend_attempt()) {
+    if (message.suspend_attempt().attempt() == attempt_ && decision_.action == Decision::Action::go_on) {
+      decision_.action = Decision::Action::suspend;
+    }
+  } else {
+    orders_.push_back(message);
+    if (message.has_dismiss()) {
+      decision_.action = Decision::Action::end;
+    }
+  }
+}
+
+// A checkpoint is there, and a later coordinator starts crews of its own.
+void LeaderControl::end_if_orphaned() {
+  if (!link_.is_orphaned()) {
+    return;
+  }
+  const std::chrono::duration<double> silence = link_.silence();
+  spdlog::info("nothing heard from the coordinator for {}: this crew ends", format_duration(silence.count()));
+  wire::ToCrew dismiss;
+  dismiss.mutable_dismiss();
+  sort(dismiss);
+}
+
+}  // namespace regatta

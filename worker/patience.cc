@@ -1,0 +1,45 @@
+// The comparison that early stopping makes once an epoch.
+#include "worker/patience.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text.h"
+
+namespace regatta {
+
+void Patience::observe(double value) {
+  CHECK(rule_.has_value());
+  const bool improved =
+      !best_ || (rule_->maximize ? value > *best_ + rule_->min_delta : value < *best_ - rule_->min_delta);
+  if (std::isfinite(value) && improved) {
+    best_ = value;
+    epochs_since_ = 0;
+  } else {
+    ++epochs_since_;
+  }
+}
+
+std::string Patience::describe() const {
+  return fmt::format("early stopping: {} has not been better than {} for {} epochs", rule_->metric,
+                     best_ ? format_number(*best_) : "nothing", epochs_since_);
+}
+
+std::vector<double> Patience::state() const {
+  return best_ ? std::vector<double>{*best_, static_cast<double>(epochs_since_)} : std::vector<double>();
+}
+
+bool Patience::restore(const std::vector<double>& state) {
+  if (state.empty()) {
+    return true;
+  }
+  if (state.size() != 2 || !rule_ || state[1] < 0) {
+    return false;
+  }
+  best_ = state[0];
+  epochs_since_ = static_cast<int>(state[1]);
+  return true;
+}
+
+}  // namespace regatta

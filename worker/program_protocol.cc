@@ -1,0 +1,75 @@
+// JSON, with the three words that Python's json module adds to it.
+#include "worker/program_protocol.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 3> kNotFinite{"-Infinity", "Infinity", "NaN"};
+
+// NaN and Infinity outside of texts become null.
+std::string to_plain_json(std::string_view line) {
+  std::string plain;
+  bool in_text = false;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    std::string_view word;
+    for (const std::string_view name : kNotFinite) {
+      if (!in_text && word.empty() && line.substr(at).starts_with(name)) {
+        word = name;
+      }
+    }
+    if (!word.empty()) {
+      plain += "null";
+      at += word.size() - 1;
+      continue;
+    }
+    plain += line[at];
+    if (in_text && line[at] == '\\' && at + 1 < line.size()) {
+      plain += line[++at];
+    } else if (line[at] == '"') {
+      in_text = !in_text;
+    }
+  }
+  return plain;
+}
+
+}  // namespace
+
+Result<std::optional<ProgramReport>> parse_program_line(std::string_view line) {
+  if (!line.starts_with('{')) {
+    return std::optional<ProgramReport>();
+  }
+  const auto json = ordered_json::parse(to_plain_json(line), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("epoch")) {
+    return std::optional<ProgramReport>();
+  }
+  const auto& epoch = json["epoch"];
+  const double number = epoch.is_number() ? epoch.get<double>() : 0;
+  if (number < 1 || number > std::numeric_limits<int>::max() || number != std::floor(number)) {
+    return failure(fmt::format("the program reported the epoch {}; expected a count from 1", epoch.dump()));
+  }
+  ProgramReport report{.epoch = static_cast<int>(number)};
+  for (const auto& [name, value] : json.items()) {
+    if (name != "epoch" && (value.is_number() || value.is_null())) {
+      report.metrics.emplace_back(name, value.is_null() ? std::nan("") : value.get<double>());
+    }
+  }
+  return std::optional(std::move(report));
+}
+
+std::string answer_line(ProgramAnswer answer) {
+  constexpr std::array<const char*, 3> kWords{"continue", "stop", "pause"};
+  return fmt::format(R"({{"decision": "{}"}})", kWords[static_cast<std::size_t>(answer)]);
+}
+
+}  // namespace regatta

@@ -1,0 +1,90 @@
+// What a rank keeps from one trial to the next: the data, and the engine as long as the shapes stay the same.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "collectives/communicator.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "experiment/experiment.h"
+#include "models/engine.h"
+#include "models/model.h"
+#include "worker/attempt.h"
+#include "worker/exchange.h"
+
+namespace regatta {
+
+struct WorkbenchOptions {
+  std::filesystem::path folder;  // of the study
+  int threads = 1;               // a rank
+  int max_epochs = 1;            // the schedules' horizon
+};
+
+// Every rank of a crew has one. What it refers to must outlive it.
+class Workbench {
+ public:
+  Workbench(Communicator& communicator, const Experiment& experiment, const Clock& clock,
+            WorkbenchOptions options);
+  ~Workbench();
+
+  // Why a point cannot be trained, alike on every rank.
+  struct Refusal {
+    AttemptEnd::How how = AttemptEnd::How::failed;
+    std::string message;
+  };
+  // All ranks: loads the data and makes the engine for a point, where those at hand do not fit.
+  Result<std::optional<Refusal>> prepare(const Point& point);
+
+  // Valid after a prepare() without refusal, until the next one.
+  Engine& engine() { return *engine_; }
+  GradientExchange* exchange() { return exchange_.get(); }  // nullptr for a crew of one
+  const ModelConfig& config() const { return config_; }
+  const std::string& model_yaml() const { return model_yaml_; }
+  const DataSplits& data() const { return splits_; }
+  Loader& training() { return *training_; }
+  Loader* validation() { return validation_.get(); }  // nullptr: there is no such data
+  Loader* test() { return test_.get(); }
+  MetricSums new_sums() const;
+  std::int64_t first_row() const { return first_row_; }  // of this rank's share within the global batch
+
+  Communicator& communicator() { return communicator_; }
+  const Experiment& experiment() const { return experiment_; }
+  const Clock& clock() const { return clock_; }
+  const WorkbenchOptions& options() const { return options_; }
+  bool is_leader() const { return communicator_.rank() == 0; }
+
+ private:
+  Status load_data_for(const Point& point);
+  Result<std::string> engine_key(const Point& point);
+  Status make_engine();
+  void make_loaders();
+
+  Communicator& communicator_;
+  const Experiment& experiment_;
+  const Clock& clock_;
+  const WorkbenchOptions options_;
+
+  std::string data_key_;  // what the splits were made from
+  DataSplits splits_;
+  std::string engine_key_;  // what the engine and the loaders were made from
+  std::string model_yaml_;
+  ModelConfig config_;
+  std::int64_t first_row_ = 0;
+  std::unique_ptr<Loader> training_;
+  std::unique_ptr<Loader> validation_;
+  std::unique_ptr<Loader> test_;
+  std::vector<float> gradients_;
+  std::unique_ptr<CrewExchange> exchange_;
+  std::unique_ptr<Engine> engine_;
+};
+
+// Of a trial's initial weights and dropout.
+std::uint64_t trial_seed(std::uint64_t experiment_seed, int trial);
+
+}  // namespace regatta
