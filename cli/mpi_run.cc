@@ -89,7 +89,7 @@ Status row(Communicator& crew, const std::string& name, const Invitation& invita
   if (crew.rank() == 0) {
     RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(name, false)));
   }
-  const Status rowed = run_crew(crew, {.folder = folder, .name = name, .threads = invitation.threads});
+  Status rowed = run_crew(crew, {.folder = folder, .name = name, .threads = invitation.threads});
   if (crew.rank() == 0 && rowed.ok()) {
     remove_crew_record(folder, name);
   }

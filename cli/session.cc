@@ -216,8 +216,11 @@ void Session::dismiss_crews() {
 
 Result<int> Session::conclude(const Status& served) {
   const Status closed = store_->close();
-  RETURN_IF_ERROR(served);
-  RETURN_IF_ERROR(closed);
+  for (const Status* status : {&served, &closed}) {
+    if (!status->ok()) {
+      return status->error();
+    }
+  }
   if (crew_failure_) {
     return *crew_failure_;
   }
