@@ -11,6 +11,7 @@
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
 #include "cli/summary.h"
+#include "coordinator/checkpoint_files.h"
 
 namespace regatta {
 namespace {
@@ -220,6 +221,9 @@ Result<int> Session::conclude(const Status& served) {
     if (!status->ok()) {
       return status->error();
     }
+  }
+  if (!at_once_) {
+    sweep_checkpoints(folder_, study_->checkpoints());
   }
   if (crew_failure_) {
     return *crew_failure_;
