@@ -1,4 +1,5 @@
 // The program: names its subcommands, runs one, turns errors into exit codes.
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,8 @@ int run_program(int count, char** arguments) {
 }  // namespace regatta
 
 int main(int count, char** arguments) {
+  // `regatta run … | tee log` and Ctrl-C: tee is gone at once, the coordinator has checkpoints to wait for.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     return regatta::run_program(count, arguments);
   } catch (const std::exception& error) {  // a library's, where its folder did not expect one

@@ -10,6 +10,7 @@
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
 #include "cli/host.h"
+#include "cli/output.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"
 
@@ -66,8 +67,8 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
                     processes, resources.ranks, resources.ranks + 1));
   }
   if (const int left = (processes - 1) % resources.ranks; left > 0) {
-    fmt::print(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n",
-               left, processes, resources.crews, resources.ranks, processes - left);
+    print_to(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n", left,
+             processes, resources.crews, resources.ranks, processes - left);
   }
   invitation.crews = resources.crews;
   invitation.ranks = resources.ranks;

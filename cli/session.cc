@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
+#include "cli/output.h"
 #include "cli/summary.h"
 #include "coordinator/checkpoint_files.h"
 
@@ -119,7 +120,7 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 Result<int> Session::run() {
   if (reopened_ && study_->ended()) {
-    fmt::print(
+    print_out(
         "{}\nThe study has ended. To go on, allow more trials (--set search.stop.trials=N) or try failed "
         "ones again (--retry-failed).\n",
         summarize(*study_, folder_, std::chrono::duration<double>(study_->elapsed(clock_.wall())).count()));
@@ -229,10 +230,10 @@ Result<int> Session::conclude(const Status& served) {
     return *crew_failure_;
   }
   const double elapsed = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count();
-  fmt::print("{}", summarize(*study_, folder_, elapsed));
+  print_out("{}", summarize(*study_, folder_, elapsed));
   const bool interrupted = save_until_ || at_once_;
   if (interrupted) {
-    fmt::print("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
+    print_out("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
     return kExitInterrupted;
   }
   const bool failed = !study_->ended() || study_->ended()->reason == StudyEnded::Reason::failed;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/study_folder.h"
 #include "cli/summary.h"
 #include "cli/trial_text.h"
@@ -50,20 +51,20 @@ Result<int> status(const std::string& run) {
   ASSIGN_OR_RETURN(const StudyView view, view_study(run));
   const Study& study = *view.study;
   const auto limit = study.trial_limit();
-  fmt::print("study    {}\n", view.folder.string());
-  fmt::print("state    {}\n", describe_state(view));
-  fmt::print("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
-             describe(count_trials(study)));
+  print_out("study    {}\n", view.folder.string());
+  print_out("state    {}\n", describe_state(view));
+  print_out("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
+            describe(count_trials(study)));
   if (!view.events.empty()) {
     const double elapsed = std::chrono::duration<double>(study.elapsed(view.events.back().at)).count();
-    fmt::print("worked   {}\n", format_duration(elapsed));
+    print_out("worked   {}\n", format_duration(elapsed));
   }
   for (const std::string& line : busy_crews(view.events)) {
-    fmt::print("crew     {}\n", line);
+    print_out("crew     {}\n", line);
   }
   if (const auto best = study.best_trial()) {
-    fmt::print("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
-               describe_point(study, *best));
+    print_out("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
+              describe_point(study, *best));
   }
   return kExitDone;
 }

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import pty
+import subprocess
 import unittest
 
 from support import EXPERIMENT, REGATTA, ENVIRONMENT, StudyCase, main, read_safetensors
@@ -112,6 +113,19 @@ class TheSameSeedGivesTheSameStudy(StudyCase):
         self.regatta("run", "exp.yaml", "--name", "one")
         self.regatta("run", "exp.yaml", "--name", "two")
         self.assert_same_trials(self.trials("runs/one"), self.trials("runs/two"))
+
+
+class AReaderThatWentAway(StudyCase):
+    def test_does_not_end_the_study(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(self.path("errors.txt"), "w+", encoding="utf-8") as errors:
+            done = subprocess.run([REGATTA, "run", "exp.yaml"], cwd=self.folder, env=ENVIRONMENT, stdout=writer,
+                                  stderr=errors, timeout=120, check=False)
+            os.close(writer)
+            errors.seek(0)
+            self.assertEqual((done.returncode, errors.read()), (0, ""))
+        self.assertEqual(len(self.trials()), 6)
 
 
 class TheLiveDisplay(StudyCase):
