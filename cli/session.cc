@@ -21,9 +21,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Microseconds kStep = milliseconds(50);
-constexpr Microseconds kSaveLimit = seconds(60);     // for crews to write their checkpoints on Ctrl-C
-constexpr Microseconds kDismissLimit = seconds(10);  // for dismissed crews to end by themselves
-constexpr Microseconds kGrace = seconds(3);          // between asking and killing
+constexpr Microseconds kSaveLimit = seconds(60);        // for crews to write their checkpoints on Ctrl-C
+constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews to end by themselves
+constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
+constexpr Microseconds kGrace = seconds(3);             // between asking and killing
 
 // Overrides given to earlier `resume`s, one a line, so that the study keeps them.
 std::filesystem::path overrides_file(const std::filesystem::path& folder) { return folder / "overrides"; }
@@ -136,11 +137,9 @@ Result<int> Session::run() {
   if (served.ok()) {
     dismiss_crews();
   }
-  if (crews_ != nullptr) {
-    crews_->stop_all(at_once_ ? Microseconds{0} : kGrace);
-  }
+  const Status stopped = stop_crews();
   display_->finish(frame());
-  return conclude(served);
+  return conclude(served.ok() ? stopped : served);
 }
 
 // Also reports the crews that ended with the earlier coordinator, before any other is started.
@@ -162,24 +161,32 @@ Status Session::serve() {
 
 Status Session::step() {
   RETURN_IF_ERROR(server_->step(kStep));
-  if (crews_ != nullptr && !crew_failure_) {
-    const auto exits = crews_->tend(server_->crews_connected());
-    if (!exits.ok()) {
-      crew_failure_ = exits.error();
-      begin_stop();
-      return {};
-    }
-    for (const CrewExit& exit : *exits) {
-      if (!exit.clean && !save_until_) {
-        // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
-        display_->note(fmt::format("{} (see {}); it is started again",
-                                   exit.reason.substr(0, exit.reason.find(';')),
-                                   crew_log(folder_, exit.name).string()));
-      }
-      RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
-    }
+  if (crews_ != nullptr) {
+    RETURN_IF_ERROR(tend_crews());
   }
   display_->update(frame());
+  return {};
+}
+
+// Goes on after a failure, so that crews that end are still seen to end.
+Status Session::tend_crews() {
+  if (study_->ended()) {
+    crews_->wind_down();
+  }
+  const CrewKeeper::Tended tended = crews_->tend(server_->connected_crews());
+  for (const CrewExit& exit : tended.exits) {
+    if (!save_until_ && !tended.failure && !study_->ended()) {
+      // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
+      display_->note(fmt::format("{} (see {}); it is started again",
+                                 exit.reason.substr(0, exit.reason.find(';')),
+                                 crew_log(folder_, exit.name).string()));
+    }
+    RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+  }
+  if (tended.failure && !crew_failure_) {
+    crew_failure_ = tended.failure;
+    begin_stop();
+  }
   return {};
 }
 
@@ -214,6 +221,24 @@ void Session::dismiss_crews() {
       return;
     }
   }
+}
+
+// The study hears of every crew that had to be stopped, and of its last words: otherwise a later session
+// would wait for it to come back.
+Status Session::stop_crews() {
+  const std::vector<CrewExit> ended =
+      crews_ == nullptr ? std::vector<CrewExit>() : crews_->stop_all(at_once_ ? Microseconds{0} : kGrace);
+  if (study_->ended() || ended.empty()) {
+    return {};
+  }
+  for (const CrewExit& exit : ended) {
+    RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+  }
+  const Deadline deadline(clock_, kLastSteps);
+  while (!deadline.passed() && !study_->ended()) {
+    RETURN_IF_ERROR(server_->step(kStep));
+  }
+  return {};
 }
 
 Result<int> Session::conclude(const Status& served) {

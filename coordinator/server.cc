@@ -142,12 +142,18 @@ class Server::Implementation {
 
   bool finished() const { return study_.ended() && crews_connected() == 0; }
 
-  int crews_connected() const {
+  std::vector<std::string> connected_crews() const {
     const Microseconds limit = clock_.monotonic() - kSilence;
-    return static_cast<int>(std::count_if(peers_.begin(), peers_.end(), [limit](const auto& peer) {
-      return !peer.second.dismissed && peer.second.heard > limit;
-    }));
+    std::vector<std::string> crews;
+    for (const auto& [crew, peer] : peers_) {
+      if (!peer.dismissed && peer.heard > limit) {
+        crews.push_back(crew);
+      }
+    }
+    return crews;
   }
+
+  int crews_connected() const { return static_cast<int>(connected_crews().size()); }
 
  private:
   // A crew that has said hello in this session.
@@ -360,5 +366,6 @@ Status Server::request_stop() { return implementation_->request_stop(); }
 bool Server::idle() const { return implementation_->idle(); }
 bool Server::finished() const { return implementation_->finished(); }
 int Server::crews_connected() const { return implementation_->crews_connected(); }
+std::vector<std::string> Server::connected_crews() const { return implementation_->connected_crews(); }
 
 }  // namespace regatta

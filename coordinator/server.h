@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -43,6 +44,7 @@ class Server {
   bool idle() const;            // no attempt runs
   bool finished() const;        // the study has ended and every crew has been dismissed or is gone
   int crews_connected() const;  // heard of lately and not dismissed
+  std::vector<std::string> connected_crews() const;  // their names
 
  private:
   class Implementation;
