@@ -34,17 +34,17 @@ std::string describe_end(const StudyEnded& end) {
   const std::string because = end.message.empty() ? "" : ": " + end.message;
   switch (end.reason) {
     case StudyEnded::Reason::finished:
-      return "finished";
+      return "finished" + because;
     case StudyEnded::Reason::target_reached:
-      return "reached its target";
+      return "reached its target" + because;
     case StudyEnded::Reason::time_over:
-      return "ended by its time limit";
+      return "ended by its time limit" + because;
     case StudyEnded::Reason::failed:
       return "failed" + because;
     case StudyEnded::Reason::interrupted:
-      return "interrupted";
+      return "interrupted";  // the only reason that needs no word
   }
-  return "ended";
+  return "ended" + because;
 }
 
 std::string best_trials_table(const Study& study, std::size_t count) {
