@@ -41,6 +41,15 @@ std::vector<std::string> earlier_overrides(const std::filesystem::path& folder) 
   return lines;
 }
 
+// Of run and resume alike, by how the study stands and not by what happened on the way.
+int exit_code_of(const Study& study) {
+  if (!study.ended() || study.ended()->reason == StudyEnded::Reason::interrupted) {
+    return kExitInterrupted;
+  }
+  const bool failed = study.ended()->reason == StudyEnded::Reason::failed || !study.best_trial();
+  return failed ? kExitStudyFailed : kExitDone;
+}
+
 Status check_overrides(const std::vector<std::string>& overrides) {
   for (const std::string& line : overrides) {
     const bool allowed = line.starts_with("search.stop.") || line.starts_with("resources.");
@@ -126,7 +135,7 @@ Result<int> Session::run() {
         "ones again (--retry-failed).\n",
         summarize(*study_, folder_, std::chrono::duration<double>(study_->elapsed(clock_.wall())).count()));
     RETURN_IF_ERROR(store_->close());
-    return kExitDone;
+    return exit_code_of(*study_);
   }
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
@@ -190,9 +199,10 @@ Status Session::tend_crews() {
   return {};
 }
 
+// Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
   const int interrupts = interrupts_->count();
-  if (interrupts > 0 && !save_until_) {
+  if (interrupts > 0 && !save_until_ && !study_->ended()) {
     display_->note("stopping: crews save their checkpoints; Ctrl-C again ends at once");
     begin_stop();
   }
@@ -256,13 +266,11 @@ Result<int> Session::conclude(const Status& served) {
   }
   const double elapsed = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count();
   print_out("{}", summarize(*study_, folder_, elapsed));
-  const bool interrupted = save_until_ || at_once_;
-  if (interrupted) {
+  const int code = exit_code_of(*study_);
+  if (code == kExitInterrupted) {
     print_out("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
-    return kExitInterrupted;
   }
-  const bool failed = !study_->ended() || study_->ended()->reason == StudyEnded::Reason::failed;
-  return failed || !study_->best_trial() ? kExitStudyFailed : kExitDone;
+  return code;
 }
 
 Frame Session::frame() const {

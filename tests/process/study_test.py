@@ -108,6 +108,15 @@ class AStudyRunsToItsEnd(StudyCase):
         self.assertIn("search.stop", done.stderr)
 
 
+class AStudyThatFailed(StudyCase):
+    def test_is_still_a_failed_one_when_it_is_opened_again(self):
+        experiment = EXPERIMENT[:EXPERIMENT.index("data:")]
+        experiment = experiment.replace("objective: {maximize: val_accuracy}", "objective: {minimize: loss}")
+        self.write("exp.yaml", experiment + "command: [\"false\", $lr, $width]\nresources: {crews: 1, ranks: 1}\n")
+        self.regatta("run", "exp.yaml", code=1)
+        self.regatta("resume", "tiny", code=1)
+
+
 class TheSameSeedGivesTheSameStudy(StudyCase):
     def test_twice(self):
         self.regatta("run", "exp.yaml", "--name", "one")
