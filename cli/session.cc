@@ -5,7 +5,6 @@
 
 #include <cstdio>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/exit_code.h"
@@ -26,19 +25,13 @@ constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews t
 constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
 constexpr Microseconds kGrace = seconds(3);             // between asking and killing
 
-// Overrides given to earlier `resume`s, one a line, so that the study keeps them.
-std::filesystem::path overrides_file(const std::filesystem::path& folder) { return folder / "overrides"; }
-
-std::vector<std::string> earlier_overrides(const std::filesystem::path& folder) {
-  const auto text = read_file(overrides_file(folder));
-  std::vector<std::string> lines;
-  std::size_t begin = 0;
-  while (text.ok() && begin < text->size()) {
-    const std::size_t end = std::min(text->find('\n', begin), text->size());
-    lines.push_back(text->substr(begin, end - begin));
-    begin = end + 1;
+// A YAML text, whatever it looks like.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char letter : text) {
+    result += letter == '\'' ? "''" : std::string(1, letter);
   }
-  return lines;
+  return result + "'";
 }
 
 // Of run and resume alike, by how the study stands and not by what happened on the way.
@@ -67,14 +60,15 @@ Status check_overrides(const std::vector<std::string>& overrides) {
 Session::~Session() = default;
 
 Result<std::unique_ptr<StudyPlan>> Session::check(const NewStudy& request) {
-  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, request.overrides));
+  std::vector<std::string> overrides = request.overrides;
+  if (request.name) {
+    overrides.push_back("name=" + quoted(*request.name));  // so that the stored file has it too
+  }
+  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, overrides));
   ASSIGN_OR_RETURN(auto plan, plan_study(std::move(experiment), {.check_training = true}));
   // Checked under the path that the user gave, for the messages; kept under one that holds from any folder.
   const auto absolute = std::filesystem::absolute(request.file).lexically_normal();
-  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, request.overrides));
-  if (request.name) {
-    plan->experiment.name = *request.name;
-  }
+  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, overrides));
   return plan;
 }
 
@@ -104,8 +98,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   session->study_ = std::move(view.study);
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
-    RETURN_IF_ERROR(write_file_atomically(overrides_file(request.folder),
-                                          fmt::format("{}\n", fmt::join(overrides, "\n"))));
+    RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
   }
   const Reaction reaction = session->study_->resume(request.retry_failed, session->clock_.wall());
   RETURN_IF_ERROR(session->store_->append(reaction.events, *session->study_));

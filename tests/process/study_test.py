@@ -103,9 +103,21 @@ class AStudyRunsToItsEnd(StudyCase):
         self.regatta("resume", "tiny", "--set", f"search.stop.trials={len(before) + 3}")
         after = self.trials()
         self.assertEqual(len(after), len(before) + 3)
+        self.assertIn(f" of {len(after)}: ", self.regatta("status", "tiny").stdout)
         self.assertEqual([t["parameters"] for t in after[:len(before)]], [t["parameters"] for t in before])
         done = self.regatta("resume", "tiny", "--set", "train.batch_size=8", code=2)
         self.assertIn("search.stop", done.stderr)
+
+
+class ANameFromTheCommandLine(StudyCase):
+    def test_stays(self):
+        self.regatta("run", "exp.yaml", "--name", "other")
+        with open(os.path.join(os.path.dirname(self.best("other")["model"]), "model.json"), encoding="utf-8") as stream:
+            self.assertIn('"other"', stream.read())
+        self.assertIn("other: finished", self.regatta("resume", "other").stdout)
+
+    def test_follows_the_rules_of_names(self):
+        self.assertIn("name", self.regatta("run", "exp.yaml", "--name", "it's one", code=2).stderr)
 
 
 class AStudyThatFailed(StudyCase):
