@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/version.h"
 
 namespace regatta {
@@ -53,6 +54,10 @@ int run_program(int count, char** arguments) {
   add_commands(program, action);
   if (const auto mistake = unknown_command(program, count, arguments)) {
     return report_error(*mistake);
+  }
+  if (count < 2) {
+    print_to(stderr, "{}", program.help());
+    return kExitUsersMistake;
   }
   try {
     program.parse(count, arguments);
