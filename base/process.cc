@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <climits>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -170,6 +171,9 @@ Result<Process> Process::start(const ProcessOptions& options) {
     return failure(fmt::format("cannot start '{}': {}", options.command[0], std::strerror(error)));
   }
   process.stdin_ = to_child.take(1);
+  if (process.stdin_ >= 0) {  // this end only: the child's own still waits for lines
+    ::fcntl(process.stdin_, F_SETFL, ::fcntl(process.stdin_, F_GETFL) | O_NONBLOCK);
+  }
   process.stdout_ = from_child.take(0);
   process.own_session_ = options.own_session;
   return process;
@@ -196,15 +200,13 @@ Process::~Process() {
 
 std::optional<ExitStatus> Process::poll() {
   if (!status_ && id_ > 0) {
-    if (own_session_) {
-      // Looked at before it is reaped: until then its number, which is also the session's, is not reused.
-      siginfo_t ended{};
-      if (::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-          ended.si_pid != id_) {
-        return status_;
-      }
-      kill();
+    // Looked at before it is reaped: until then its number, which is also the group's, is not reused.
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        ended.si_pid != id_) {
+      return status_;
     }
+    kill();
     int raw = 0;
     if (::waitpid(id_, &raw, WNOHANG) == id_) {
       status_ = WIFSIGNALED(raw) ? ExitStatus{0, WTERMSIG(raw)} : ExitStatus{WEXITSTATUS(raw), 0};
@@ -241,13 +243,16 @@ void Process::release() { id_ = -1; }
 
 Status Process::send_line(const std::string& line) {
   const std::string text = line + "\n";
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const ssize_t written = ::write(stdin_, rest.data(), rest.size());
-    if (written < 0 && errno != EINTR) {
-      return failure(fmt::format("cannot write to process {}: {}", id_, std::strerror(errno)));
-    }
-    rest.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
+  CHECK(text.size() <= PIPE_BUF, "a longer line could be written in part");
+  ssize_t written = -1;
+  do {
+    written = ::write(stdin_, text.data(), text.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0 && errno == EAGAIN) {
+    return failure(fmt::format("process {} does not read its standard input", id_));
+  }
+  if (written < 0) {
+    return failure(fmt::format("cannot write to process {}: {}", id_, std::strerror(errno)));
   }
   return {};
 }
