@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "models/overloaded.h"
+#include "base/overloaded.h"
 
 namespace regatta {
 namespace {

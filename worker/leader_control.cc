@@ -43,6 +43,10 @@ std::string wire_text(std::string_view text) {
   return plain;
 }
 
+bool starts(const wire::ToCrew& order, std::int64_t attempt) {
+  return order.has_start_attempt() && order.start_attempt().attempt() == attempt;
+}
+
 }  // namespace
 
 Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait) {
@@ -64,7 +68,9 @@ Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait)
 
 void LeaderControl::begin(const wire::StartAttempt& start) {
   attempt_ = start.attempt();
-  decision_ = {.action = Decision::Action::go_on, .until_epoch = start.until_epoch()};
+  const bool suspended = suspended_.erase(attempt_) > 0;
+  decision_ = {.action = suspended ? Decision::Action::suspend : Decision::Action::go_on,
+               .until_epoch = start.until_epoch()};
 }
 
 Status LeaderControl::finish(const AttemptEnd& end) {
@@ -122,22 +128,40 @@ void LeaderControl::sort(const wire::ToCrew& message) {
     const wire::AnswerReport& answer = message.answer_report();
     if (answer.attempt() == attempt_ && answer.go_on()) {
       decision_.until_epoch = std::max(decision_.until_epoch, answer.until_epoch());
-    } else if (answer.attempt() == attempt_) {
-      decision_.action = Decision::Action::end;
+    } else if (!answer.go_on()) {
+      end(answer.attempt());
     }
   } else if (message.has_end_attempt()) {
-    if (message.end_attempt().attempt() == attempt_) {
+    end(message.end_attempt().attempt());
+  } else if (message.has_suspend_attempt()) {
+    suspend(message.suspend_attempt().attempt());
+  } else {
+    if (message.has_dismiss()) {
+      orders_.clear();  // nothing that waits is wanted any more
       decision_.action = Decision::Action::end;
     }
-  } else if (message.has_suspend_attempt()) {
-    if (message.suspend_attempt().attempt() == attempt_ && decision_.action == Decision::Action::go_on) {
+    orders_.push_back(message);
+  }
+}
+
+// One that waits never begins. Orders wait only while another attempt runs, and its end frees the lane.
+void LeaderControl::end(std::int64_t attempt) {
+  if (attempt == attempt_) {
+    decision_.action = Decision::Action::end;
+    return;
+  }
+  suspended_.erase(attempt);
+  std::erase_if(orders_, [&](const wire::ToCrew& order) { return starts(order, attempt); });
+}
+
+void LeaderControl::suspend(std::int64_t attempt) {
+  if (attempt == attempt_) {
+    if (decision_.action == Decision::Action::go_on) {
       decision_.action = Decision::Action::suspend;
     }
-  } else {
-    orders_.push_back(message);
-    if (message.has_dismiss()) {
-      decision_.action = Decision::Action::end;
-    }
+  } else if (std::ranges::any_of(orders_,
+                                 [&](const wire::ToCrew& order) { return starts(order, attempt); })) {
+    suspended_.insert(attempt);
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "models/overloaded.h"
+#include "base/overloaded.h"
 
 namespace regatta {
 namespace {

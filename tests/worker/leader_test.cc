@@ -39,6 +39,15 @@ class LeaderTest : public testing::Test {
     control_->begin(start.start_attempt());
   }
 
+  // Until the leader holds all that it was told.
+  void wait_for_all() {
+    wire::ToCrew introduce;
+    introduce.mutable_introduce();
+    coordinator_.tell(introduce);
+    EXPECT_TRUE(coordinator_.next().has_hello());
+    coordinator_.welcome();
+  }
+
   wire::ToCrew order() {
     const auto message = control_->next_order(kArrives);
     EXPECT_TRUE(message.ok() && *message);
@@ -137,6 +146,46 @@ TEST_F(LeaderTest, OrdersThatComeWithAnEndWaitForIt) {
   EXPECT_EQ(decision->action, Decision::Action::end);
   ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
   EXPECT_EQ(order().start_attempt().attempt(), 8);
+}
+
+TEST_F(LeaderTest, AnAttemptThatIsEndedWhileItWaitsNeverBegins) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.end(8);
+  coordinator_.start(9, 2);
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_EQ(order().start_attempt().attempt(), 9);
+  coordinator_.die();
+  coordinator_.listen();
+  const wire::FromCrew hello = coordinator_.next();
+  ASSERT_EQ(hello.hello().attempts_size(), 1);
+  EXPECT_EQ(hello.hello().attempts(0), 9);
+}
+
+TEST_F(LeaderTest, AnAttemptThatIsSuspendedWhileItWaitsBeginsSuspended) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.suspend(8);
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  control_->begin(order().start_attempt());
+  EXPECT_EQ(control_->decide(0, Microseconds(0))->action, Decision::Action::suspend);
+}
+
+TEST_F(LeaderTest, NothingThatWaitsBeginsAfterDismiss) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.dismiss();
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_TRUE(order().has_dismiss());
 }
 
 TEST_F(LeaderTest, SuspendIsForTheRunningAttempt) {

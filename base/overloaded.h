@@ -1,4 +1,4 @@
-// std::visit with one lambda for each alternative.
+// One function object out of several lambdas, for std::visit: the alternatives stand side by side.
 #pragma once
 
 namespace regatta {
