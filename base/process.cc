@@ -13,13 +13,11 @@
 #include <charconv>
 #include <climits>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string_view>
 #include <thread>
 #include <utility>
 
+#include "base/host.h"
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
 
@@ -58,31 +56,13 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// The session of a process, from /proc/ID/stat: "ID (name) state parent group session …"; the name may hold
-// anything.
-std::optional<pid_t> session_of(pid_t id) {
-  std::ifstream stream(fmt::format("/proc/{}/stat", id));
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) {
-    return std::nullopt;
-  }
-  std::istringstream rest(text.substr(name_end + 1));
-  char state = 0;
-  pid_t parent = 0;
-  pid_t group = 0;
-  pid_t session = 0;
-  rest >> state >> parent >> group >> session;
-  return rest ? std::optional(session) : std::nullopt;
-}
-
 void kill_session(pid_t session) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename().string();
     pid_t id = 0;
     const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), id);
-    if (bad == std::errc() && end == name.data() + name.size() && session_of(id) == session) {
+    if (bad == std::errc() && end == name.data() + name.size() && process_session(id) == session) {
       ::kill(id, SIGKILL);
     }
   }
@@ -238,8 +218,6 @@ void Process::kill() {
     }
   }
 }
-
-void Process::release() { id_ = -1; }
 
 Status Process::send_line(const std::string& line) {
   const std::string text = line + "\n";

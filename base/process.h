@@ -54,8 +54,6 @@ class Process {
   void signal(int number);
   // SIGKILL for the whole group, and for the whole session if it is the child's own.
   void kill();
-  // Lets the child live on after this object, for crews that outlive their coordinator.
-  void release();
 
   int stdout_descriptor() const { return stdout_; }  // -1 unless pipe_stdout
   // Never waits. Fails, with nothing of the line sent, when the child has closed its stdin (SIGPIPE has to be

@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/host.h"
 #include "base/log.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
-#include "cli/host.h"
 #include "cli/output.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"

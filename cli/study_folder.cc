@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/text.h"
-#include "cli/host.h"
 #include "protocol/keys.h"
 
 namespace regatta {

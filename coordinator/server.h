@@ -34,8 +34,6 @@ class Server {
   // Waits up to `wait` for messages, then handles everything that is there: decide, store, send. An error is
   // the store's: the study cannot go on, and every later call fails alike.
   Status step(Microseconds wait);
-  // Stores and carries out what the study decided outside of step(): the reaction of Study::resume().
-  Status carry_out(Reaction reaction);
   // A launcher saw a crew's process end. The study hears of it in a step a little later, after what the crew
   // sent before its end.
   Status crew_exited(const std::string& crew, bool preempted, const std::string& reason);

@@ -11,7 +11,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kMaxMessageCharacters = 8000;  // of texts that programs write
+constexpr std::size_t kMaxTextBytes = 8000;  // of texts that programs write
 
 wire::AttemptFinished::Outcome outcome_of(AttemptEnd::How how) {
   using How = AttemptEnd::How;
@@ -34,13 +34,20 @@ wire::AttemptFinished::Outcome outcome_of(AttemptEnd::How how) {
   CHECK(false, "an attempt that was ordered to end has no outcome of its own");
 }
 
-// Protobuf texts are UTF-8; what a program writes need not be.
-std::string wire_text(std::string_view text) {
-  std::string plain;
-  for (const char c : text.substr(0, kMaxMessageCharacters)) {
-    plain += static_cast<unsigned char>(c) < 0x80 ? c : '?';
+// Cuts before a character of UTF-8, where it is UTF-8: what a program writes need not be.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kMaxCharacterBytes = 4;
+  if (text.size() <= kMaxTextBytes) {
+    return text;
   }
-  return plain;
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  std::size_t end = kMaxTextBytes;
+  while (continues(end) && end + kMaxCharacterBytes > kMaxTextBytes + 1) {
+    --end;
+  }
+  return text.substr(0, end);
 }
 
 bool starts(const wire::ToCrew& order, std::int64_t attempt) {
@@ -80,7 +87,7 @@ Status LeaderControl::finish(const AttemptEnd& end) {
     finished.set_attempt(attempt_);
     finished.set_outcome(outcome_of(end.how));
     finished.set_checkpoint(end.checkpoint);
-    finished.set_message(wire_text(end.message));
+    finished.set_message(shortened(end.message));
     RETURN_IF_ERROR(link_.send(std::move(message)));
   }
   attempt_ = 0;

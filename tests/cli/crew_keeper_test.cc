@@ -31,7 +31,6 @@ class FakeLauncher final : public Launcher {
   }
   std::vector<CrewExit> poll() override { return std::exchange(crews_.exits, {}); }
   void stop_all(Microseconds) override {}
-  void release_all() override {}
 
  private:
   FakeCrews& crews_;

@@ -86,6 +86,19 @@ TEST_F(LeaderTest, AnAttemptFromHelloToItsEnd) {
   EXPECT_TRUE(coordinator_.next().has_lane_free());
 }
 
+TEST_F(LeaderTest, LongMessageOfAProgramIsCutBetweenCharactersAndElseLeftAsItIs) {
+  begin_attempt(7, 3);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = "caf\xc3\xa9 \xff"}).ok());
+  EXPECT_EQ(coordinator_.next().attempt_finished().message(), "caf\xc3\xa9 \xff");
+  EXPECT_TRUE(coordinator_.next().has_lane_free());
+  std::string message = "x";
+  for (int i = 0; i < 4000; ++i) {
+    message += "\xc3\xa9";
+  }
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = message}).ok());
+  EXPECT_EQ(coordinator_.next().attempt_finished().message(), message.substr(0, 7999));
+}
+
 TEST_F(LeaderTest, CoordinatorThatMovedHearsTheUnansweredReportOnceMore) {
   begin_attempt(7, 3);
   ASSERT_TRUE(control_->report({.epoch = 1, .checkpoint = "c1"}).ok());
