@@ -46,7 +46,7 @@ Result<ProgramProcess> ProgramProcess::start(const ProgramStart& start) {
                                    .directory = start.directory,
                                    .output = start.log,
                                    .pipe_stdin = true,
-                                   .pipe_stdout = !start.output_log.empty(), .own_session = true}));
+                                   .pipe_stdout = !start.output_log.empty()}));
   return ProgramProcess(std::move(process), log, output_log);
 }
 
