@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/host.h"
+#include "base/host.h"
 
 namespace regatta {
 namespace {
