@@ -25,7 +25,9 @@ struct Crew {
   bool leaving = false;             // ended an attempt as interrupted unasked: it is being taken away
   bool evaluating = false;
 
-  bool has_free_lane() const { return !silent && !leaving && !evaluating && static_cast<int>(attempts.size()) < lanes; }
+  bool has_free_lane() const {
+    return !silent && !leaving && !evaluating && static_cast<int>(attempts.size()) < lanes;
+  }
 };
 
 class CrewRoster {

@@ -112,7 +112,7 @@ class AStudyRunsToItsEnd(StudyCase):
 class ANameFromTheCommandLine(StudyCase):
     def test_stays(self):
         self.regatta("run", "exp.yaml", "--name", "other")
-        with open(os.path.join(os.path.dirname(self.best("other")["model"]), "model.json"), encoding="utf-8") as stream:
+        with open(os.path.join(os.path.dirname(self.best("runs/other")["model"]), "model.json"), encoding="utf-8") as stream:
             self.assertIn('"other"', stream.read())
         self.assertIn("other: finished", self.regatta("resume", "other").stdout)
 

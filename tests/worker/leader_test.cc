@@ -91,6 +91,8 @@ TEST_F(LeaderTest, LongMessageOfAProgramIsCutBetweenCharactersAndElseLeftAsItIs)
   ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = "caf\xc3\xa9 \xff"}).ok());
   EXPECT_EQ(coordinator_.next().attempt_finished().message(), "caf\xc3\xa9 \xff");
   EXPECT_TRUE(coordinator_.next().has_lane_free());
+  coordinator_.start(8, 3);
+  control_->begin(order().start_attempt());
   std::string message = "x";
   for (int i = 0; i < 4000; ++i) {
     message += "\xc3\xa9";
