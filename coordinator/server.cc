@@ -195,6 +195,11 @@ class Server::Implementation {
     welcome.set_orphan_limit_ms(in_ms(options_.orphan_limit));
   }
 
+  bool has_exited(const std::string& crew) const {
+    return std::any_of(exits_.begin(), exits_.end(),
+                       [&](const auto& exit) { return exit.lost.crew == crew; });
+  }
+
   void handle(const ServerSocket::Received& received) {
     const auto peer = peers_.find(received.crew);
     const bool introduced = peer != peers_.end() && peer->second.connection == received.connection;
@@ -236,7 +241,13 @@ class Server::Implementation {
       default:
         break;
     }
-    // Facts count on whatever connection they come; the study knows which are stale or have been told before.
+    // After a reconnect what was queued may overtake what is said again: a later epoch's report would come
+    // before an unanswered earlier one, which would then pass for a repetition. After Hello everything comes
+    // in order. The last words of a process that has ended will not be said again: they count as they are.
+    if (!introduced && !has_exited(received.crew)) {
+      reply(received.crew).mutable_introduce();
+      return;
+    }
     tell(*input_from(received.crew, received.message));
     if (received.message.has_attempt_finished()) {
       wire::EndAttempt& noted = *reply(received.crew).mutable_end_attempt();
