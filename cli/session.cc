@@ -78,7 +78,7 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   std::unique_ptr<Session> session(new Session);
   session->plan_ = std::move(plan);
   const Experiment& experiment = session->plan_->experiment;
-  ASSIGN_OR_RETURN(session->study_, make_study(*session->plan_));
+  session->study_ = make_study(*session->plan_);
   ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
   ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment));
   RETURN_IF_ERROR(session->start(std::move(launcher)));

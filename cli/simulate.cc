@@ -44,7 +44,7 @@ Result<int> run_simulation(SimulateOptions& options) {
   }
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
-  ASSIGN_OR_RETURN(const auto study, make_study(*plan));
+  const auto study = make_study(*plan);
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
   print_out("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
             format_count(options.simulation.crews), options.simulation.seed,

@@ -84,7 +84,7 @@ Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy
   StudyView view;
   view.folder = folder;
   ASSIGN_OR_RETURN(view.plan, plan_study(std::move(experiment), options));
-  ASSIGN_OR_RETURN(view.study, make_study(*view.plan));
+  view.study = make_study(*view.plan);
   view.events = std::move(stored.events);
   for (const TimedEvent& event : view.events) {
     view.study->replay(event);

@@ -6,10 +6,6 @@
 namespace regatta {
 namespace {
 
-SamplerContext sampler_context(const Experiment& experiment) {
-  return {.space = &experiment.space, .seed = experiment.seed, .objectives = experiment.objectives.size()};
-}
-
 Place place_of_scheduler(const Experiment& experiment) {
   const Node* search = experiment.section("search");
   const Node* scheduler = search != nullptr ? search->find("scheduler") : nullptr;
@@ -23,7 +19,8 @@ Place place_of_scheduler(const Experiment& experiment) {
 
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options) {
   ASSIGN_OR_RETURN(SearchConfig search, read_search(experiment));
-  ASSIGN_OR_RETURN(const auto scheduler, make_scheduler(search.scheduler));
+  ASSIGN_OR_RETURN(const auto scheduler,
+                   make_scheduler(search.scheduler, search_context(experiment, search)));
   ASSIGN_OR_RETURN(const Resources resources,
                    read_resources(experiment.section_or_empty("resources"), usable_cores()));
   const int max_epochs = scheduler->max_epochs();
@@ -42,13 +39,10 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
                                                .training = std::move(training)});
 }
 
-Result<std::unique_ptr<Study>> make_study(const StudyPlan& plan) {
-  ASSIGN_OR_RETURN(auto scheduler, make_scheduler(plan.search.scheduler));
-  ASSIGN_OR_RETURN(auto sampler, make_sampler(plan.search.sampler, sampler_context(plan.experiment)));
+std::unique_ptr<Study> make_study(const StudyPlan& plan) {
   const bool trains_network = plan.experiment.section("command") == nullptr;
   const StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
-  return std::make_unique<Study>(plan.experiment, plan.search, std::move(sampler), std::move(scheduler),
-                                 options);
+  return std::make_unique<Study>(plan.experiment, plan.search, options);
 }
 
 std::optional<double> planned_epochs(const Scheduler& scheduler, std::optional<int> trials) {

@@ -31,7 +31,7 @@ struct PlanOptions {
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options);
 
 // A fresh study; the plan must outlive it.
-Result<std::unique_ptr<Study>> make_study(const StudyPlan& plan);
+std::unique_ptr<Study> make_study(const StudyPlan& plan);
 
 // What `trials` trials cost in epochs when none ends early by itself; without a number, one full round of the
 // scheduler. nullopt where the scheduler decides as it goes.

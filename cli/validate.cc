@@ -147,7 +147,7 @@ struct ValidateOptions {
 Result<int> validate(const ValidateOptions& options) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = true}));
-  ASSIGN_OR_RETURN(const auto study, make_study(*plan));
+  const auto study = make_study(*plan);
   print_out("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
   print_space(plan->experiment.space);
   print_search(*plan, *study);

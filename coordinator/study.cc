@@ -23,14 +23,19 @@ std::string describe_divergence(const Experiment& experiment, const Reported& re
   return {};
 }
 
+std::unique_ptr<Sampler> sampler_of(const Experiment& experiment, const SearchConfig& config) {
+  auto sampler = make_sampler(config.sampler, search_context(experiment, config));
+  CHECK(sampler.ok(), sampler.error().message);  // read_search made it once
+  return std::move(sampler).value();
+}
+
 }  // namespace
 
 Study::Implementation::Implementation(const Experiment& experiment, SearchConfig config,
-                                      std::unique_ptr<Sampler> the_sampler,
-                                      std::unique_ptr<Scheduler> scheduler, StudyOptions the_options)
+                                      StudyOptions the_options)
     : options(the_options),
-      sampler(std::move(the_sampler)),
-      state(experiment, std::move(config), std::move(scheduler), the_options.kept_models) {}
+      sampler(sampler_of(experiment, config)),
+      state(experiment, std::move(config), the_options.kept_models) {}
 
 Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
   live = true;
@@ -360,10 +365,8 @@ void Study::Implementation::lose_attempt(AttemptId id, Outcome outcome, const st
   }
 }
 
-Study::Study(const Experiment& experiment, SearchConfig config, std::unique_ptr<Sampler> sampler,
-             std::unique_ptr<Scheduler> scheduler, StudyOptions options)
-    : implementation_(std::make_unique<Implementation>(experiment, std::move(config), std::move(sampler),
-                                                       std::move(scheduler), options)) {}
+Study::Study(const Experiment& experiment, SearchConfig config, StudyOptions options)
+    : implementation_(std::make_unique<Implementation>(experiment, std::move(config), options)) {}
 
 Study::Study(Study&& other) noexcept = default;
 Study::~Study() = default;

@@ -140,9 +140,8 @@ struct StudyOptions {
 // there are any, and then only handle().
 class Study {
  public:
-  // The experiment must outlive the study.
-  Study(const Experiment& experiment, SearchConfig config, std::unique_ptr<Sampler> sampler,
-        std::unique_ptr<Scheduler> scheduler, StudyOptions options);
+  // `config` was read from the experiment, which must outlive the study.
+  Study(const Experiment& experiment, SearchConfig config, StudyOptions options);
   Study(Study&& other) noexcept;
   ~Study();
 

@@ -15,8 +15,7 @@
 namespace regatta {
 
 struct Study::Implementation {
-  Implementation(const Experiment& experiment, SearchConfig config, std::unique_ptr<Sampler> sampler,
-                 std::unique_ptr<Scheduler> scheduler, StudyOptions options);
+  Implementation(const Experiment& experiment, SearchConfig config, StudyOptions options);
 
   Reaction handle(const Input& input, Microseconds time);
   Reaction resume(bool retry_failed, Microseconds time);

@@ -29,13 +29,18 @@ std::optional<Outcome> outcome_of(const Verdict& verdict) {
 
 }  // namespace
 
-StudyState::StudyState(const Experiment& experiment, SearchConfig config,
-                       std::unique_ptr<Scheduler> scheduler, int kept_models)
+StudyState::StudyState(const Experiment& experiment, SearchConfig config, int kept_models)
     : experiment_(experiment),
       config_(std::move(config)),
-      scheduler_(std::move(scheduler)),
+      scheduler_(fresh_scheduler()),
       kept_models_(static_cast<std::size_t>(std::max(1, kept_models))),  // one is evaluated at the end
       best_value_(kInfinity) {}
+
+std::unique_ptr<Scheduler> StudyState::fresh_scheduler() const {
+  auto scheduler = make_scheduler(config_.scheduler, search_context(experiment_, config_));
+  CHECK(scheduler.ok(), scheduler.error().message);  // read_search made it once
+  return std::move(scheduler).value();
+}
 
 void StudyState::apply(const TimedEvent& event) {
   now_ = event.at;
@@ -68,7 +73,7 @@ void StudyState::on(const AttemptStarted& event) {
   if (unstarted_.erase(event.trial) > 0) {
     start_with_scheduler(event.trial, event.until_epoch);
   } else if (paused_.erase(event.trial) > 0) {
-    scheduler_->started(event.trial, ResumeTrial{.trial = event.trial, .until_epoch = event.until_epoch});
+    scheduler_->started(trial, ResumeTrial{.trial = event.trial, .until_epoch = event.until_epoch});
   } else {
     CHECK(waiting_.erase(event.trial) > 0, "only a trial that wants a crew is started");
   }
@@ -92,7 +97,7 @@ void StudyState::start_with_scheduler(int trial, int until_epoch) {
   const StartTrial assignment =
       start != nullptr ? *start : StartTrial{.bracket = record.bracket, .until_epoch = until_epoch};
   record.bracket = assignment.bracket;
-  scheduler_->started(trial, assignment);
+  scheduler_->started(trials_[static_cast<std::size_t>(trial)], assignment);
 }
 
 void StudyState::on(const Reported& event) {
@@ -255,9 +260,7 @@ void StudyState::on(const SearchClosed& event) {
 }
 
 void StudyState::on(const SearchReopened&) {
-  auto scheduler = make_scheduler(config_.scheduler);
-  CHECK(scheduler.ok(), "the scheduler was made before");
-  scheduler_ = std::move(scheduler).value();
+  scheduler_ = fresh_scheduler();
   closed_ = false;
   exhausted_ = false;
 }

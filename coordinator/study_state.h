@@ -35,8 +35,7 @@ struct EarlyFailures {
 
 class StudyState {
  public:
-  StudyState(const Experiment& experiment, SearchConfig config, std::unique_ptr<Scheduler> scheduler,
-             int kept_models);
+  StudyState(const Experiment& experiment, SearchConfig config, int kept_models);
 
   void apply(const TimedEvent& event);
 
@@ -74,6 +73,8 @@ class StudyState {
   std::vector<std::string> checkpoints() const { return checkpoints_.all(); }
 
  private:
+  std::unique_ptr<Scheduler> fresh_scheduler() const;
+
   using Rank = std::tuple<bool, double, int>;  // stopped (complete ones are better), value, number
 
   void on(const TrialProposed& event);

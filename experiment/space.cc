@@ -234,6 +234,16 @@ bool Space::contains(const Point& point) const {
   return true;
 }
 
+bool Space::allows(const Point& point) const {
+  const auto value_of = [&](std::string_view name) { return value(point, *index_of(name)); };
+  return std::all_of(requirements_.begin(), requirements_.end(), [&](const Expression& requirement) {
+    const auto& names = requirement.names();
+    const bool applies = std::all_of(names.begin(), names.end(),
+                                     [&](const auto& name) { return point[*index_of(name)].has_value(); });
+    return !applies || requirement.holds(value_of);
+  });
+}
+
 bool Space::active(const Point& point, std::size_t index) const {
   const auto& when = parameters_[index].when;
   return !when || when->holds([&](std::string_view name) {

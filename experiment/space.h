@@ -52,9 +52,12 @@ using Point = std::vector<std::optional<double>>;
 class Space {
  public:
   Space() = default;
-  explicit Space(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+  // `requirements` may use every parameter; each applies where all that it uses are active.
+  explicit Space(std::vector<Parameter> parameters, std::vector<Expression> requirements = {})
+      : parameters_(std::move(parameters)), requirements_(std::move(requirements)) {}
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Expression>& requirements() const { return requirements_; }
   std::size_t size() const { return parameters_.size(); }
   std::optional<std::size_t> index_of(std::string_view name) const;
 
@@ -73,6 +76,8 @@ class Space {
   Point drop_inactive(Point point) const;
   // Whether every active parameter has a value of its domain and every inactive one has none.
   bool contains(const Point& point) const;
+  // Whether the requirements that apply hold, of a point that the space contains.
+  bool allows(const Point& point) const;
 
   // Whether parameter `index` is active, given the parameters before it.
   bool active(const Point& point, std::size_t index) const;
@@ -83,6 +88,7 @@ class Space {
 
  private:
   std::vector<Parameter> parameters_;
+  std::vector<Expression> requirements_;
 };
 
 // Every distinct point, the last parameter moving fastest. A mistake that names the parameter when one is

@@ -14,7 +14,7 @@ namespace {
 
 struct SamplerEntry {
   std::string_view name;
-  Result<std::unique_ptr<Sampler>> (*make)(const Typed& config, const SamplerContext& context);
+  Result<std::unique_ptr<Sampler>> (*make)(const Typed& config, const SearchContext& context);
   bool covers_space = false;
 };
 
@@ -26,7 +26,7 @@ constexpr std::array kSamplers = {
 
 }  // namespace
 
-Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SamplerContext& context) {
+Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SearchContext& context) {
   CHECK(context.space != nullptr);
   ASSIGN_OR_RETURN(const auto* entry, find_named(kSamplers, config, "a sampler"));
   return entry->make(config, context);

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "experiment/section.h"
-#include "experiment/space.h"
+#include "search/context.h"
 #include "search/trial.h"
 
 namespace regatta {
@@ -27,14 +27,8 @@ class Sampler {
   virtual std::optional<Point> propose(std::span<const Trial> history, int number) = 0;
 };
 
-struct SamplerContext {
-  const Space* space = nullptr;  // must outlive the sampler
-  std::uint64_t seed = 0;
-  std::size_t objectives = 1;
-};
-
 // Makes the sampler that `search.sampler` names; unknown names and options are located mistakes.
-Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SamplerContext& context);
+Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SearchContext& context);
 std::vector<std::string> sampler_names();
 // Whether the sampler proposes every point of a finite space once and then ends, so that the space's size is
 // the natural number of trials.

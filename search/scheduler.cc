@@ -13,7 +13,7 @@ namespace {
 
 struct SchedulerEntry {
   std::string_view name;
-  Result<std::unique_ptr<Scheduler>> (*make)(const Typed& config);
+  Result<std::unique_ptr<Scheduler>> (*make)(const Typed& config, const SearchContext& context);
 };
 
 constexpr std::array kSchedulers = {
@@ -24,9 +24,9 @@ constexpr std::array kSchedulers = {
 
 }  // namespace
 
-Result<std::unique_ptr<Scheduler>> make_scheduler(const Typed& config) {
+Result<std::unique_ptr<Scheduler>> make_scheduler(const Typed& config, const SearchContext& context) {
   ASSIGN_OR_RETURN(const auto* entry, find_named(kSchedulers, config, "a scheduler"));
-  return entry->make(config);
+  return entry->make(config, context);
 }
 
 std::vector<std::string> scheduler_names() { return names_of(kSchedulers); }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/result.h"
 #include "experiment/section.h"
+#include "search/context.h"
 #include "search/trial.h"
 
 namespace regatta {
@@ -17,6 +19,8 @@ namespace regatta {
 struct StartTrial {  // a new trial, trained to `until_epoch`, in `bracket` (0 where there are none)
   int bracket = 0;
   int until_epoch = 0;
+  std::optional<Point> point;  // the scheduler's own choice; else the sampler's
+  std::optional<int> parent;   // begins with this trial's newest checkpoint, at its epoch
 };
 struct ResumeTrial {  // a paused trial goes on from its checkpoint
   int trial = 0;
@@ -59,7 +63,7 @@ class Scheduler {
   virtual Assignment next() const = 0;
   // `trial` has been started or resumed as `assignment` said (StartTrial or ResumeTrial). A lost attempt that
   // is tried again is not told.
-  virtual void started(int trial, const Assignment& assignment) = 0;
+  virtual void started(const Trial& trial, const Assignment& assignment) = 0;
   // A new report: trial.scores.back() is it. Each (trial, epoch) is told once, in rising order of epochs.
   virtual Ruling reported(const Trial& trial) = 0;
   // The trial ended otherwise: failed or invalid (its place is free for another), or complete on its own
@@ -79,7 +83,7 @@ class Scheduler {
 };
 
 // Makes the scheduler that `search.scheduler` names; unknown names and options are located mistakes.
-Result<std::unique_ptr<Scheduler>> make_scheduler(const Typed& config);
+Result<std::unique_ptr<Scheduler>> make_scheduler(const Typed& config, const SearchContext& context);
 std::vector<std::string> scheduler_names();
 
 }  // namespace regatta

@@ -49,6 +49,13 @@ Status set_natural_end(SearchConfig& config, const Space& space, const Scheduler
 
 }  // namespace
 
+SearchContext search_context(const Experiment& experiment, const SearchConfig& config) {
+  return {.space = &experiment.space,
+          .seed = experiment.seed,
+          .objectives = experiment.objectives.size(),
+          .earlier = config.earlier};
+}
+
 Result<SearchConfig> read_search(const Experiment& experiment) {
   const Node node = experiment.section_or_empty("search");
   Section section(node, "search");
@@ -57,11 +64,10 @@ Result<SearchConfig> read_search(const Experiment& experiment) {
   const auto stop = section.take(read_stop(section.child("stop")));
   RETURN_IF_ERROR(section.finish());
 
-  SearchConfig config{.sampler = *sampler, .scheduler = *scheduler, .stop = *stop};
-  const SamplerContext context{
-      .space = &experiment.space, .seed = experiment.seed, .objectives = experiment.objectives.size()};
+  SearchConfig config{.sampler = *sampler, .scheduler = *scheduler, .stop = *stop, .earlier = {}};
+  const SearchContext context = search_context(experiment, config);
   RETURN_IF_ERROR(make_sampler(config.sampler, context));
-  ASSIGN_OR_RETURN(const auto planned, make_scheduler(config.scheduler));
+  ASSIGN_OR_RETURN(const auto planned, make_scheduler(config.scheduler, context));
   if (!config.stop.trials && !config.stop.hours && !config.stop.target) {
     RETURN_IF_ERROR(set_natural_end(config, experiment.space, *planned, node.place()));
   }

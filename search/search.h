@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "experiment/experiment.h"
 #include "search/sampler.h"
@@ -19,7 +20,11 @@ struct SearchConfig {
   Typed sampler;
   Typed scheduler;
   StopRule stop;
+  std::vector<EarlierStudy> earlier;  // what search.learn_from names, once it has been read
 };
+
+// What the samplers and schedulers of this study are made from; refers to the experiment.
+SearchContext search_context(const Experiment& experiment, const SearchConfig& config);
 
 // Falls back to {sampler: random, scheduler: fifo}. A study that would never end (no stop rule, no natural
 // end) is the user's mistake.

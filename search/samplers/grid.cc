@@ -21,7 +21,7 @@ class Grid final : public Sampler {
 
 }  // namespace
 
-Result<std::unique_ptr<Sampler>> make_grid(const Typed& config, const SamplerContext& context) {
+Result<std::unique_ptr<Sampler>> make_grid(const Typed& config, const SearchContext& context) {
   Section section(config.options, "the grid sampler");
   RETURN_IF_ERROR(section.finish());
   ASSIGN_OR_RETURN(std::vector<Point> points, grid_points(*context.space, kMaxGridPoints));

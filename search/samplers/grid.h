@@ -8,6 +8,6 @@
 namespace regatta {
 
 // {type: grid}. A continuous parameter, or more than a million points, is the user's mistake.
-Result<std::unique_ptr<Sampler>> make_grid(const Typed& config, const SamplerContext& context);
+Result<std::unique_ptr<Sampler>> make_grid(const Typed& config, const SearchContext& context);
 
 }  // namespace regatta

@@ -8,7 +8,7 @@ namespace {
 
 class RandomSampler final : public Sampler {
  public:
-  explicit RandomSampler(const SamplerContext& context)
+  explicit RandomSampler(const SearchContext& context)
       : space_(context.space),
         points_(context.seed, "random sampler"),
         leftovers_(context.seed, "random sampler, leftovers"),
@@ -36,7 +36,7 @@ class RandomSampler final : public Sampler {
 
 }  // namespace
 
-Result<std::unique_ptr<Sampler>> make_random(const Typed& config, const SamplerContext& context) {
+Result<std::unique_ptr<Sampler>> make_random(const Typed& config, const SearchContext& context) {
   Section section(config.options, "the random sampler");
   RETURN_IF_ERROR(section.finish());
   return std::unique_ptr<Sampler>(std::make_unique<RandomSampler>(context));

@@ -9,6 +9,6 @@
 namespace regatta {
 
 // {type: random}. Finite spaces are drawn without replacement.
-Result<std::unique_ptr<Sampler>> make_random(const Typed& config, const SamplerContext& context);
+Result<std::unique_ptr<Sampler>> make_random(const Typed& config, const SearchContext& context);
 
 }  // namespace regatta

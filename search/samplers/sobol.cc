@@ -11,7 +11,7 @@ namespace {
 
 class Sobol final : public Sampler {
  public:
-  explicit Sobol(const SamplerContext& context)
+  explicit Sobol(const SearchContext& context)
       : space_(context.space),
         sequence_(context.space->size(), Random(context.seed, "sobol sampler")),
         redraws_(context.seed, "sobol sampler, redraws"),
@@ -44,7 +44,7 @@ class Sobol final : public Sampler {
 
 }  // namespace
 
-Result<std::unique_ptr<Sampler>> make_sobol(const Typed& config, const SamplerContext& context) {
+Result<std::unique_ptr<Sampler>> make_sobol(const Typed& config, const SearchContext& context) {
   Section section(config.options, "the sobol sampler");
   RETURN_IF_ERROR(section.finish());
   if (context.space->size() > SobolSequence::kMaxDimensions) {

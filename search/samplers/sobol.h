@@ -9,6 +9,6 @@ namespace regatta {
 
 // {type: sobol}. At most SobolSequence::kMaxDimensions parameters. In a finite space a point that stands
 // already is replaced by a random one.
-Result<std::unique_ptr<Sampler>> make_sobol(const Typed& config, const SamplerContext& context);
+Result<std::unique_ptr<Sampler>> make_sobol(const Typed& config, const SearchContext& context);
 
 }  // namespace regatta

@@ -28,7 +28,7 @@ class Asha final : public Scheduler {
   explicit Asha(const AshaOptions& options);
 
   Assignment next() const override;
-  void started(int trial, const Assignment& assignment) override;
+  void started(const Trial& trial, const Assignment& assignment) override;
   Ruling reported(const Trial& trial) override;
   std::vector<int> ended(const Trial& trial) override;
   std::vector<int> closed() override;
@@ -113,17 +113,17 @@ int Asha::bracket_for_new_trial() const {
                           ladders_.begin());
 }
 
-void Asha::started(int trial, const Assignment& assignment) {
+void Asha::started(const Trial& trial, const Assignment& assignment) {
   if (std::holds_alternative<ResumeTrial>(assignment)) {
-    Progress& progress = trials_.at(trial);
+    Progress& progress = trials_.at(trial.number);
     CHECK(!progress.running);
-    promote(trial, progress);
+    promote(trial.number, progress);
     ++running_;
     return;
   }
   const int bracket = std::get<StartTrial>(assignment).bracket;
   const Progress fresh{.bracket = bracket, .rung = static_cast<std::size_t>(bracket)};
-  CHECK(trials_.emplace(trial, fresh).second, "a trial starts once");
+  CHECK(trials_.emplace(trial.number, fresh).second, "a trial starts once");
   ++ladders_[static_cast<std::size_t>(bracket)].started;
   ++running_;
 }
@@ -228,7 +228,7 @@ std::vector<RungPlan> Asha::plan() const {
 
 }  // namespace
 
-Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config) {
+Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchContext& /*context*/) {
   Section section(config.options, "the asha scheduler");
   AshaOptions options;
   options.rule = section.choice("rule", {"promotion", "stopping"}, "promotion") == "promotion"

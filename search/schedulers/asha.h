@@ -16,6 +16,6 @@ namespace regatta {
 // trial. stopping (section 3.3 of its first version, arXiv 1810.05934): a trial ends at a rung unless it is
 // among the top 1/eta of those that reached the rung so far; the first eta - 1 of them go on. brackets:
 // ladders side by side; bracket b leaves out the lowest b rungs, so that its trials are judged later.
-Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config);
+Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchContext& context);
 
 }  // namespace regatta

@@ -22,9 +22,9 @@ class Fifo final : public Scheduler {
     return NothingLeft{};
   }
 
-  void started(int trial, const Assignment& assignment) override {
+  void started(const Trial& trial, const Assignment& assignment) override {
     CHECK(std::holds_alternative<StartTrial>(assignment), "fifo pauses no trial");
-    running_.insert(trial);
+    running_.insert(trial.number);
   }
 
   Ruling reported(const Trial& trial) override {
@@ -57,7 +57,7 @@ class Fifo final : public Scheduler {
 
 }  // namespace
 
-Result<std::unique_ptr<Scheduler>> make_fifo(const Typed& config) {
+Result<std::unique_ptr<Scheduler>> make_fifo(const Typed& config, const SearchContext& /*context*/) {
   Section section(config.options, "the fifo scheduler");
   const auto max_epochs =
       section.optional_integer("max_epochs", {.min = 1, .max = kUnlimitedEpochs - std::int64_t{1}});

@@ -19,7 +19,7 @@ class Hyperband final : public Scheduler {
       : max_epochs_(options.max_epochs), round_(hyperband_round(options)) {}
 
   Assignment next() const override;
-  void started(int trial, const Assignment& assignment) override;
+  void started(const Trial& trial, const Assignment& assignment) override;
   Ruling reported(const Trial& trial) override;
   std::vector<int> ended(const Trial& trial) override;
   std::vector<int> closed() override;
@@ -61,12 +61,13 @@ Assignment Hyperband::next() const {
   return NothingLeft{};
 }
 
-void Hyperband::started(int trial, const Assignment& assignment) {
+void Hyperband::started(const Trial& trial, const Assignment& assignment) {
+  const int number = trial.number;
   if (const auto* resume = std::get_if<ResumeTrial>(&assignment)) {
-    CHECK(resume->trial == trial);
-    const int home = bracket_of_.at(trial);
-    brackets_.at(home).resume(trial);
-    running_.insert(trial);
+    CHECK(resume->trial == number);
+    const int home = bracket_of_.at(number);
+    brackets_.at(home).resume(number);
+    running_.insert(number);
     refresh(home);
     return;
   }
@@ -76,9 +77,9 @@ void Hyperband::started(int trial, const Assignment& assignment) {
     brackets_.emplace(home, Bracket(rungs_of(home)));
     ++next_bracket_;
   }
-  brackets_.at(home).start(trial);
-  bracket_of_[trial] = home;
-  running_.insert(trial);
+  brackets_.at(home).start(number);
+  bracket_of_[number] = home;
+  running_.insert(number);
   refresh(home);
 }
 
@@ -184,7 +185,7 @@ int Hyperband::trials_per_round() const {
 
 }  // namespace
 
-Result<std::unique_ptr<Scheduler>> make_hyperband(const Typed& config) {
+Result<std::unique_ptr<Scheduler>> make_hyperband(const Typed& config, const SearchContext& /*context*/) {
   Section section(config.options, "the hyperband scheduler");
   const LadderOptions options = read_ladder(section);
   RETURN_IF_ERROR(section.finish());

@@ -47,7 +47,7 @@ class DisplayTest : public testing::Test {
 
   std::unique_ptr<StudyPlan> plan_ =
       plan_study(parse_experiment(kExperiment, "test.yaml").value(), {.check_training = false}).value();
-  std::unique_ptr<Study> study_ = make_study(*plan_).value();
+  std::unique_ptr<Study> study_ = make_study(*plan_);
   VirtualClock clock_;
   std::FILE* stream_;
 };

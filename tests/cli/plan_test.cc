@@ -9,7 +9,8 @@ namespace {
 
 std::unique_ptr<Scheduler> scheduler(const std::string& yaml) {
   const Node node = parse_yaml(yaml, "test.yaml").value();
-  return make_scheduler(read_typed(node, "scheduler").value()).value();
+  static const Space space;
+  return make_scheduler(read_typed(node, "scheduler").value(), {.space = &space}).value();
 }
 
 TEST(PlannedEpochs, OfHyperbandAreTheSumOverItsRungs) {

@@ -117,7 +117,7 @@ TEST_P(SchedulerConformance, AStudyWhoseEveryTrialFailsEnds) {
 TEST_P(SchedulerConformance, ATrialThatFailedMayStartAgain) {
   const auto scheduler = make();
   for (int attempt = 0; attempt < 5; ++attempt) {
-    scheduler->started(0, scheduler->next());
+    scheduler->started({.number = 0}, scheduler->next());
     scheduler->ended({.number = 0, .state = TrialState::failed});
   }
   scheduler->closed();
@@ -125,7 +125,8 @@ TEST_P(SchedulerConformance, ATrialThatFailedMayStartAgain) {
 }
 
 TEST_P(SchedulerConformance, UnknownOptionsAreRefused) {
-  const auto refused = make_scheduler(typed("{type: " + GetParam() + ", max_epochs: 9, max_epoch: 9}"));
+  const auto refused =
+      make_scheduler(typed("{type: " + GetParam() + ", max_epochs: 9, max_epoch: 9}"), one_parameter());
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, Error::Kind::user_mistake);
 }

@@ -23,12 +23,7 @@ Experiment make_experiment(const std::string& search, const std::string& objecti
 std::unique_ptr<Study> make_study(const Experiment& experiment, const StudyOptions& options) {
   auto config = read_search(experiment);
   CHECK(config.ok(), config.error().message);
-  auto sampler = make_sampler(config->sampler, {.space = &experiment.space, .seed = experiment.seed});
-  CHECK(sampler.ok(), sampler.error().message);
-  auto scheduler = make_scheduler(config->scheduler);
-  CHECK(scheduler.ok(), scheduler.error().message);
-  return std::make_unique<Study>(experiment, *config, std::move(sampler).value(),
-                                 std::move(scheduler).value(), options);
+  return std::make_unique<Study>(experiment, *config, options);
 }
 
 namespace {

@@ -96,7 +96,7 @@ class PromotionAudit {
   }
   void check(const Started& started) {
     if (std::holds_alternative<ResumeTrial>(started.assignment)) {
-      textbook_.promote(started.trial, textbook_.get_job().rung - 1);
+      textbook_.promote(started.trial.number, textbook_.get_job().rung - 1);
     }
   }
   void check(const Reported& reported) {
@@ -220,13 +220,13 @@ TEST(Asha, BracketsShareTheTrialsAsHyperbandDoesAndSkipTheirLowestRungs) {
   for (int number = 0; number < 130; ++number) {
     const Assignment assignment = scheduler->next();
     ++started[static_cast<std::size_t>(std::get<StartTrial>(assignment).bracket)];
-    scheduler->started(number, assignment);
+    scheduler->started({.number = number}, assignment);
   }
   EXPECT_THAT(started, testing::ElementsAre(81, 34, 15));
 }
 
 TEST(Asha, ARefusedRungCountNamesThePlace) {
-  const auto refused = make_scheduler(typed("{type: asha, max_epochs: 9, brackets: 5}"));
+  const auto refused = make_scheduler(typed("{type: asha, max_epochs: 9, brackets: 5}"), one_parameter());
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().message, "test.yaml:1:39: expected at most 3 brackets, one for each rung");
 }
@@ -234,7 +234,7 @@ TEST(Asha, ARefusedRungCountNamesThePlace) {
 TEST(Asha, PausedTrialsWaitForRunningOnesAfterClosing) {
   const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, eta: 3}");
   for (int number = 0; number < 3; ++number) {
-    scheduler->started(number, scheduler->next());
+    scheduler->started({.number = number}, scheduler->next());
   }
   const auto report = [&](int number, double value) {
     return scheduler->reported(
@@ -247,15 +247,15 @@ TEST(Asha, PausedTrialsWaitForRunningOnesAfterClosing) {
   EXPECT_EQ(report(2, 0.3).verdict.action, Verdict::Action::pause);
   const Assignment resume = scheduler->next();
   EXPECT_EQ(to_string(resume), "resume 0 until 3");
-  scheduler->started(0, resume);
+  scheduler->started({.number = 0}, resume);
   scheduler->ended({.number = 0, .state = TrialState::failed});
   EXPECT_EQ(to_string(scheduler->next()), "nothing left");
 }
 
 TEST(Asha, AReportThatCrossesRungsCountsInEachOfThem) {
   const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, eta: 2}");  // rungs 1 2 5 9
-  scheduler->started(0, scheduler->next());
-  scheduler->started(1, scheduler->next());
+  scheduler->started({.number = 0}, scheduler->next());
+  scheduler->started({.number = 1}, scheduler->next());
   const Trial slow{.number = 0, .state = TrialState::running, .scores = {{.epoch = 2, .values = {0.9}}}};
   EXPECT_EQ(scheduler->reported(slow).verdict.action, Verdict::Action::pause);
   const Trial fast{.number = 1, .state = TrialState::running, .scores = {{.epoch = 2, .values = {0.1}}}};

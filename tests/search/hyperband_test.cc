@@ -182,7 +182,7 @@ Trial scored(int number, int epoch, double value) {
 // Starts `trials` new trials in a row and returns the last assignment.
 void start(Scheduler& scheduler, int trials) {
   for (int number = 0; number < trials; ++number) {
-    scheduler.started(number, scheduler.next());
+    scheduler.started({.number = number}, scheduler.next());
   }
 }
 

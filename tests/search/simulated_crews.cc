@@ -88,8 +88,8 @@ class Crews {
     granted_[static_cast<std::size_t>(number)] = until_epoch;
     trial(number).state = TrialState::running;
     --idle_;
-    scheduler_.started(number, assignment);
-    regatta_.facts.push_back(Started{number, assignment});
+    scheduler_.started(trial(number), assignment);
+    regatta_.facts.push_back(Started{trial(number), assignment});
     row(number);
   }
 
@@ -223,8 +223,13 @@ Typed typed(const std::string& yaml) {
   return read_typed(parse_yaml(yaml, "test.yaml").value(), "test").value();
 }
 
+SearchContext one_parameter() {
+  static const Space space({Parameter{.name = "x", .domain = FloatDomain{}, .when = {}, .place = {}}});
+  return {.space = &space};
+}
+
 std::unique_ptr<Scheduler> scheduler_from(const std::string& yaml) {
-  return make_scheduler(typed(yaml)).value();
+  return make_scheduler(typed(yaml), one_parameter()).value();
 }
 
 }  // namespace regatta

@@ -25,7 +25,7 @@ struct Asked {
   Assignment answer;
 };
 struct Started {
-  int trial = 0;
+  Trial trial;
   Assignment assignment;
 };
 struct Reported {
@@ -53,6 +53,7 @@ void expect_same_answers(Scheduler& scheduler, const std::vector<Fact>& facts);
 
 std::string to_string(const Assignment& assignment);
 Typed typed(const std::string& yaml);  // "{type: asha, max_epochs: 9}"
+SearchContext one_parameter();         // {x: {float: [0, 1]}}; lives as long as the tests
 std::unique_ptr<Scheduler> scheduler_from(const std::string& yaml);
 
 }  // namespace regatta

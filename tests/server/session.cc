@@ -39,10 +39,8 @@ Session::Session(const SessionOptions& options) {
   experiment_ = std::make_unique<Experiment>(
       take(parse_experiment(fmt::format(kExperiment, options.epochs, options.trials), "exp.yaml")));
   const SearchConfig config = take(read_search(*experiment_));
-  study_ = std::make_unique<Study>(
-      *experiment_, config,
-      take(make_sampler(config.sampler, {.space = &experiment_->space, .seed = experiment_->seed})),
-      take(make_scheduler(config.scheduler)), StudyOptions{.evaluate_best = options.evaluate_best});
+  study_ =
+      std::make_unique<Study>(*experiment_, config, StudyOptions{.evaluate_best = options.evaluate_best});
 }
 
 void Session::start(const std::filesystem::path& folder) {

@@ -1,0 +1,26 @@
+// What a sampler or a scheduler is made from besides its options.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "experiment/space.h"
+#include "search/trial.h"
+
+namespace regatta {
+
+// An earlier study to learn from: its ended trials, their points carried over to this study's space. Its
+// values may lie on another scale; only their order and shape are evidence.
+struct EarlierStudy {
+  std::vector<Trial> trials;
+};
+
+struct SearchContext {
+  const Space* space = nullptr;  // must outlive what is made
+  std::uint64_t seed = 0;
+  std::size_t objectives = 1;
+  std::vector<EarlierStudy> earlier;
+};
+
+}  // namespace regatta

@@ -1,0 +1,30 @@
+// What a history of trials tells a model that wants one value a trial, when trials have trained for different
+// numbers of epochs. All values are taken at one epoch, so that they can be compared; as in BOHB it is the
+// longest training that enough trials have behind them. Falkner, Klein, Hutter, "BOHB: robust and efficient
+// hyperparameter optimization at scale", ICML 2018.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "search/trial.h"
+
+namespace regatta {
+
+struct Evidence {
+  int epoch = 0;  // of the values; 0: no trial has reported
+  // Trials that trained to `epoch`, or completed on their own before it, in rising order.
+  std::vector<int> observed;
+  // Parallel to observed, one an objective. One objective: the best up to `epoch`. Several: the latest.
+  std::vector<std::vector<double>> values;
+  std::vector<int> pending;  // waiting, running or paused short of `epoch`
+  std::vector<int> stopped;  // ended by the scheduler short of `epoch`: they were doing badly
+  std::vector<int> failed;   // failed or invalid, whatever they reported before
+};
+
+// `enough`: values that a model needs, at least 1. With fewer at every epoch, the epoch that most trials have
+// reached.
+Evidence gather_evidence(std::span<const Trial> history, std::size_t enough);
+
+}  // namespace regatta
