@@ -19,6 +19,11 @@ std::string host_name() {
   return name.data();
 }
 
+std::string invoked_as() {
+  const auto arguments = read_file("/proc/self/cmdline");  // separated by zeros
+  return arguments.ok() && !arguments->empty() ? arguments->c_str() : "regatta";
+}
+
 bool process_exists(long process_id) {
   return process_id > 0 && (::kill(static_cast<pid_t>(process_id), 0) == 0 || errno == EPERM);
 }

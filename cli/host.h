@@ -9,6 +9,9 @@ namespace regatta {
 
 std::string host_name();
 
+// How the user called this program, for commands in messages: "build/release/regatta".
+std::string invoked_as();
+
 bool process_exists(long process_id);
 
 // When a process started, in the kernel's ticks since boot: with the process id it names one process, as

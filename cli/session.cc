@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
+#include "cli/host.h"
 #include "cli/summary.h"
 
 namespace regatta {
@@ -228,7 +229,8 @@ Result<int> Session::conclude(const Status& served) {
   fmt::print("{}", summarize(*study_, folder_, elapsed));
   const bool interrupted = save_until_ || at_once_;
   if (interrupted) {
-    fmt::print("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
+    fmt::print("\ninterrupted; the state is saved. Go on with:\n  {} resume {}\n", invoked_as(),
+               folder_.string());
     return kExitInterrupted;
   }
   const bool failed = !study_->ended() || study_->ended()->reason == StudyEnded::Reason::failed;

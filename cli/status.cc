@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/host.h"
 #include "cli/study_folder.h"
 #include "cli/summary.h"
 #include "cli/trial_text.h"
@@ -23,7 +24,7 @@ std::string describe_state(const StudyView& view) {
     case CoordinatorState::elsewhere:
       return "not ended; its coordinator was started on another host";
     case CoordinatorState::gone:
-      return fmt::format("not ended, and no coordinator runs: go on with 'regatta resume {}'",
+      return fmt::format("not ended, and no coordinator runs: go on with '{} resume {}'", invoked_as(),
                          view.folder.string());
   }
   return "";

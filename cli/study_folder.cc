@@ -67,8 +67,8 @@ Result<std::filesystem::path> make_study_folder(const std::filesystem::path& run
       return failure(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
     }
     return user_mistake(
-        fmt::format("{0} exists already: go on with it by 'regatta resume {0}', or choose another --name",
-                    folder.string()));
+        fmt::format("{0} exists already: go on with it by '{1} resume {0}', or choose another --name",
+                    folder.string(), invoked_as()));
   }
   RETURN_IF_ERROR(make_directories(logs_folder(folder)));
   return folder;
