@@ -7,12 +7,13 @@
 
 namespace regatta {
 
+SystemClock::SystemClock()
+    : wall_at_zero_(
+          std::chrono::duration_cast<Microseconds>(std::chrono::system_clock::now().time_since_epoch()) -
+          monotonic()) {}
+
 Microseconds SystemClock::monotonic() const {
   return std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now().time_since_epoch());
-}
-
-Microseconds SystemClock::wall() const {
-  return std::chrono::duration_cast<Microseconds>(std::chrono::system_clock::now().time_since_epoch());
 }
 
 void VirtualClock::advance_to(Microseconds time) {

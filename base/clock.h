@@ -12,14 +12,20 @@ class Clock {
   virtual ~Clock() = default;
   // Never goes back; its zero has no meaning. For timeouts and durations.
   virtual Microseconds monotonic() const = 0;
-  // Since 1970-01-01 UTC. For records that people read.
+  // Since 1970-01-01 UTC. For records that people read. Never goes back either.
   virtual Microseconds wall() const = 0;
 };
 
+// Wall time is the system's when the clock was made and monotonic from there: what sets the system's time, or
+// suspends the machine, makes nothing that is measured in it seem overdue.
 class SystemClock final : public Clock {
  public:
+  SystemClock();
   Microseconds monotonic() const override;
-  Microseconds wall() const override;
+  Microseconds wall() const override { return wall_at_zero_ + monotonic(); }
+
+ private:
+  Microseconds wall_at_zero_;  // of the monotonic clock
 };
 
 // Moves only when told; not thread-safe.

@@ -11,14 +11,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <climits>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string_view>
 #include <thread>
 #include <utility>
 
+#include "base/host.h"
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
 
@@ -57,31 +56,13 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// The session of a process, from /proc/ID/stat: "ID (name) state parent group session …"; the name may hold
-// anything.
-std::optional<pid_t> session_of(pid_t id) {
-  std::ifstream stream(fmt::format("/proc/{}/stat", id));
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) {
-    return std::nullopt;
-  }
-  std::istringstream rest(text.substr(name_end + 1));
-  char state = 0;
-  pid_t parent = 0;
-  pid_t group = 0;
-  pid_t session = 0;
-  rest >> state >> parent >> group >> session;
-  return rest ? std::optional(session) : std::nullopt;
-}
-
 void kill_session(pid_t session) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename().string();
     pid_t id = 0;
     const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), id);
-    if (bad == std::errc() && end == name.data() + name.size() && session_of(id) == session) {
+    if (bad == std::errc() && end == name.data() + name.size() && process_session(id) == session) {
       ::kill(id, SIGKILL);
     }
   }
@@ -170,6 +151,9 @@ Result<Process> Process::start(const ProcessOptions& options) {
     return failure(fmt::format("cannot start '{}': {}", options.command[0], std::strerror(error)));
   }
   process.stdin_ = to_child.take(1);
+  if (process.stdin_ >= 0) {  // this end only: the child's own still waits for lines
+    ::fcntl(process.stdin_, F_SETFL, ::fcntl(process.stdin_, F_GETFL) | O_NONBLOCK);
+  }
   process.stdout_ = from_child.take(0);
   process.own_session_ = options.own_session;
   return process;
@@ -196,15 +180,13 @@ Process::~Process() {
 
 std::optional<ExitStatus> Process::poll() {
   if (!status_ && id_ > 0) {
-    if (own_session_) {
-      // Looked at before it is reaped: until then its number, which is also the session's, is not reused.
-      siginfo_t ended{};
-      if (::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-          ended.si_pid != id_) {
-        return status_;
-      }
-      kill();
+    // Looked at before it is reaped: until then its number, which is also the group's, is not reused.
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        ended.si_pid != id_) {
+      return status_;
     }
+    kill();
     int raw = 0;
     if (::waitpid(id_, &raw, WNOHANG) == id_) {
       status_ = WIFSIGNALED(raw) ? ExitStatus{0, WTERMSIG(raw)} : ExitStatus{WEXITSTATUS(raw), 0};
@@ -237,17 +219,18 @@ void Process::kill() {
   }
 }
 
-void Process::release() { id_ = -1; }
-
 Status Process::send_line(const std::string& line) {
   const std::string text = line + "\n";
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const ssize_t written = ::write(stdin_, rest.data(), rest.size());
-    if (written < 0 && errno != EINTR) {
-      return failure(fmt::format("cannot write to process {}: {}", id_, std::strerror(errno)));
-    }
-    rest.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
+  CHECK(text.size() <= PIPE_BUF, "a longer line could be written in part");
+  ssize_t written = -1;
+  do {
+    written = ::write(stdin_, text.data(), text.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0 && errno == EAGAIN) {
+    return failure(fmt::format("process {} does not read its standard input", id_));
+  }
+  if (written < 0) {
+    return failure(fmt::format("cannot write to process {}: {}", id_, std::strerror(errno)));
   }
   return {};
 }

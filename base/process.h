@@ -23,7 +23,8 @@ struct ProcessOptions {
   bool pipe_stdin = false;                    // write with send_line
   bool pipe_stdout = false;                   // read from stdout_descriptor(); stderr still goes to `output`
   // A session of its own: the terminal's end does not reach it, and once the child has ended, all that it
-  // left behind is killed, process groups within the session included (ranks of mpirun, a trial's program).
+  // left behind is killed, process groups within the session included (ranks of mpirun, a trial's program,
+  // which must therefore not have a session of its own).
   bool own_session = false;
 };
 
@@ -44,7 +45,8 @@ class Process {
   ~Process();
 
   pid_t id() const { return id_; }
-  // The exit status once the child has ended; does not wait.
+  // The exit status once the child has ended, and then what it left behind in its group is killed; does not
+  // wait.
   std::optional<ExitStatus> poll();
   // Waits up to the limit.
   std::optional<ExitStatus> wait_for(Microseconds limit);
@@ -52,11 +54,12 @@ class Process {
   void signal(int number);
   // SIGKILL for the whole group, and for the whole session if it is the child's own.
   void kill();
-  // Lets the child live on after this object, for crews that outlive their coordinator.
-  void release();
 
   int stdout_descriptor() const { return stdout_; }  // -1 unless pipe_stdout
-  Status send_line(const std::string& line);         // fails when the child has closed its stdin
+  // Never waits. Fails, with nothing of the line sent, when the child has closed its stdin (SIGPIPE has to be
+  // ignored for that) or does not read and its pipe is full. At most PIPE_BUF bytes (4096), the newline
+  // included.
+  Status send_line(const std::string& line);
   void close_stdin();
 
  private:

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/study_folder.h"
 #include "cli/trial_json.h"
 #include "cli/trial_text.h"
@@ -34,17 +35,17 @@ Files files_of(const StudyView& view, int trial) {
 void print_text(const StudyView& view, int trial) {
   const Study& study = *view.study;
   const Files files = files_of(view, trial);
-  fmt::print("trial       {}\n", trial);
-  fmt::print("parameters  {}\n", describe_point(study, trial));
-  fmt::print("metrics     {}\n", format_metrics(best_metrics(study, trial)));
+  print_out("trial       {}\n", trial);
+  print_out("parameters  {}\n", describe_point(study, trial));
+  print_out("metrics     {}\n", format_metrics(best_metrics(study, trial)));
   if (study.test() && study.test()->trial == trial) {
-    fmt::print("test        {}\n", format_metrics(study.test()->metrics));
+    print_out("test        {}\n", format_metrics(study.test()->metrics));
   }
   if (!files.model.empty()) {
-    fmt::print("model       {}\n", files.model);
+    print_out("model       {}\n", files.model);
   }
   if (!files.checkpoint.empty()) {
-    fmt::print("checkpoint  {}\n", files.checkpoint);
+    print_out("checkpoint  {}\n", files.checkpoint);
   }
 }
 
@@ -57,7 +58,7 @@ void print_json(const StudyView& view, int trial) {
   json["model"] = files.model.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(files.model);
   json["checkpoint"] =
       files.checkpoint.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(files.checkpoint);
-  fmt::print("{}\n", json.dump(2));
+  print_out("{}\n", json.dump(2));
 }
 
 Result<int> best(const BestOptions& options) {

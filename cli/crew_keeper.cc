@@ -82,52 +82,62 @@ std::vector<CrewExit> CrewKeeper::adopt() {
   return gone;
 }
 
-Result<std::vector<CrewExit>> CrewKeeper::tend(int connected) {
-  std::vector<CrewExit> exits = launcher_->poll();
-  for (const CrewExit& exit : exits) {
+CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
+  Tended tended{.exits = launcher_->poll(), .failure = {}};
+  const auto heed = [&tended](const Status& status) {
+    if (!status.ok() && !tended.failure) {
+      tended.failure = status.error();
+    }
+  };
+  for (const CrewExit& exit : tended.exits) {
     remove_crew_record(options_.folder, exit.name);
     for (Slot& slot : slots_) {
       if (slot.crew == exit.name) {
-        RETURN_IF_ERROR(note_exit(slot, exit));
+        heed(note_exit(slot, exit));
       }
     }
   }
-  poll_adopted(connected, exits);
+  kill_absent(connected);
+  poll_adopted(tended.exits);
   for (Slot& slot : slots_) {
-    const bool wanted = slot.crew.empty() && !slot.dismissed && !winding_down_;
+    const bool wanted = slot.crew.empty() && !winding_down_ && !tended.failure;
     if (wanted && clock_.monotonic() >= slot.due) {
-      RETURN_IF_ERROR(start(slot));
+      heed(start(slot));
     }
   }
-  return exits;
+  return tended;
 }
 
 Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit) {
   const Microseconds now = clock_.monotonic();
   const bool quick = now - slot.started < options_.quick;
   slot.crew.clear();
-  slot.dismissed = exit.clean;
   slot.quick_deaths = quick ? slot.quick_deaths + 1 : 0;
   slot.due = now + back_off(slot.quick_deaths);
-  if (exit.clean || slot.quick_deaths < options_.max_quick_deaths) {
+  if (winding_down_ || slot.quick_deaths < options_.max_quick_deaths) {
     return {};
   }
-  return failure(fmt::format("crew {} has died {} times soon after its start; the last time: {}", slot.number,
-                             slot.quick_deaths, exit.reason));
+  return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
+                             slot.number, slot.quick_deaths, exit.reason));
 }
 
-void CrewKeeper::poll_adopted(int connected, std::vector<CrewExit>& exits) {
-  const auto adopted =
-      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.record; });
-  const bool late = clock_.monotonic() - adopted_at_ > options_.rejoin_limit;
+// Once: a crew that came back and is lost later is the server's to notice. The trials of those that are
+// killed go on from their checkpoints.
+void CrewKeeper::kill_absent(const std::vector<std::string>& connected) {
+  if (rejoin_over_ || clock_.monotonic() - adopted_at_ <= options_.rejoin_limit) {
+    return;
+  }
+  rejoin_over_ = true;
+  for (const Slot& slot : slots_) {
+    if (slot.record && std::find(connected.begin(), connected.end(), slot.crew) == connected.end()) {
+      signal_crew(*slot.record, SIGKILL);
+    }
+  }
+}
+
+void CrewKeeper::poll_adopted(std::vector<CrewExit>& exits) {
   for (Slot& slot : slots_) {
-    if (!slot.record) {
-      continue;
-    }
-    if (late && connected < adopted) {
-      signal_crew(*slot.record, SIGKILL);  // one of them is stuck; their trials go on from their checkpoints
-    }
-    if (life_of(*slot.record) != CrewLife::alive) {
+    if (slot.record && life_of(*slot.record) != CrewLife::alive) {
       exits.push_back(
           {.name = slot.crew, .preempted = true, .reason = slot.crew + " of the earlier session has ended"});
       remove_crew_record(options_.folder, slot.crew);
@@ -152,7 +162,7 @@ bool CrewKeeper::any_running() const {
   return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.crew.empty(); });
 }
 
-void CrewKeeper::stop_all(Microseconds grace) {
+std::vector<CrewExit> CrewKeeper::stop_all(Microseconds grace) {
   winding_down_ = true;
   for (const Slot& slot : slots_) {
     if (slot.record) {
@@ -160,16 +170,20 @@ void CrewKeeper::stop_all(Microseconds grace) {
     }
   }
   launcher_->stop_all(grace);
+  std::vector<CrewExit> ended;
   for (Slot& slot : slots_) {
     if (slot.record) {
       signal_crew(*slot.record, SIGKILL);
     }
     if (!slot.crew.empty()) {
       remove_crew_record(options_.folder, slot.crew);
+      ended.push_back(
+          {.name = slot.crew, .preempted = true, .reason = slot.crew + " was ended with its study"});
     }
     slot.crew.clear();
     slot.record.reset();
   }
+  return ended;
 }
 
 }  // namespace regatta

@@ -27,22 +27,27 @@ struct CrewKeeperOptions {
 // its own, crew-SLOT.INCARNATION.
 class CrewKeeper {
  public:
+  struct Tended {
+    std::vector<CrewExit> exits;   // since the last call
+    std::optional<Error> failure;  // a slot's crew dies whenever it is started; tells its last words
+  };
+
   // The clock must outlive the keeper.
   CrewKeeper(std::unique_ptr<Launcher> launcher, const Clock& clock, CrewKeeperOptions options);
 
   // Takes over the crews of an earlier session that still run on this host; returns those that are gone.
   std::vector<CrewExit> adopt();
 
-  // Starts the crews that are due; returns those that ended since the last call. `connected` is how many
-  // crews the server hears. Error: a slot's crew dies whenever it is started; the message tells its last
-  // words.
-  Result<std::vector<CrewExit>> tend(int connected);
+  // Notes the crews that ended and starts those that are due, until wind_down() even those that ended
+  // cleanly: a crew that lost its coordinator does so too. `connected` names the crews that the server hears;
+  // adopted crews that have not come back to it by the rejoin limit are killed.
+  Tended tend(const std::vector<std::string>& connected);
 
-  // No crew is started from now on.
+  // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
-  // Ends what is left; what does not end by itself within `grace` is killed.
-  void stop_all(Microseconds grace);
+  // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended.
+  std::vector<CrewExit> stop_all(Microseconds grace);
 
  private:
   struct Slot {
@@ -53,17 +58,18 @@ class CrewKeeper {
     Microseconds started{0};
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
-    bool dismissed = false;  // ended because nothing is left to do
   };
   Status start(Slot& slot);
   Status note_exit(Slot& slot, const CrewExit& exit);
-  void poll_adopted(int connected, std::vector<CrewExit>& exits);
+  void kill_absent(const std::vector<std::string>& connected);
+  void poll_adopted(std::vector<CrewExit>& exits);
 
   std::unique_ptr<Launcher> launcher_;
   const Clock& clock_;
   CrewKeeperOptions options_;
   std::vector<Slot> slots_;
   Microseconds adopted_at_{0};
+  bool rejoin_over_ = false;
   bool winding_down_ = false;
 };
 

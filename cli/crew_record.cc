@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "cli/host.h"
+#include "base/host.h"
 
 namespace regatta {
 namespace {

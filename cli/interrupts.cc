@@ -9,7 +9,15 @@ namespace {
 std::atomic<int> interrupt_count{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
-void count_interrupt(int) { interrupt_count.fetch_add(1); }
+// A terminal that goes away may hang up more than once: that asks to save, never to end at once.
+void count_interrupt(int number) {
+  if (number == SIGHUP) {
+    int none = 0;
+    interrupt_count.compare_exchange_strong(none, 1);
+  } else {
+    interrupt_count.fetch_add(1);
+  }
+}
 
 }  // namespace
 
@@ -19,7 +27,10 @@ Interrupts::Interrupts() {
   action.sa_handler = count_interrupt;
   sigemptyset(&action.sa_mask);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    ::sigaction(kSignals[i], &action, &before_[i]);
+    ::sigaction(kSignals[i], nullptr, &before_[i]);
+    if (before_[i].sa_handler != SIG_IGN) {  // else nohup or a shell's & wants it to be ignored
+      ::sigaction(kSignals[i], &action, nullptr);
+    }
   }
 }
 

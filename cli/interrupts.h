@@ -6,7 +6,8 @@
 
 namespace regatta {
 
-// While one is alive, SIGINT, SIGTERM and SIGHUP only count; at most one at a time in a process.
+// While one is alive, SIGINT, SIGTERM and SIGHUP only count; SIGHUP counts as no more than the first. A
+// signal that was ignored before stays ignored. At most one at a time in a process.
 class Interrupts {
  public:
   Interrupts();

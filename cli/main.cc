@@ -1,10 +1,12 @@
 // The program: names its subcommands, runs one, turns errors into exit codes.
+#include <csignal>
 #include <string>
 #include <vector>
 
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/version.h"
 
 namespace regatta {
@@ -53,6 +55,10 @@ int run_program(int count, char** arguments) {
   if (const auto mistake = unknown_command(program, count, arguments)) {
     return report_error(*mistake);
   }
+  if (count < 2) {
+    print_to(stderr, "{}", program.help());
+    return kExitUsersMistake;
+  }
   try {
     program.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
@@ -66,6 +72,8 @@ int run_program(int count, char** arguments) {
 }  // namespace regatta
 
 int main(int count, char** arguments) {
+  // `regatta run … | tee log` and Ctrl-C: tee is gone at once, the coordinator has checkpoints to wait for.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     return regatta::run_program(count, arguments);
   } catch (const std::exception& error) {  // a library's, where its folder did not expect one

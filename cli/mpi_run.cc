@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
+#include "base/host.h"
 #include "base/log.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
-#include "cli/host.h"
+#include "cli/output.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"
 
@@ -53,6 +55,11 @@ Status check_one_host(Communicator& world) {
   return {};
 }
 
+bool gives_threads(const Experiment& experiment) {
+  const Node* section = experiment.section("resources");
+  return section != nullptr && section->find("threads") != nullptr;
+}
+
 // Rank 0's part up to the broadcast: the session, with as many crews as the processes make.
 Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int processes,
                                               Invitation& invitation) {
@@ -66,12 +73,15 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
                     processes, resources.ranks, resources.ranks + 1));
   }
   if (const int left = (processes - 1) % resources.ranks; left > 0) {
-    fmt::print(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n",
-               left, processes, resources.crews, resources.ranks, processes - left);
+    print_to(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n", left,
+             processes, resources.crews, resources.ranks, processes - left);
   }
   invitation.crews = resources.crews;
   invitation.ranks = resources.ranks;
-  invitation.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
+  if (!gives_threads(plan->experiment)) {
+    resources.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
+  }
+  invitation.threads = resources.threads;
   ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
   const std::string folder = std::filesystem::absolute(session->folder()).string();
   if (folder.size() >= invitation.folder.size()) {
@@ -135,6 +145,16 @@ Result<int> join(MpiSession& mpi, Communicator& world) {
 int crew_of_rank(int rank, int ranks_per_crew, int crews) {
   const int crew = rank == 0 ? -1 : (rank - 1) / ranks_per_crew;
   return crew < crews ? crew : -1;
+}
+
+Result<int> refuse_under_mpi() {
+  for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    if (const char* rank = std::getenv(variable); rank != nullptr && std::string_view(rank) != "0") {
+      return kExitDone;  // rank 0 tells why; a failure here could end it before it has done so
+    }
+  }
+  return user_mistake(
+      "a study cannot be resumed under mpirun: start regatta resume alone, and it starts each crew itself");
 }
 
 Result<int> run_under_mpi(const NewStudy& request) {

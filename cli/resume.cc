@@ -1,6 +1,8 @@
 // regatta resume RUN
 #include "cli/commands.h"
+#include "cli/mpi_run.h"
 #include "cli/session.h"
+#include "collectives/mpi_communicator.h"
 
 namespace regatta {
 namespace {
@@ -11,6 +13,9 @@ struct ResumeOptions {
 };
 
 Result<int> resume(ResumeOptions& options) {
+  if (started_by_mpi()) {
+    return refuse_under_mpi();
+  }
   ASSIGN_OR_RETURN(options.request.folder, find_study(options.run));
   ASSIGN_OR_RETURN(const auto session, Session::reopen(options.request));
   return session->run();

@@ -10,8 +10,9 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
-#include "cli/host.h"
+#include "cli/output.h"
 #include "cli/summary.h"
+#include "coordinator/checkpoint_files.h"
 
 namespace regatta {
 namespace {
@@ -20,23 +21,27 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Microseconds kStep = milliseconds(50);
-constexpr Microseconds kSaveLimit = seconds(60);     // for crews to write their checkpoints on Ctrl-C
-constexpr Microseconds kDismissLimit = seconds(10);  // for dismissed crews to end by themselves
-constexpr Microseconds kGrace = seconds(3);          // between asking and killing
+constexpr Microseconds kSaveLimit = seconds(60);        // for crews to write their checkpoints on Ctrl-C
+constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews to end by themselves
+constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
+constexpr Microseconds kGrace = seconds(3);             // between asking and killing
 
-// Overrides given to earlier `resume`s, one a line, so that the study keeps them.
-std::filesystem::path overrides_file(const std::filesystem::path& folder) { return folder / "overrides"; }
-
-std::vector<std::string> earlier_overrides(const std::filesystem::path& folder) {
-  const auto text = read_file(overrides_file(folder));
-  std::vector<std::string> lines;
-  std::size_t begin = 0;
-  while (text.ok() && begin < text->size()) {
-    const std::size_t end = std::min(text->find('\n', begin), text->size());
-    lines.push_back(text->substr(begin, end - begin));
-    begin = end + 1;
+// A YAML text, whatever it looks like.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char letter : text) {
+    result += letter == '\'' ? "''" : std::string(1, letter);
   }
-  return lines;
+  return result + "'";
+}
+
+// Of run and resume alike, by how the study stands and not by what happened on the way.
+int exit_code_of(const Study& study) {
+  if (!study.ended() || study.ended()->reason == StudyEnded::Reason::interrupted) {
+    return kExitInterrupted;
+  }
+  const bool failed = study.ended()->reason == StudyEnded::Reason::failed || !study.best_trial();
+  return failed ? kExitStudyFailed : kExitDone;
 }
 
 Status check_overrides(const std::vector<std::string>& overrides) {
@@ -56,14 +61,15 @@ Status check_overrides(const std::vector<std::string>& overrides) {
 Session::~Session() = default;
 
 Result<std::unique_ptr<StudyPlan>> Session::check(const NewStudy& request) {
-  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, request.overrides));
+  std::vector<std::string> overrides = request.overrides;
+  if (request.name) {
+    overrides.push_back("name=" + quoted(*request.name));  // so that the stored file has it too
+  }
+  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, overrides));
   ASSIGN_OR_RETURN(auto plan, plan_study(std::move(experiment), {.check_training = true}));
   // Checked under the path that the user gave, for the messages; kept under one that holds from any folder.
   const auto absolute = std::filesystem::absolute(request.file).lexically_normal();
-  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, request.overrides));
-  if (request.name) {
-    plan->experiment.name = *request.name;
-  }
+  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, overrides));
   return plan;
 }
 
@@ -93,8 +99,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   session->study_ = std::move(view.study);
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
-    RETURN_IF_ERROR(write_file_atomically(overrides_file(request.folder),
-                                          fmt::format("{}\n", fmt::join(overrides, "\n"))));
+    RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
   }
   const Reaction reaction = session->study_->resume(request.retry_failed, session->clock_.wall());
   RETURN_IF_ERROR(session->store_->append(reaction.events, *session->study_));
@@ -119,12 +124,12 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 Result<int> Session::run() {
   if (reopened_ && study_->ended()) {
-    fmt::print(
+    print_out(
         "{}\nThe study has ended. To go on, allow more trials (--set search.stop.trials=N) or try failed "
         "ones again (--retry-failed).\n",
         summarize(*study_, folder_, std::chrono::duration<double>(study_->elapsed(clock_.wall())).count()));
     RETURN_IF_ERROR(store_->close());
-    return kExitDone;
+    return exit_code_of(*study_);
   }
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
@@ -135,11 +140,9 @@ Result<int> Session::run() {
   if (served.ok()) {
     dismiss_crews();
   }
-  if (crews_ != nullptr) {
-    crews_->stop_all(at_once_ ? Microseconds{0} : kGrace);
-  }
+  const Status stopped = stop_crews();
   display_->finish(frame());
-  return conclude(served);
+  return conclude(served.ok() ? stopped : served);
 }
 
 // Also reports the crews that ended with the earlier coordinator, before any other is started.
@@ -161,30 +164,39 @@ Status Session::serve() {
 
 Status Session::step() {
   RETURN_IF_ERROR(server_->step(kStep));
-  if (crews_ != nullptr && !crew_failure_) {
-    const auto exits = crews_->tend(server_->crews_connected());
-    if (!exits.ok()) {
-      crew_failure_ = exits.error();
-      begin_stop();
-      return {};
-    }
-    for (const CrewExit& exit : *exits) {
-      if (!exit.clean && !save_until_) {
-        // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
-        display_->note(fmt::format("{} (see {}); it is started again",
-                                   exit.reason.substr(0, exit.reason.find(';')),
-                                   crew_log(folder_, exit.name).string()));
-      }
-      RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
-    }
+  if (crews_ != nullptr) {
+    RETURN_IF_ERROR(tend_crews());
   }
   display_->update(frame());
   return {};
 }
 
+// Goes on after a failure, so that crews that end are still seen to end.
+Status Session::tend_crews() {
+  if (study_->ended()) {
+    crews_->wind_down();
+  }
+  const CrewKeeper::Tended tended = crews_->tend(server_->connected_crews());
+  for (const CrewExit& exit : tended.exits) {
+    if (!save_until_ && !tended.failure && !study_->ended()) {
+      // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
+      display_->note(fmt::format("{} (see {}); it is started again",
+                                 exit.reason.substr(0, exit.reason.find(';')),
+                                 crew_log(folder_, exit.name).string()));
+    }
+    RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+  }
+  if (tended.failure && !crew_failure_) {
+    crew_failure_ = tended.failure;
+    begin_stop();
+  }
+  return {};
+}
+
+// Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
   const int interrupts = interrupts_->count();
-  if (interrupts > 0 && !save_until_) {
+  if (interrupts > 0 && !save_until_ && !study_->ended()) {
     display_->note("stopping: crews save their checkpoints; Ctrl-C again ends at once");
     begin_stop();
   }
@@ -215,6 +227,24 @@ void Session::dismiss_crews() {
   }
 }
 
+// The study hears of every crew that had to be stopped, and of its last words: otherwise a later session
+// would wait for it to come back.
+Status Session::stop_crews() {
+  const std::vector<CrewExit> ended =
+      crews_ == nullptr ? std::vector<CrewExit>() : crews_->stop_all(at_once_ ? Microseconds{0} : kGrace);
+  if (study_->ended() || ended.empty()) {
+    return {};
+  }
+  for (const CrewExit& exit : ended) {
+    RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+  }
+  const Deadline deadline(clock_, kLastSteps);
+  while (!deadline.passed() && !study_->ended()) {
+    RETURN_IF_ERROR(server_->step(kStep));
+  }
+  return {};
+}
+
 Result<int> Session::conclude(const Status& served) {
   const Status closed = store_->close();
   for (const Status* status : {&served, &closed}) {
@@ -222,19 +252,19 @@ Result<int> Session::conclude(const Status& served) {
       return status->error();
     }
   }
+  if (!at_once_) {
+    sweep_checkpoints(folder_, study_->checkpoints());
+  }
   if (crew_failure_) {
     return *crew_failure_;
   }
   const double elapsed = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count();
-  fmt::print("{}", summarize(*study_, folder_, elapsed));
-  const bool interrupted = save_until_ || at_once_;
-  if (interrupted) {
-    fmt::print("\ninterrupted; the state is saved. Go on with:\n  {} resume {}\n", invoked_as(),
-               folder_.string());
-    return kExitInterrupted;
+  print_out("{}", summarize(*study_, folder_, elapsed));
+  const int code = exit_code_of(*study_);
+  if (code == kExitInterrupted) {
+    print_out("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
   }
-  const bool failed = !study_->ended() || study_->ended()->reason == StudyEnded::Reason::failed;
-  return failed || !study_->best_trial() ? kExitStudyFailed : kExitDone;
+  return code;
 }
 
 Frame Session::frame() const {

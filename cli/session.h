@@ -53,9 +53,11 @@ class Session {
   Status start(std::unique_ptr<Launcher> launcher);
   Status serve();
   Status step();
+  Status tend_crews();
   void heed_interrupts();
   void begin_stop();
   void dismiss_crews();
+  Status stop_crews();
   Result<int> conclude(const Status& served);
   Frame frame() const;
 

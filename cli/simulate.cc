@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/study_plan.h"
 #include "cli/trial_text.h"
 #include "coordinator/simulator.h"
@@ -20,22 +21,21 @@ struct SimulateOptions {
 };
 
 void print_result(const Study& study, const SimulationResult& result) {
-  fmt::print("crew time   {:.2f} % busy, {:.2f} % lost\n", 100 * result.busy_fraction,
-             100 * result.lost_fraction);
-  fmt::print("makespan    {} ({:.3f} s)\n", format_duration(result.makespan_seconds),
-             result.makespan_seconds);
-  fmt::print("trials      {}: {} complete, {} stopped, {} failed\n", format_count(result.trials),
-             format_count(result.complete), format_count(result.stopped), format_count(result.failed));
-  fmt::print("work        {} epochs in {} attempts\n", format_count(result.epochs),
-             format_count(result.attempts));
+  print_out("crew time   {:.2f} % busy, {:.2f} % lost\n", 100 * result.busy_fraction,
+            100 * result.lost_fraction);
+  print_out("makespan    {} ({:.3f} s)\n", format_duration(result.makespan_seconds), result.makespan_seconds);
+  print_out("trials      {}: {} complete, {} stopped, {} failed\n", format_count(result.trials),
+            format_count(result.complete), format_count(result.stopped), format_count(result.failed));
+  print_out("work        {} epochs in {} attempts\n", format_count(result.epochs),
+            format_count(result.attempts));
   if (result.best_trial >= 0) {
-    fmt::print("best        trial {}, simulated {} {} {}\n", result.best_trial,
-               study.experiment().objectives.front().metric, format_number(result.best_value),
-               describe_point(study, result.best_trial));
+    print_out("best        trial {}, simulated {} {} {}\n", result.best_trial,
+              study.experiment().objectives.front().metric, format_number(result.best_value),
+              describe_point(study, result.best_trial));
   }
-  fmt::print("fingerprint {:016x}\n", result.fingerprint);
+  print_out("fingerprint {:016x}\n", result.fingerprint);
   std::fflush(stdout);
-  fmt::print(stderr, "simulated in {}\n", format_duration(result.wall_seconds));
+  print_to(stderr, "simulated in {}\n", format_duration(result.wall_seconds));
 }
 
 Result<int> run_simulation(SimulateOptions& options) {
@@ -46,9 +46,9 @@ Result<int> run_simulation(SimulateOptions& options) {
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
   ASSIGN_OR_RETURN(const auto study, make_study(*plan));
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
-  fmt::print("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
-             format_count(options.simulation.crews), options.simulation.seed,
-             format_number(options.simulation.epoch_seconds));
+  print_out("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
+            format_count(options.simulation.crews), options.simulation.seed,
+            format_number(options.simulation.epoch_seconds));
   ASSIGN_OR_RETURN(const SimulationResult result, simulate(*study, options.simulation));
   print_result(*study, result);
   return result.best_trial >= 0 ? kExitDone : kExitStudyFailed;

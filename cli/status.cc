@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
-#include "cli/host.h"
+#include "cli/output.h"
 #include "cli/study_folder.h"
 #include "cli/summary.h"
 #include "cli/trial_text.h"
@@ -24,7 +24,7 @@ std::string describe_state(const StudyView& view) {
     case CoordinatorState::elsewhere:
       return "not ended; its coordinator was started on another host";
     case CoordinatorState::gone:
-      return fmt::format("not ended, and no coordinator runs: go on with '{} resume {}'", invoked_as(),
+      return fmt::format("not ended, and no coordinator runs: go on with 'regatta resume {}'",
                          view.folder.string());
   }
   return "";
@@ -51,20 +51,20 @@ Result<int> status(const std::string& run) {
   ASSIGN_OR_RETURN(const StudyView view, view_study(run));
   const Study& study = *view.study;
   const auto limit = study.trial_limit();
-  fmt::print("study    {}\n", view.folder.string());
-  fmt::print("state    {}\n", describe_state(view));
-  fmt::print("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
-             describe(count_trials(study)));
+  print_out("study    {}\n", view.folder.string());
+  print_out("state    {}\n", describe_state(view));
+  print_out("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
+            describe(count_trials(study)));
   if (!view.events.empty()) {
     const double elapsed = std::chrono::duration<double>(study.elapsed(view.events.back().at)).count();
-    fmt::print("worked   {}\n", format_duration(elapsed));
+    print_out("worked   {}\n", format_duration(elapsed));
   }
   for (const std::string& line : busy_crews(view.events)) {
-    fmt::print("crew     {}\n", line);
+    print_out("crew     {}\n", line);
   }
   if (const auto best = study.best_trial()) {
-    fmt::print("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
-               describe_point(study, *best));
+    print_out("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
+              describe_point(study, *best));
   }
   return kExitDone;
 }

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/text.h"
-#include "cli/host.h"
 #include "protocol/keys.h"
 
 namespace regatta {
@@ -15,6 +15,9 @@ namespace {
 
 constexpr const char* kRunsFolder = "runs";
 constexpr const char* kDatabase = "study.db";
+
+// One override a line.
+std::filesystem::path overrides_file(const std::filesystem::path& folder) { return folder / "overrides"; }
 
 bool holds_study(const std::filesystem::path& folder) {
   std::error_code ignored;
@@ -67,8 +70,8 @@ Result<std::filesystem::path> make_study_folder(const std::filesystem::path& run
       return failure(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
     }
     return user_mistake(
-        fmt::format("{0} exists already: go on with it by '{1} resume {0}', or choose another --name",
-                    folder.string(), invoked_as()));
+        fmt::format("{0} exists already: go on with it by 'regatta resume {0}', or choose another --name",
+                    folder.string()));
   }
   RETURN_IF_ERROR(make_directories(logs_folder(folder)));
   return folder;
@@ -89,10 +92,26 @@ Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy
   return view;
 }
 
+std::vector<std::string> earlier_overrides(const std::filesystem::path& folder) {
+  const auto text = read_file(overrides_file(folder));
+  std::vector<std::string> lines;
+  std::size_t begin = 0;
+  while (text.ok() && begin < text->size()) {
+    const std::size_t end = std::min(text->find('\n', begin), text->size());
+    lines.push_back(text->substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+Status keep_overrides(const std::filesystem::path& folder, const std::vector<std::string>& overrides) {
+  return write_file_atomically(overrides_file(folder), fmt::format("{}\n", fmt::join(overrides, "\n")));
+}
+
 Result<StudyView> view_study(const std::string& run) {
   ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(run));
   ASSIGN_OR_RETURN(StoredStudy stored, Store::read(folder));
-  return rebuild_study(folder, std::move(stored), {}, {.check_training = false});
+  return rebuild_study(folder, std::move(stored), earlier_overrides(folder), {.check_training = false});
 }
 
 CoordinatorState coordinator_state(const std::filesystem::path& folder) {

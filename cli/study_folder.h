@@ -31,6 +31,10 @@ struct StudyView {
 Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy stored,
                                 const std::vector<std::string>& overrides, const PlanOptions& options);
 
+// Overrides given to `resume`: they hold for everything that comes later.
+std::vector<std::string> earlier_overrides(const std::filesystem::path& folder);
+Status keep_overrides(const std::filesystem::path& folder, const std::vector<std::string>& overrides);
+
 // For looking only: takes no lock, so the study may be running.
 Result<StudyView> view_study(const std::string& run);
 

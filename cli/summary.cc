@@ -34,17 +34,17 @@ std::string describe_end(const StudyEnded& end) {
   const std::string because = end.message.empty() ? "" : ": " + end.message;
   switch (end.reason) {
     case StudyEnded::Reason::finished:
-      return "finished";
+      return "finished" + because;
     case StudyEnded::Reason::target_reached:
-      return "reached its target";
+      return "reached its target" + because;
     case StudyEnded::Reason::time_over:
-      return "ended by its time limit";
+      return "ended by its time limit" + because;
     case StudyEnded::Reason::failed:
       return "failed" + because;
     case StudyEnded::Reason::interrupted:
-      return "interrupted";
+      return "interrupted";  // the only reason that needs no word
   }
-  return "ended";
+  return "ended" + because;
 }
 
 std::string best_trials_table(const Study& study, std::size_t count) {
@@ -69,10 +69,14 @@ std::string best_trials_table(const Study& study, std::size_t count) {
 }
 
 std::string summarize(const Study& study, const std::filesystem::path& folder, double elapsed_seconds) {
-  const std::string end = study.ended() ? describe_end(*study.ended()) : "not ended yet";
+  const StudyEnded* ended = study.ended() ? &*study.ended() : nullptr;
+  const std::string end = ended != nullptr ? describe_end({.reason = ended->reason}) : "not ended yet";
   std::string text =
       fmt::format("\n{}: {} in {}; {} trials: {}\n", study.experiment().name, end,
                   format_duration(elapsed_seconds), study.trials().size(), describe(count_trials(study)));
+  if (ended != nullptr && !ended->message.empty() && ended->reason != StudyEnded::Reason::interrupted) {
+    text += ended->message + "\n";
+  }
   text += failed_trials(study);
   if (const std::string table = best_trials_table(study, kBestTrials); !table.empty()) {
     text += "\nthe best trials\n" + table;

@@ -14,7 +14,7 @@ std::string summarize(const Study& study, const std::filesystem::path& folder, d
 // The best trials with value, epochs and parameters, the best first; empty when none has a value.
 std::string best_trials_table(const Study& study, std::size_t count);
 
-// "finished", "reached its target", …, or why it failed.
+// "finished", "reached its target", …, and what went wrong: why it failed, why there is no model.
 std::string describe_end(const StudyEnded& end);
 
 }  // namespace regatta

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/study_folder.h"
 #include "cli/table.h"
 #include "cli/trial_json.h"
@@ -40,7 +41,7 @@ void print_csv(const Study& study) {
   for (const Parameter& parameter : study.experiment().space.parameters()) {
     header += "," + csv_cell(parameter.name);
   }
-  fmt::print("{},message\n", header);
+  print_out("{},message\n", header);
   for (const Trial& trial : study.trials()) {
     const nlohmann::ordered_json json = trial_json(study, trial.number);
     std::string line;
@@ -50,7 +51,7 @@ void print_csv(const Study& study) {
     for (const Parameter& parameter : study.experiment().space.parameters()) {
       line += csv_cell(json["parameters"].value(parameter.name, nlohmann::ordered_json())) + ",";
     }
-    fmt::print("{}{}\n", line, csv_cell(json["message"]));
+    print_out("{}{}\n", line, csv_cell(json["message"]));
   }
 }
 
@@ -59,7 +60,7 @@ void print_json(const Study& study) {
   for (const Trial& trial : study.trials()) {
     list.push_back(trial_json(study, trial.number));
   }
-  fmt::print("{}\n", list.dump(1));
+  print_out("{}\n", list.dump(1));
 }
 
 void print_table(const Study& study) {
@@ -73,7 +74,7 @@ void print_table(const Study& study) {
     table.add({std::to_string(trial.number), to_string(trial.state), value ? format_value(*value) : "-",
                std::to_string(trained_epochs(study, trial.number)), describe_point(study, trial.number)});
   }
-  fmt::print("{}", table.str());
+  print_out("{}", table.str());
 }
 
 Result<int> trials(const TrialsOptions& options) {

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/output.h"
 #include "cli/study_plan.h"
 #include "cli/table.h"
 
@@ -32,14 +33,14 @@ std::string describe_domain(const Domain& domain) {
 
 void print_space(const Space& space) {
   const auto cardinality = space.cardinality();
-  fmt::print("\nspace: {}\n",
-             cardinality ? format_count(static_cast<std::int64_t>(*cardinality)) + " points" : "continuous");
+  print_out("\nspace: {}\n",
+            cardinality ? format_count(static_cast<std::int64_t>(*cardinality)) + " points" : "continuous");
   Table table({{"parameter"}, {"values"}, {"when"}});
   for (const Parameter& parameter : space.parameters()) {
     table.add(
         {parameter.name, describe_domain(parameter.domain), parameter.when ? parameter.when->text() : ""});
   }
-  fmt::print("{}", table.str("  "));
+  print_out("{}", table.str("  "));
 }
 
 std::string describe_stop(const StopRule& stop, const std::optional<int>& limit) {
@@ -70,32 +71,32 @@ void print_rungs(const Scheduler& scheduler, const std::optional<int>& limit) {
       table.add({std::to_string(rung.bracket), rung.trials > 0 ? format_count(rung.trials) : "as they come",
                  format_count(rung.epochs), rung.trials > 0 ? format_count(cost) : "-"});
     }
-    fmt::print("{}", table.str("  "));
+    print_out("{}", table.str("  "));
   }
   const auto round = planned_epochs(scheduler, std::nullopt);
   if (round && scheduler.trials_per_round() > 0) {
-    fmt::print("  one round: {} trials, {} epochs\n", scheduler.trials_per_round(), format_number(*round));
+    print_out("  one round: {} trials, {} epochs\n", scheduler.trials_per_round(), format_number(*round));
   }
   if (const auto total = planned_epochs(scheduler, limit)) {
-    fmt::print("  in all: about {} epochs\n", format_count(static_cast<std::int64_t>(*total)));
+    print_out("  in all: about {} epochs\n", format_count(static_cast<std::int64_t>(*total)));
   }
 }
 
 void print_search(const StudyPlan& plan, const Study& study) {
   const Objective& objective = plan.experiment.objectives.front();
   const std::optional<int> limit = study.trial_limit();
-  fmt::print("\nsearch: {} {} with {} and {}; ends with {}\n",
-             objective.direction == Direction::maximize ? "maximize" : "minimize", objective.metric,
-             plan.search.sampler.type, plan.search.scheduler.type, describe_stop(plan.search.stop, limit));
+  print_out("\nsearch: {} {} with {} and {}; ends with {}\n",
+            objective.direction == Direction::maximize ? "maximize" : "minimize", objective.metric,
+            plan.search.sampler.type, plan.search.scheduler.type, describe_stop(plan.search.stop, limit));
   print_rungs(study.scheduler(), limit);
 }
 
 void print_data(const DataShape& data) {
   const bool classification = data.task == Task::classification;
-  fmt::print("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
-             classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
-  fmt::print("  training {}, validation {}, test {}\n", format_count(data.train_count),
-             format_count(data.validation_count), format_count(data.test_count));
+  print_out("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
+            classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
+  print_out("  training {}, validation {}, test {}\n", format_count(data.train_count),
+            format_count(data.validation_count), format_count(data.test_count));
 }
 
 const char* kind_of(const Layer& layer) {
@@ -115,26 +116,26 @@ const char* kind_of(const Layer& layer) {
 }
 
 void print_network(const Network& network, bool searched) {
-  fmt::print("\nnetwork: {} parameters{}\n", format_count(network.parameter_count),
-             searched ? " at the first representative point" : "");
+  print_out("\nnetwork: {} parameters{}\n", format_count(network.parameter_count),
+            searched ? " at the first representative point" : "");
   Table table({{"layer"}, {"kind"}, {"input"}, {"output"}, {"parameters", Table::Align::right}});
   for (const PlannedLayer& planned : network.summary) {
     table.add({std::string(2 * static_cast<std::size_t>(planned.depth), ' ') + planned.layer.name,
                kind_of(planned.layer), describe(planned.input), describe(planned.output),
                format_count(planned.parameter_count)});
   }
-  fmt::print("{}", table.str("  "));
+  print_out("{}", table.str("  "));
 }
 
 void print_resources(const Resources& resources) {
-  fmt::print(
+  print_out(
       "\nresources: {} crew{} × {} rank{} × {} thread{}, device {}, on {} core{}; up to {} attempts "
       "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
       resources.threads, resources.threads == 1 ? "" : "s", resources.device, usable_cores(),
       usable_cores() == 1 ? "" : "s", resources.max_attempts);
   if (const auto warning = oversubscription_warning(resources, usable_cores())) {
-    fmt::print("  {}\n", *warning);
+    print_out("  {}\n", *warning);
   }
 }
 
@@ -147,7 +148,7 @@ Result<int> validate(const ValidateOptions& options) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = true}));
   ASSIGN_OR_RETURN(const auto study, make_study(*plan));
-  fmt::print("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
+  print_out("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
   print_space(plan->experiment.space);
   print_search(*plan, *study);
   if (plan->training.data) {
@@ -157,8 +158,8 @@ Result<int> validate(const ValidateOptions& options) {
     print_network(plan->training.model->network, plan->experiment.space.size() > 0);
   }
   if (!plan->training.command.empty()) {
-    fmt::print("\ncommand, at the first representative point:\n  {}\n",
-               fmt::join(plan->training.command, " "));
+    print_out("\ncommand, at the first representative point:\n  {}\n",
+              fmt::join(plan->training.command, " "));
   }
   print_resources(plan->resources);
   return kExitDone;

@@ -28,15 +28,13 @@ struct CrewExit {
 
 class Launcher {
  public:
-  // Kills the crews that were neither stopped nor released.
+  // Kills the crews that were not stopped.
   virtual ~Launcher() = default;
   virtual Status start(const CrewSpec& crew) = 0;
   // Crews that ended since the last call; does not wait.
   virtual std::vector<CrewExit> poll() = 0;
   // Asks all crews to end (SIGTERM), kills what is left after `grace`. poll() then tells how each ended.
   virtual void stop_all(Microseconds grace) = 0;
-  // Leaves the crews running when this object goes away: they will reconnect to a later coordinator.
-  virtual void release_all() = 0;
 };
 
 // Each crew is its own `mpirun -n ranks PROGRAM worker …`: one crew, one failure domain. Crews of one rank

@@ -131,13 +131,6 @@ class MpirunLauncher final : public Launcher {
     collect_exits();
   }
 
-  void release_all() override {
-    for (auto& [name, crew] : running_) {
-      crew.process.release();
-    }
-    running_.clear();
-  }
-
  private:
   // A crew is a job of its own: it must not take itself for a part of the job that this process belongs to.
   static std::vector<std::string> removed_prefixes() {

@@ -13,8 +13,13 @@
 
 namespace regatta {
 
+// How long ranks wait for one another: in steps, where all of them compute the same; and where one of them
+// may be reading or writing files, or waiting for the coordinator.
+inline constexpr Microseconds kStepLimit = std::chrono::seconds(60);
+inline constexpr Microseconds kFileLimit = std::chrono::minutes(10);
+
 struct CollectiveOptions {
-  Microseconds timeout{std::chrono::seconds(60)};
+  Microseconds timeout = kStepLimit;
 };
 
 // All ranks call the same operations in the same order. One thread at a time. After an error the communicator

@@ -2,6 +2,7 @@
 #include "coordinator/checkpoint_files.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 
@@ -38,6 +39,27 @@ void delete_checkpoint(const fs::path& folder, const std::string& checkpoint) {
   fs::remove(*file, error);
   if (error) {
     spdlog::warn("cannot delete the checkpoint {}: {}", file->string(), error.message());
+  }
+}
+
+void sweep_checkpoints(const fs::path& folder, const std::vector<std::string>& needed) {
+  std::set<fs::path> kept;
+  for (const std::string& checkpoint : needed) {
+    kept.insert((folder / checkpoint).lexically_normal());
+  }
+  std::error_code error;
+  for (const auto& trial : fs::directory_iterator(folder / "checkpoints", error)) {
+    if (trial.is_symlink(error)) {
+      continue;  // not ours to clean
+    }
+    for (const auto& file : fs::directory_iterator(trial.path(), error)) {
+      if (file.is_regular_file(error) && !kept.contains(file.path().lexically_normal())) {
+        fs::remove(file.path(), error);
+      }
+    }
+    if (fs::is_empty(trial.path(), error)) {
+      fs::remove(trial.path(), error);
+    }
   }
 }
 

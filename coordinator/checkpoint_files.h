@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace regatta {
 
@@ -14,5 +15,10 @@ std::optional<std::filesystem::path> checkpoint_file(const std::filesystem::path
 
 // Removes the file. What fails is logged: a file too many harms nothing.
 void delete_checkpoint(const std::filesystem::path& folder, const std::string& checkpoint);
+
+// Removes the files under checkpoints/ that are not `needed`, and the trials' folders that are empty then:
+// what crashes left behind. Folders of programs under trial stay. Only while no crew runs: a crew's newest
+// file is not known yet.
+void sweep_checkpoints(const std::filesystem::path& folder, const std::vector<std::string>& needed);
 
 }  // namespace regatta

@@ -42,6 +42,14 @@ void CrewRoster::hear(Crew& crew, Microseconds now) {
   });
 }
 
+void CrewRoster::renew(Microseconds now) {
+  for (auto& [name, crew] : crews_) {
+    if (!crew.silent) {
+      hear(crew, now);
+    }
+  }
+}
+
 Crew* CrewRoster::next_idle() { return idle_.empty() ? nullptr : std::get<Crew*>(*idle_.begin()); }
 
 std::vector<Crew*> CrewRoster::fall_silent(Microseconds limit) {

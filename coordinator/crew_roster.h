@@ -25,9 +25,7 @@ struct Crew {
   bool leaving = false;             // ended an attempt as interrupted unasked: it is being taken away
   bool evaluating = false;
 
-  bool has_free_lane() const {
-    return !silent && !leaving && !evaluating && static_cast<int>(attempts.size()) < lanes;
-  }
+  bool has_free_lane() const { return !silent && !leaving && !evaluating && static_cast<int>(attempts.size()) < lanes; }
 };
 
 class CrewRoster {
@@ -36,6 +34,8 @@ class CrewRoster {
   Crew& join(const std::string& name, int lanes, Microseconds now);  // known already: it has reconnected
   void remove(const std::string& name);
   void hear(Crew& crew, Microseconds now);
+
+  void renew(Microseconds now);  // as if all but the silent had just been heard
 
   // Every change to a crew that may change whether it has a free lane goes through here.
   template <class Change>

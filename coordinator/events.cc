@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 namespace regatta {
 namespace {
@@ -49,6 +50,19 @@ double number_from_json(const Json& json) {
     return (text == "inf" ? 1 : -1) * std::numeric_limits<double>::infinity();
   }
   throw std::runtime_error("'" + text + "' is not a number");
+}
+
+// Json's own conversion cuts off what does not fit: a damaged row would be another trial's.
+template <class Integer>
+Integer integer_at(const Json& body, const char* key) {
+  const Json& json = body.at(key);
+  const bool fits = json.is_number_unsigned()
+                        ? std::in_range<Integer>(json.get<std::uint64_t>())
+                        : json.is_number_integer() && std::in_range<Integer>(json.get<std::int64_t>());
+  if (!fits) {
+    throw std::runtime_error("its " + std::string(key) + " is no count that fits");
+  }
+  return json.get<Integer>();
 }
 
 Json point_to_json(const Point& point) {
@@ -134,30 +148,31 @@ struct Encoder {
 };
 
 TrialProposed decode_trial_proposed(const Json& body) {
-  return {
-      .trial = body.at("trial"), .point = point_from_json(body.at("point")), .bracket = body.at("bracket")};
+  return {.trial = integer_at<int>(body, "trial"),
+          .point = point_from_json(body.at("point")),
+          .bracket = integer_at<int>(body, "bracket")};
 }
 
 AttemptStarted decode_attempt_started(const Json& body) {
-  return {.attempt = body.at("attempt"),
-          .trial = body.at("trial"),
+  return {.attempt = integer_at<AttemptId>(body, "attempt"),
+          .trial = integer_at<int>(body, "trial"),
           .crew = body.at("crew"),
-          .until_epoch = body.at("until_epoch"),
+          .until_epoch = integer_at<int>(body, "until_epoch"),
           .checkpoint = body.at("checkpoint")};
 }
 
 Reported decode_reported(const Json& body) {
-  return {.attempt = body.at("attempt"),
-          .trial = body.at("trial"),
-          .epoch = body.at("epoch"),
+  return {.attempt = integer_at<AttemptId>(body, "attempt"),
+          .trial = integer_at<int>(body, "trial"),
+          .epoch = integer_at<int>(body, "epoch"),
           .metrics = metrics_from_json(body.at("metrics")),
           .checkpoint = body.at("checkpoint"),
           .seconds = number_from_json(body.at("seconds"))};
 }
 
 AttemptEnded decode_attempt_ended(const Json& body) {
-  return {.attempt = body.at("attempt"),
-          .trial = body.at("trial"),
+  return {.attempt = integer_at<AttemptId>(body, "attempt"),
+          .trial = integer_at<int>(body, "trial"),
           .outcome = enum_from<Outcome>(body.at("outcome").get<std::string>(), kOutcomes),
           .checkpoint = body.at("checkpoint"),
           .message = body.at("message")};
@@ -177,7 +192,7 @@ Event decode_body(const std::string& kind, const Json& body) {
     return decode_attempt_ended(body);
   }
   if (kind == "test_measured") {
-    return TestMeasured{.trial = body.at("trial"),
+    return TestMeasured{.trial = integer_at<int>(body, "trial"),
                         .metrics = metrics_from_json(body.at("metrics")),
                         .model = body.at("model")};
   }

@@ -277,7 +277,7 @@ void OptunaTables::update_trial(const Experiment& experiment, const Trial& trial
       set_trial_attribute(trial.number, name, text_of(number_json(value)));
     }
   }
-  if (ended && !record.message.empty()) {
+  if (ended) {  // also when empty: a trial that failed and was retried has an old one
     set_trial_attribute(trial.number, "message", text_of(record.message));
   }
 }

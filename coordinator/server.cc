@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <iterator>
 #include <map>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/host.h"
 #include "base/log.h"
 #include "coordinator/checkpoint_files.h"
 #include "coordinator/translation.h"
@@ -30,13 +30,9 @@ using std::chrono::seconds;
 
 constexpr int kBatch = 1000;             // messages in one transaction: bounds how long answers wait
 constexpr seconds kTickInterval{1};      // leases and the time limit pass without messages too
+constexpr seconds kStopped{5};           // without a tick: this process was stopped, not its crews silent
 constexpr seconds kSilence{30};          // a crew not heard for so long is not waited for
 constexpr milliseconds kLastWords{200};  // what a crew sent before it ended may take so long to be read
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
 
 // "tcp://[::1]:5000" → "5000"; empty when there is none.
 std::string port_of(const std::string& endpoint) {
@@ -105,18 +101,12 @@ class Server::Implementation {
       received = count + 1 < kBatch ? socket_->receive(Microseconds(0)) : std::nullopt;
     }
     if (clock_.monotonic() - last_tick_ >= kTickInterval) {
-      last_tick_ = clock_.monotonic();
-      tell(Tick{});
+      tick();
     }
     while (!exits_.empty() && exits_.front().due <= clock_.monotonic()) {
       tell(exits_.front().lost);
       exits_.pop_front();
     }
-    return commit();
-  }
-
-  Status carry_out(Reaction reaction) {
-    take(std::move(reaction));
     return commit();
   }
 
@@ -142,12 +132,18 @@ class Server::Implementation {
 
   bool finished() const { return study_.ended() && crews_connected() == 0; }
 
-  int crews_connected() const {
+  std::vector<std::string> connected_crews() const {
     const Microseconds limit = clock_.monotonic() - kSilence;
-    return static_cast<int>(std::count_if(peers_.begin(), peers_.end(), [limit](const auto& peer) {
-      return !peer.second.dismissed && peer.second.heard > limit;
-    }));
+    std::vector<std::string> crews;
+    for (const auto& [crew, peer] : peers_) {
+      if (!peer.dismissed && peer.heard > limit) {
+        crews.push_back(crew);
+      }
+    }
+    return crews;
   }
+
+  int crews_connected() const { return static_cast<int>(connected_crews().size()); }
 
  private:
   // A crew that has said hello in this session.
@@ -164,6 +160,17 @@ class Server::Implementation {
     Microseconds due{0};  // monotonic
     CrewLost lost;
   };
+
+  void tick() {
+    const Microseconds now = clock_.monotonic();
+    if (now - std::exchange(last_tick_, now) >= kStopped) {
+      for (auto& [name, peer] : peers_) {
+        peer.heard = now;
+      }
+      tell(Woke{});
+    }
+    tell(Tick{});
+  }
 
   // Until step() has something to do without a message.
   Microseconds until_due() const {
@@ -352,7 +359,6 @@ Server::~Server() = default;
 
 const std::string& Server::endpoint() const { return implementation_->endpoint(); }
 Status Server::step(Microseconds wait) { return implementation_->step(wait); }
-Status Server::carry_out(Reaction reaction) { return implementation_->carry_out(std::move(reaction)); }
 Status Server::crew_exited(const std::string& crew, bool preempted, const std::string& reason) {
   return implementation_->crew_exited(crew, preempted, reason);
 }
@@ -360,5 +366,6 @@ Status Server::request_stop() { return implementation_->request_stop(); }
 bool Server::idle() const { return implementation_->idle(); }
 bool Server::finished() const { return implementation_->finished(); }
 int Server::crews_connected() const { return implementation_->crews_connected(); }
+std::vector<std::string> Server::connected_crews() const { return implementation_->connected_crews(); }
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -33,8 +34,6 @@ class Server {
   // Waits up to `wait` for messages, then handles everything that is there: decide, store, send. An error is
   // the store's: the study cannot go on, and every later call fails alike.
   Status step(Microseconds wait);
-  // Stores and carries out what the study decided outside of step(): the reaction of Study::resume().
-  Status carry_out(Reaction reaction);
   // A launcher saw a crew's process end. The study hears of it in a step a little later, after what the crew
   // sent before its end.
   Status crew_exited(const std::string& crew, bool preempted, const std::string& reason);
@@ -43,6 +42,7 @@ class Server {
   bool idle() const;            // no attempt runs
   bool finished() const;        // the study has ended and every crew has been dismissed or is gone
   int crews_connected() const;  // heard of lately and not dismissed
+  std::vector<std::string> connected_crews() const;  // their names
 
  private:
   class Implementation;

@@ -64,6 +64,7 @@ Reaction Study::Implementation::resume(bool retry_failed, Microseconds time) {
   for (const AttemptId id : due) {
     end_attempt(id, *state.attempt(id)->due, {});
   }
+  state.take_obsolete();
   return take_reaction();
 }
 
@@ -276,6 +277,13 @@ void Study::Implementation::on(const EvaluationDone& input) {
   } else {
     end_study(ending->reason, fmt::format("the best model, of trial {}, could not be measured: {}",
                                           input.trial, valid_text(input.error)));
+  }
+}
+
+void Study::Implementation::on(const Woke&) {
+  crews.renew(now);
+  for (auto& [id, deadline] : unconfirmed) {
+    deadline = now + options.lease;
   }
 }
 

@@ -57,10 +57,11 @@ struct EvaluationDone {
   std::string model;
   std::string error;
 };
+struct Woke {};           // the coordinator could listen to nobody for a while: all leases begin anew
 struct Tick {};           // time has passed: leases, the time limit
 struct StopRequested {};  // Ctrl-C: save and end
 using Input = std::variant<CrewJoined, CrewHeard, CrewLost, ReportReceived, AttemptFinished, LaneFree,
-                           EvaluationDone, Tick, StopRequested>;
+                           EvaluationDone, Woke, Tick, StopRequested>;
 
 // What the study asks for.
 struct StartAttempt {
@@ -145,14 +146,16 @@ class Study {
   Study(Study&& other) noexcept;
   ~Study();
 
-  // Decides what follows from `input` at time `now` (wall clock). Deterministic.
+  // Decides what follows from `input` at time `now` (wall clock, which must not jump: leases are measured in
+  // it). Deterministic.
   Reaction handle(const Input& input, Microseconds now);
 
   // Rebuilds the state from a stored fact; used before the first handle() only.
   void replay(const TimedEvent& event);
   // After the last replay: attempts that were running get a fresh lease. With retry_failed, failed trials
   // wait again (not those that diverged: they would once more). An ended study is open again when its stop
-  // rule allows more; if it does not, nothing happens and ended() stays.
+  // rule allows more or its best trial is still to be measured; else nothing happens and ended() stays.
+  // Events only: a checkpoint that nobody needs any more is left to sweep_checkpoints().
   Reaction resume(bool retry_failed, Microseconds now);
 
   // Parallel views, indexed by trial number.

@@ -210,13 +210,11 @@ void Study::Implementation::finish(StudyEnded::Reason reason, std::string messag
       message += "; the last one that failed: " + state.last_failure();
     }
   }
-  const bool measured = best && state.test() && state.test()->trial == *best;
-  if (!best || measured || !options.evaluate_best) {
+  if (!best || !is_to_be_measured(*best)) {
     end_study(reason, std::move(message));
     return;
   }
-  const TrialRecord& record = state.records().at(static_cast<std::size_t>(*best));
-  if (record.checkpoint.empty() && record.best_checkpoint.empty()) {
+  if (model_of(*best).empty()) {
     end_study(reason, fmt::format("trial {}, the best, left no checkpoint to measure", *best));
     return;
   }
@@ -240,12 +238,19 @@ void Study::Implementation::evaluate() {
   }
   ending->crew = crew->name;
   crews.change(*crew, [](Crew& changed) { changed.evaluating = true; });
-  const TrialRecord& record = state.records().at(static_cast<std::size_t>(ending->trial));
-  command(EvaluateTrial{
-      .crew = crew->name,
-      .trial = ending->trial,
-      .point = state.trials().at(static_cast<std::size_t>(ending->trial)).point,
-      .checkpoint = record.best_checkpoint.empty() ? record.checkpoint : record.best_checkpoint});
+  command(EvaluateTrial{.crew = crew->name,
+                        .trial = ending->trial,
+                        .point = state.trials().at(static_cast<std::size_t>(ending->trial)).point,
+                        .checkpoint = model_of(ending->trial)});
+}
+
+const std::string& Study::Implementation::model_of(int trial) const {
+  const TrialRecord& record = state.records().at(static_cast<std::size_t>(trial));
+  return record.best_checkpoint.empty() ? record.checkpoint : record.best_checkpoint;
+}
+
+bool Study::Implementation::is_to_be_measured(int trial) const {
+  return options.evaluate_best && !(state.test() && state.test()->trial == trial);
 }
 
 void Study::Implementation::end_study(StudyEnded::Reason reason, std::string message) {
@@ -259,6 +264,10 @@ void Study::Implementation::end_study(StudyEnded::Reason reason, std::string mes
 bool Study::Implementation::may_go_on(bool retry_failed) const {
   if (state.ended()->reason == StudyEnded::Reason::interrupted) {
     return true;
+  }
+  const auto best = state.best_when_ended();
+  if (best && is_to_be_measured(*best) && !model_of(*best).empty()) {
+    return true;  // crews were lost over it, or what kept it from being measured may be mended now
   }
   if (state.target_reached() || time_over()) {
     return false;

@@ -28,6 +28,7 @@ struct Study::Implementation {
   void on(const AttemptFinished& input);
   void on(const LaneFree& input);
   void on(const EvaluationDone& input);
+  void on(const Woke& input);
   void on(const Tick& input);
   void on(const StopRequested& input);
 
@@ -69,6 +70,8 @@ struct Study::Implementation {
   void evaluate();
   void end_study(StudyEnded::Reason reason, std::string message);
   bool may_go_on(bool retry_failed) const;
+  const std::string& model_of(int trial) const;  // the checkpoint to measure; empty: it left none
+  bool is_to_be_measured(int trial) const;
   std::optional<int> trial_limit() const;
   bool limit_reached() const;
 

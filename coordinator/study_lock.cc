@@ -4,18 +4,19 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "base/file.h"
+#include "base/host.h"
 
 namespace regatta {
 namespace {
@@ -23,40 +24,17 @@ namespace {
 struct Owner {
   std::string host;
   pid_t process = 0;
-  std::string start;  // empty: not known
+  std::optional<std::int64_t> start;  // nullopt: not known
 };
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
-
-// Field 22 of /proc/PID/stat; the second field is the command in parentheses and may hold spaces.
-std::string start_of(pid_t process) {
-  const auto stat = read_file(fmt::format("/proc/{}/stat", process));
-  if (!stat.ok() || stat->rfind(')') == std::string::npos) {
-    return {};
-  }
-  std::istringstream fields(stat->substr(stat->rfind(')') + 1));
-  std::string field;
-  for (int number = 3; number <= 22; ++number) {
-    fields >> field;
-  }
-  return field;
-}
 
 Owner owner_in(const std::string& text) {
   Owner owner;
-  std::istringstream(text) >> owner.host >> owner.process >> owner.start;
-  return owner;
-}
-
-bool is_running(const Owner& owner) {
-  if (kill(owner.process, 0) != 0 && errno == ESRCH) {
-    return false;
+  std::istringstream fields(text);
+  fields >> owner.host >> owner.process;
+  if (std::int64_t start = 0; fields >> start) {
+    owner.start = start;
   }
-  const std::string start = start_of(owner.process);
-  return owner.start.empty() || start.empty() || start == owner.start;
+  return owner;
 }
 
 // False: the file exists already.
@@ -68,7 +46,9 @@ Result<bool> make_lock(const std::filesystem::path& path) {
   if (file < 0) {
     return failure(fmt::format("cannot make {}: {}", path.string(), std::strerror(errno)));
   }
-  const std::string text = fmt::format("{} {} {}\n", host_name(), getpid(), start_of(getpid()));
+  const auto start = process_start(getpid());
+  const std::string text =
+      fmt::format("{} {} {}\n", host_name(), getpid(), start ? fmt::to_string(*start) : "");
   const bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const bool flushed = fsync(file) == 0;
   close(file);
@@ -117,7 +97,7 @@ Result<StudyLock> StudyLock::take(const std::filesystem::path& folder) {
       continue;  // released meanwhile
     }
     const Owner owner = owner_in(*text);
-    if (owner.host != host_name() || owner.process == 0 || is_running(owner)) {
+    if (owner.host != host_name() || owner.process == 0 || may_run(owner.process, owner.start)) {
       return held(path, owner);
     }
     RETURN_IF_ERROR(remove_stale(path, *text));

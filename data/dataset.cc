@@ -36,7 +36,8 @@ CommonOptions read_common(Section& section) {
   CommonOptions options;
   options.place = section.place();
   const NumberRule share{.min = 0, .max = 1, .min_excluded = true, .max_excluded = true};
-  options.shares.validation = section.optional_number("validation", share).value_or(kDefaultValidation);
+  const NumberRule share_or_none{.fallback = kDefaultValidation, .min = 0, .max = 1, .max_excluded = true};
+  options.shares.validation = section.number("validation", share_or_none);
   options.shares.test = section.optional_number("test", share).value_or(0);
   if (const Node* test = section.child("test")) {
     options.test_place = test->place();

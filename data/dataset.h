@@ -53,20 +53,20 @@ struct Split {
 
 struct DataSplits {
   Split train;
-  Split validation;
-  Split test;  // may be empty: no test data was given
+  Split validation;  // may be empty
+  Split test;        // may be empty: no test data was given
 };
 
 // Reads the `data:` section and its files. Every rank calls it and gets the same splits. Relative paths start
 // at the experiment file's folder; any file may be gzipped.
 //   format      idx | csv
-//   validation  share of the samples, default 0.1
+//   validation  share of the samples, default 0.1; 0: no validation data
 //   test        share of the samples, default none; refused where there are test files
 //   limit       at most so many training samples, for quick runs
 //   normalize   default true: mean 0 and deviation 1 over the training split, of each channel (images), each
 //               numeric feature (tables) and each target (regression); false: bytes become [0, 1], all else
 //               stays
-// All parts hold each class in its share. Without a test part, `test` is an empty split of the same dataset.
+// All parts hold each class in its share. A part without samples is an empty split of the same dataset.
 // idx:
 //   path        a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test, t10k-…
 //   train_images, train_labels, test_images, test_labels   instead of those names, relative to `path`

@@ -58,6 +58,8 @@ Error mistake_at(const Place& place, std::string_view message) {
   return user_mistake(std::move(sentence));
 }
 
+Node::Node(Kind kind, Place place) : kind_(kind), place_(std::move(place)) {}
+
 Node Node::null(Place place) { return Node(Kind::null, std::move(place)); }
 
 Node Node::scalar(Place place, std::string text, bool quoted) {

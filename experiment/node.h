@@ -50,7 +50,7 @@ class Node {
   Status set(std::string_view dotted_path, Node value);
 
  private:
-  Node(Kind kind, Place place) : kind_(kind), place_(std::move(place)) {}
+  Node(Kind kind, Place place);  // not inline: Entry is incomplete here
   Kind kind_;
   Place place_;
   std::string text_;

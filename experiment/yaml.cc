@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t kMaxNodes = 1'000'000;
 // Trees are walked by recursion; yaml-cpp bounds the depth of the text alone.
 constexpr std::size_t kMaxDepth = 500;
+// YAML allows 1024 characters for a key that nothing announces.
+constexpr std::size_t kMaxPlainKeyBytes = 1000;
 
 struct Extent {
   std::size_t nodes = 1;
@@ -321,7 +323,8 @@ void write_yaml(const Node& node, int indent, std::string& yaml) {
     case Node::Kind::map:
       yaml += node.entries().empty() ? "{}\n" : "";
       for (const Node::Entry& entry : node.entries()) {
-        yaml += margin + to_string(Value(entry.key)) + ':';
+        const std::string key = to_string(Value(entry.key));
+        yaml += margin + (key.size() <= kMaxPlainKeyBytes ? key : "? " + key + '\n' + margin) + ':';
         yaml += is_block(entry.value) ? '\n' : ' ';
         write_yaml(entry.value, indent + 2, yaml);
       }

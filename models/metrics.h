@@ -15,8 +15,9 @@ using MetricValues = std::vector<std::pair<std::string, double>>;
 
 class MetricSums {
  public:
-  // outputs: classes, or regression targets. target_scale: regression errors are told in the data's own
-  // units.
+  // outputs: classes, or regression targets. target_scale, one a target, as in the data's normalisation:
+  // trained value = (raw value - shift) * scale. Regression errors are told in the data's own units, so they
+  // are divided by it; empty: 1.
   static MetricSums classification(std::int64_t classes);
   static MetricSums regression(std::int64_t targets, std::span<const float> target_scale);
 

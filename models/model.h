@@ -36,7 +36,7 @@ struct ScheduleConfig {
   Kind kind = Kind::constant;
   double warmup_epochs = 0;  // linear from 0 to the full rate, before the rest
   double final_factor = 0;   // cosine: factor at the last epoch
-  double step_epochs = 0;    // step: every so many epochs …
+  double step_epochs = 0;    // step: every so many epochs after the warmup …
   double step_factor = 0.1;  // … times this
   double total_epochs = 0;   // cosine: the horizon; set from the scheduler's max_epochs
 };

@@ -6,23 +6,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/overloaded.h"
+
 namespace regatta {
 namespace {
 
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
 bool is_image(const Shape& shape) { return shape.size() == 3; }
-
-// Places where a square window fits along `size` elements, `padding` zeros on each side.
-std::int64_t window_positions(std::int64_t size, std::int64_t window, std::int64_t stride,
-                              std::int64_t padding) {
-  return (size + 2 * padding - window) / stride + 1;
-}
 
 // One layer's parameters, weight first.
 using ParameterGroup = std::vector<ParameterSpec>;

@@ -19,4 +19,9 @@ std::string describe(const Shape& shape) {
   return text;
 }
 
+std::int64_t window_positions(std::int64_t size, std::int64_t window, std::int64_t stride,
+                              std::int64_t padding) {
+  return (size + 2 * padding - window) / stride + 1;
+}
+
 }  // namespace regatta

@@ -17,7 +17,7 @@ constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 26;  // only a bug s
 
 Result<std::optional<std::string>> first_failure(Communicator& communicator, const Status& mine) {
   std::array<double, 1> failures{mine.ok() ? 0.0 : 1.0};
-  RETURN_IF_ERROR(communicator.allreduce(failures));
+  RETURN_IF_ERROR(communicator.allreduce(failures, {.timeout = kFileLimit}));
   if (failures[0] == 0) {
     return std::optional<std::string>();
   }
@@ -36,9 +36,10 @@ Result<std::optional<std::string>> first_failure(Communicator& communicator, con
   return std::optional<std::string>("a rank failed without saying why");
 }
 
-Result<std::string> broadcast_text(Communicator& communicator, const std::string& text) {
+Result<std::string> broadcast_text(Communicator& communicator, const std::string& text,
+                                   const CollectiveOptions& options) {
   std::array<std::uint64_t, 1> length{text.size()};
-  RETURN_IF_ERROR(communicator.broadcast(std::as_writable_bytes(std::span(length)), 0));
+  RETURN_IF_ERROR(communicator.broadcast(std::as_writable_bytes(std::span(length)), 0, options));
   CHECK(length[0] <= kMaxTextBytes);
   std::string shared = communicator.rank() == 0 ? text : std::string();
   shared.resize(length[0]);

@@ -22,7 +22,7 @@ struct Checkpoint {
   // the sum is rounded as if nothing had happened. Empty at the end of an epoch.
   std::vector<std::vector<double>> sums;
   std::uint64_t seed = 0;              // of the trial
-  std::vector<double> early_stopping;  // best value, epochs since; empty without
+  std::vector<double> early_stopping;  // see Patience::state
 };
 Status save_checkpoint(const std::filesystem::path& path, Checkpoint checkpoint);
 // A damaged file is an error that names the file and what is wrong with it.

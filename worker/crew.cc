@@ -63,9 +63,12 @@ class Crew {
   }
 
   Status follow() {
+    CollectiveOptions meeting;
     while (true) {
-      ASSIGN_OR_RETURN(const std::string text, broadcast_text(communicator_, ""));
+      ASSIGN_OR_RETURN(const std::string text, broadcast_text(communicator_, "", meeting));
       wire::ToCrew order;
+      // After an order the leader may have to wait for the coordinator before it is rid of its answer.
+      meeting.timeout = text.empty() ? kStepLimit : kFileLimit;
       if (text.empty()) {
         continue;
       }

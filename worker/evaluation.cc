@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -17,6 +18,25 @@ using nlohmann::ordered_json;
 constexpr const char* kModelFile = "best/model.safetensors";
 constexpr const char* kDescriptionFile = "best/model.json";
 
+// JSON has no infinite numbers and no NaN: those stand as YAML texts.
+ordered_json json_of(const Value& value) {
+  if (const auto* number = std::get_if<double>(&value); number != nullptr && !std::isfinite(*number)) {
+    return to_string(value);
+  }
+  return std::visit([](const auto& held) { return ordered_json(held); }, value);
+}
+
+// The values as the search chose them, to the last bit; inactive parameters are left out.
+ordered_json parameters_of(const Space& space, const Point& point) {
+  ordered_json parameters = ordered_json::object();
+  for (std::size_t i = 0; i < space.size(); ++i) {
+    if (const auto value = space.value(point, i)) {
+      parameters[space.parameters()[i].name] = json_of(*value);
+    }
+  }
+  return parameters;
+}
+
 ordered_json describe_model(Workbench& bench, const EvaluationOrder& order, const MetricValues& metrics) {
   const Dataset& dataset = *bench.data().train.dataset;
   const Normalization& normalization = *bench.data().train.normalization;
@@ -26,7 +46,7 @@ ordered_json describe_model(Workbench& bench, const EvaluationOrder& order, cons
   }
   return {{"experiment", bench.experiment().name},
           {"trial", order.trial},
-          {"parameters", bench.experiment().space.describe(order.point)},
+          {"parameters", parameters_of(bench.experiment().space, order.point)},
           {"metrics", measured},
           {"task", dataset.task == Task::classification ? "classification" : "regression"},
           {"sample_shape", dataset.sample_shape},

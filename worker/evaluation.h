@@ -30,7 +30,7 @@ struct Evaluation {
 };
 
 // All ranks: measures the model of a checkpoint; the leader writes best/model.safetensors and, beside it,
-// model.json with what one needs to use it: layers, normalization, class names.
+// model.json with the trial's parameters and what one needs to use it: layers, normalization, class names.
 Result<Evaluation> evaluate_trial(Workbench& bench, const EvaluationOrder& order);
 
 }  // namespace regatta

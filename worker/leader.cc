@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
+#include "base/host.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -24,11 +24,6 @@ constexpr Microseconds kLastWords = seconds(2);
 constexpr int kSilentHeartbeats = 2;  // heartbeats are answered: after so many something is wrong
 constexpr std::size_t kMostQueued = 10'000;
 constexpr const char* kProgramVersion = REGATTA_VERSION;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kMaxMessageCharacters = 8000;  // of texts that programs write
+constexpr std::size_t kMaxTextBytes = 8000;  // of texts that programs write
 
 wire::AttemptFinished::Outcome outcome_of(AttemptEnd::How how) {
   using How = AttemptEnd::How;
@@ -34,13 +34,24 @@ wire::AttemptFinished::Outcome outcome_of(AttemptEnd::How how) {
   CHECK(false, "an attempt that was ordered to end has no outcome of its own");
 }
 
-// Protobuf texts are UTF-8; what a program writes need not be.
-std::string wire_text(std::string_view text) {
-  std::string plain;
-  for (const char c : text.substr(0, kMaxMessageCharacters)) {
-    plain += static_cast<unsigned char>(c) < 0x80 ? c : '?';
+// Cuts before a character of UTF-8, where it is UTF-8: what a program writes need not be.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kMaxCharacterBytes = 4;
+  if (text.size() <= kMaxTextBytes) {
+    return text;
   }
-  return plain;
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  std::size_t end = kMaxTextBytes;
+  while (continues(end) && end + kMaxCharacterBytes > kMaxTextBytes + 1) {
+    --end;
+  }
+  return text.substr(0, end);
+}
+
+bool starts(const wire::ToCrew& order, std::int64_t attempt) {
+  return order.has_start_attempt() && order.start_attempt().attempt() == attempt;
 }
 
 }  // namespace
@@ -64,7 +75,9 @@ Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait)
 
 void LeaderControl::begin(const wire::StartAttempt& start) {
   attempt_ = start.attempt();
-  decision_ = {.action = Decision::Action::go_on, .until_epoch = start.until_epoch()};
+  const bool suspended = suspended_.erase(attempt_) > 0;
+  decision_ = {.action = suspended ? Decision::Action::suspend : Decision::Action::go_on,
+               .until_epoch = start.until_epoch()};
 }
 
 Status LeaderControl::finish(const AttemptEnd& end) {
@@ -74,7 +87,7 @@ Status LeaderControl::finish(const AttemptEnd& end) {
     finished.set_attempt(attempt_);
     finished.set_outcome(outcome_of(end.how));
     finished.set_checkpoint(end.checkpoint);
-    finished.set_message(wire_text(end.message));
+    finished.set_message(shortened(end.message));
     RETURN_IF_ERROR(link_.send(std::move(message)));
   }
   attempt_ = 0;
@@ -122,22 +135,40 @@ void LeaderControl::sort(const wire::ToCrew& message) {
     const wire::AnswerReport& answer = message.answer_report();
     if (answer.attempt() == attempt_ && answer.go_on()) {
       decision_.until_epoch = std::max(decision_.until_epoch, answer.until_epoch());
-    } else if (answer.attempt() == attempt_) {
-      decision_.action = Decision::Action::end;
+    } else if (!answer.go_on()) {
+      end(answer.attempt());
     }
   } else if (message.has_end_attempt()) {
-    if (message.end_attempt().attempt() == attempt_) {
+    end(message.end_attempt().attempt());
+  } else if (message.has_suspend_attempt()) {
+    suspend(message.suspend_attempt().attempt());
+  } else {
+    if (message.has_dismiss()) {
+      orders_.clear();  // nothing that waits is wanted any more
       decision_.action = Decision::Action::end;
     }
-  } else if (message.has_suspend_attempt()) {
-    if (message.suspend_attempt().attempt() == attempt_ && decision_.action == Decision::Action::go_on) {
+    orders_.push_back(message);
+  }
+}
+
+// One that waits never begins. Orders wait only while another attempt runs, and its end frees the lane.
+void LeaderControl::end(std::int64_t attempt) {
+  if (attempt == attempt_) {
+    decision_.action = Decision::Action::end;
+    return;
+  }
+  suspended_.erase(attempt);
+  std::erase_if(orders_, [&](const wire::ToCrew& order) { return starts(order, attempt); });
+}
+
+void LeaderControl::suspend(std::int64_t attempt) {
+  if (attempt == attempt_) {
+    if (decision_.action == Decision::Action::go_on) {
       decision_.action = Decision::Action::suspend;
     }
-  } else {
-    orders_.push_back(message);
-    if (message.has_dismiss()) {
-      decision_.action = Decision::Action::end;
-    }
+  } else if (std::ranges::any_of(orders_,
+                                 [&](const wire::ToCrew& order) { return starts(order, attempt); })) {
+    suspended_.insert(attempt);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <optional>
+#include <set>
 
 #include "worker/attempt.h"
 #include "worker/leader.h"
@@ -17,7 +18,8 @@ class LeaderControl final : public AttemptControl {
   // The next order, Welcome included; waits up to `wait`. When the coordinator stays away too long, Dismiss.
   Result<std::optional<wire::ToCrew>> next_order(Microseconds wait);
 
-  // An attempt begins; its end is told to the coordinator, and that the lane is free.
+  // An attempt begins, suspended if that was ordered meanwhile; its end is told to the coordinator, and that
+  // the lane is free.
   void begin(const wire::StartAttempt& start);
   Status finish(const AttemptEnd& end);
 
@@ -26,13 +28,16 @@ class LeaderControl final : public AttemptControl {
 
  private:
   void sort(const wire::ToCrew& message);
+  void end(std::int64_t attempt);
+  void suspend(std::int64_t attempt);
   bool has_news(std::int64_t epoch) const;
   void end_if_orphaned();
 
   CoordinatorLink& link_;
   std::deque<wire::ToCrew> orders_;
-  std::int64_t attempt_ = 0;  // running
-  Decision decision_;         // for it
+  std::set<std::int64_t> suspended_;  // attempts whose start waits in orders_
+  std::int64_t attempt_ = 0;          // running
+  Decision decision_;                 // for it
 };
 
 }  // namespace regatta

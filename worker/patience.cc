@@ -27,18 +27,21 @@ std::string Patience::describe() const {
 }
 
 std::vector<double> Patience::state() const {
-  return best_ ? std::vector<double>{*best_, static_cast<double>(epochs_since_)} : std::vector<double>();
+  if (!rule_) {
+    return {};
+  }
+  return {best_ ? 1.0 : 0.0, best_.value_or(0), static_cast<double>(epochs_since_)};
 }
 
 bool Patience::restore(const std::vector<double>& state) {
-  if (state.empty()) {
-    return true;
+  if (!rule_) {
+    return state.empty();
   }
-  if (state.size() != 2 || !rule_ || state[1] < 0) {
+  if (state.size() != 3 || state[2] < 0) {
     return false;
   }
-  best_ = state[0];
-  epochs_since_ = static_cast<int>(state[1]);
+  best_ = state[0] != 0 ? std::optional(state[1]) : std::nullopt;
+  epochs_since_ = static_cast<int>(state[2]);
   return true;
 }
 

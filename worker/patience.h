@@ -20,7 +20,7 @@ class Patience {
   bool exhausted() const { return rule_ && epochs_since_ >= rule_->patience; }
   std::string describe() const;  // why training ended
 
-  // For checkpoints: {best value, epochs since}, or empty before the first epoch.
+  // For checkpoints: {1 if there is a best value, the best value, epochs since}; empty without a rule.
   std::vector<double> state() const;
   bool restore(const std::vector<double>& state);
 

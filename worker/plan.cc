@@ -12,10 +12,6 @@
 namespace regatta {
 namespace {
 
-Result<Node> section_at(const Experiment& experiment, std::string_view key, const Point& point) {
-  return substitute(experiment.section_or_empty(key), experiment.space, point);
-}
-
 // Either a program, or a model with its data.
 Status check_sections(const Experiment& experiment) {
   const Node* command = experiment.section("command");
@@ -53,9 +49,16 @@ std::vector<std::string> reported_metrics(const DataShape& shape) {
   return names;
 }
 
-Status check_metric(const std::string& metric, const Place& place, const std::vector<std::string>& names) {
+Status check_metric(const std::string& metric, const Place& place, const TrialPlan& plan) {
+  const std::vector<std::string>& names = plan.metrics;
   if (std::ranges::find(names, metric) != names.end()) {
     return {};
+  }
+  if (metric.starts_with("val_") && plan.data->validation_count == 0) {
+    return mistake_at(place,
+                      fmt::format("'{}' is not reported: there is no validation data (`validation: 0`); "
+                                  "expected {}",
+                                  metric, one_of(names)));
   }
   std::string hint = did_you_mean(metric, names);
   if (hint.empty()) {
@@ -74,10 +77,10 @@ Place early_stopping_place(const Experiment& experiment) {
 
 Status check_metrics(const Experiment& experiment, const TrialPlan& plan) {
   for (const Objective& objective : experiment.objectives) {
-    RETURN_IF_ERROR(check_metric(objective.metric, objective.place, plan.metrics));
+    RETURN_IF_ERROR(check_metric(objective.metric, objective.place, plan));
   }
   if (const auto& rule = plan.model->train.early_stopping) {
-    RETURN_IF_ERROR(check_metric(rule->metric, early_stopping_place(experiment), plan.metrics));
+    RETURN_IF_ERROR(check_metric(rule->metric, early_stopping_place(experiment), plan));
   }
   return {};
 }
@@ -103,6 +106,10 @@ Status plan_point(const Experiment& experiment, const Point& point, int max_epoc
 }
 
 }  // namespace
+
+Result<Node> section_at(const Experiment& experiment, std::string_view key, const Point& point) {
+  return substitute(experiment.section_or_empty(key), experiment.space, point);
+}
 
 Result<ModelConfig> plan_trial(const Experiment& experiment, const DataShape& data, const Point& point,
                                int max_epochs) {

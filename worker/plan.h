@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +13,9 @@
 #include "models/model.h"
 
 namespace regatta {
+
+// A section with every $name replaced by the point's value; a null node where the file has none.
+Result<Node> section_at(const Experiment& experiment, std::string_view key, const Point& point);
 
 // The model of one point, for a known data shape; a point that cannot be built is a located mistake.
 Result<ModelConfig> plan_trial(const Experiment& experiment, const DataShape& data, const Point& point,

@@ -26,6 +26,8 @@ using How = AttemptEnd::How;
 constexpr Microseconds kTick = std::chrono::milliseconds(20);
 constexpr Microseconds kStragglerLimit = std::chrono::seconds(60);  // once the leader's program has finished
 
+bool was_killed(const std::optional<ExitStatus>& ended) { return ended && ended->signal != 0; }
+
 // What the ranks share: the leader fills in the first words and the others zeros; the last are counts.
 class Meeting {
  public:
@@ -86,6 +88,7 @@ class ProgramRun {
     std::optional<AttemptEnd> end;
     while (!end) {
       finished_at_.reset();
+      until_at_start_ = until_epoch_;
       ASSIGN_OR_RETURN(const RankPlace place, find_rank_place(communicator_));
       auto program = start(place);
       const Status started = program.ok() ? Status() : Status(program.error());
@@ -167,7 +170,7 @@ class ProgramRun {
           return std::optional(leave(*answer == ProgramAnswer::stop ? How::ordered : How::interrupted));
         }
       } else if (all_finished && !meeting.is_waiting()) {
-        return std::optional(complete());
+        return ended_where_granted() ? std::optional<AttemptEnd>() : std::optional(complete());
       }
     }
   }
@@ -180,7 +183,7 @@ class ProgramRun {
       RETURN_IF_ERROR(read_reports(program, tick));
     }
     if (!reports_ || !reports_->has_report()) {
-      program.wait(tick.remaining());
+      (void)program.wait(tick.remaining());
     }
     const auto ended = program.ended();
     if (reports_) {
@@ -195,8 +198,10 @@ class ProgramRun {
     return meeting;
   }
 
+  // A program that prints faster than it can be read must not keep the ranks from meeting.
   Status read_reports(ProgramProcess& program, const Deadline& tick) {
-    while (!reports_->has_report() && reports_->mistake().empty()) {
+    bool in_time = true;
+    while (in_time && !reports_->has_report() && reports_->mistake().empty()) {
       const auto line = program.next_line(tick.remaining());
       if (!line) {
         break;
@@ -205,6 +210,7 @@ class ProgramRun {
       if (!is_report) {
         program.keep_output(*line);
       }
+      in_time = !tick.passed();
     }
     return {};
   }
@@ -213,7 +219,7 @@ class ProgramRun {
                     bool all_finished) {
     if (ended && !ended->success()) {
       const std::string output = program.last_output();
-      problem_ = fmt::format("the program {}{}", ended->describe(),
+      problem_ = fmt::format("the program {}{}{}", was_killed(ended) ? "was " : "", ended->describe(),
                              output.empty() ? "" : "; its last output:\n" + output);
     } else if (reports_ && !reports_->mistake().empty()) {
       problem_ = reports_->mistake();
@@ -227,12 +233,24 @@ class ProgramRun {
     }
   }
 
+  // A program that was killed (out of memory, by hand) may get further the next time. Those of other ranks
+  // that fail with it have only lost their peer, and one of them may have been seen first.
   Result<AttemptEnd> fail(ProgramProcess& program) {
-    const Status mine = problem_.empty() ? Status() : Status(failure(problem_));
+    const auto ended = program.wait(kTick);
+    find_problem(program, ended, /*all_finished=*/false);
+    std::array<double, 1> killed{was_killed(ended) ? 1.0 : 0.0};
+    RETURN_IF_ERROR(communicator_.allreduce(killed));
+    const bool has_killed = killed[0] != 0;
+    const bool is_cause = !problem_.empty() && (!has_killed || was_killed(ended));
+    const Status mine = is_cause ? Status(failure(problem_)) : Status();
     ASSIGN_OR_RETURN(const auto problem, first_failure(communicator_, mine));
     program.finish(Microseconds(0));
-    return AttemptEnd{.how = How::failed, .message = problem.value_or("")};
+    return AttemptEnd{.how = has_killed ? How::lost : How::failed, .message = problem.value_or("")};
   }
+
+  // The programs may have been told to go on when they were about to exit, and nobody read it. Those that are
+  // started again have a later end: if they add nothing, they are complete.
+  bool ended_where_granted() const { return last_epoch_ == until_at_start_ && until_epoch_ > last_epoch_; }
 
   AttemptEnd complete() const {
     if (last_epoch_ == 0) {
@@ -255,7 +273,8 @@ class ProgramRun {
   std::optional<ProgramReports> reports_;  // on the leader
   int last_epoch_ = 0;                     // whose report counts
   int until_epoch_;
-  std::string problem_;  // of this rank's program
+  int until_at_start_ = 0;  // what the running programs know as REGATTA_UNTIL_EPOCH
+  std::string problem_;     // of this rank's program
   std::optional<Microseconds> finished_at_;
 };
 

@@ -5,19 +5,16 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
-#include <string_view>
 
 #include "base/file.h"
 #include "base/log.h"
-
-extern char**
-    environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration to the program
 
 namespace regatta {
 namespace {
@@ -30,47 +27,26 @@ constexpr std::size_t kMaxLines = 1000;  // waiting to be handled; then the prog
 constexpr Microseconds kTermination = std::chrono::seconds(5);
 constexpr std::uintmax_t kShownBytes = 2000;
 constexpr int kShownLines = 5;
-constexpr std::array<std::string_view, 6> kLauncherPrefixes{"OMPI_", "ORTE_", "OPAL_",
-                                                            "PMIX_", "PMI_",  "PRTE_"};
-
-// posix_spawn has no way to take variables away; env(1) does.
-std::vector<std::string> without_launcher_variables(const std::vector<std::string>& command) {
-  std::vector<std::string> wrapped{"env"};
-  for (const std::string& name : launcher_variables()) {
-    wrapped.insert(wrapped.end(), {"-u", name});
-  }
-  wrapped.insert(wrapped.end(), command.begin(), command.end());
-  return wrapped;
-}
 
 // A program may end while it is being written to; that must not end the crew.
 void ignore_broken_pipes() { ::signal(SIGPIPE, SIG_IGN); }
 
 }  // namespace
 
-std::vector<std::string> launcher_variables() {
-  std::vector<std::string> names;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const std::string_view name = text.substr(0, text.find('='));
-    if (std::ranges::any_of(kLauncherPrefixes, [&](auto prefix) { return name.starts_with(prefix); })) {
-      names.emplace_back(name);
-    }
-  }
-  return names;
-}
-
 Result<ProgramProcess> ProgramProcess::start(const ProgramStart& start) {
   ignore_broken_pipes();
   RETURN_IF_ERROR(make_directories(start.log.parent_path()));
   const Log log = open_log(start.log);
   const Log output_log = open_log(start.output_log);
-  ASSIGN_OR_RETURN(Process process, Process::start({.command = without_launcher_variables(start.command),
-                                                    .variables = start.variables,
-                                                    .directory = start.directory,
-                                                    .output = start.log,
-                                                    .pipe_stdin = true,
-                                                    .pipe_stdout = !start.output_log.empty()}));
+  // With the removed variables the program would take itself for a rank of the crew's own MPI job.
+  ASSIGN_OR_RETURN(Process process,
+                   Process::start({.command = start.command,
+                                   .variables = start.variables,
+                                   .removed_prefixes = {"OMPI_", "ORTE_", "OPAL_", "PMIX_", "PMI_", "PRTE_"},
+                                   .directory = start.directory,
+                                   .output = start.log,
+                                   .pipe_stdin = true,
+                                   .pipe_stdout = !start.output_log.empty()}));
   return ProgramProcess(std::move(process), log, output_log);
 }
 
@@ -108,16 +84,21 @@ bool ProgramProcess::read_available(Microseconds wait) {
     return false;
   }
   pollfd waiting{.fd = process_.stdout_descriptor(), .events = POLLIN, .revents = 0};
-  if (::poll(&waiting, 1, static_cast<int>(duration_cast<milliseconds>(wait).count())) <= 0) {
+  if (!last_bytes_ && ::poll(&waiting, 1, static_cast<int>(duration_cast<milliseconds>(wait).count())) <= 0) {
     return false;
   }
   std::array<char, 65536> chunk;
-  const ssize_t count = ::read(waiting.fd, chunk.data(), chunk.size());
+  const std::size_t wanted = std::min(chunk.size(), last_bytes_.value_or(chunk.size()));
+  const ssize_t count = ::read(waiting.fd, chunk.data(), wanted);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) {
     return false;
   }
-  output_ended_ = count <= 0;
-  buffer_.append(chunk.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  const auto bytes = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  if (last_bytes_) {
+    *last_bytes_ -= bytes;
+  }
+  output_ended_ = bytes == 0 || last_bytes_ == 0U;
+  buffer_.append(chunk.data(), bytes);
   if (output_ended_ && !buffer_.empty()) {
     buffer_ += '\n';
   }
@@ -133,6 +114,12 @@ bool ProgramProcess::read_available(Microseconds wait) {
   return true;
 }
 
+std::size_t ProgramProcess::bytes_in_pipe() const {
+  int bytes = 0;
+  const bool known = !output_ended_ && ::ioctl(process_.stdout_descriptor(), FIONREAD, &bytes) == 0;
+  return known ? static_cast<std::size_t>(bytes) : 0;
+}
+
 void ProgramProcess::keep_output(const std::string& line) {
   std::ofstream(output_log_.path, std::ios::app) << line + "\n";
 }
@@ -145,7 +132,9 @@ void ProgramProcess::answer(const std::string& line) {
 
 std::optional<ExitStatus> ProgramProcess::ended() {
   const auto status = process_.poll();
-  // What it wrote is in the pipe. The pipe may stay open: a child that it left behind has it too.
+  if (status && !last_bytes_) {
+    last_bytes_ = bytes_in_pipe();
+  }
   while (status && lines_.empty() && read_available(Microseconds(0))) {
   }
   return lines_.empty() ? status : std::nullopt;
@@ -157,10 +146,11 @@ void ProgramProcess::finish(Microseconds patience) {
   const Deadline deadline(clock, patience);
   // Its last output is read, so that it does not wait on a full pipe.
   while (!process_.poll() && !deadline.passed()) {
-    while (const auto line = next_line(milliseconds(0))) {
+    if (const auto line = next_line(milliseconds(0))) {
       keep_output(*line);
+    } else {
+      (void)process_.wait_for(std::min<Microseconds>(milliseconds(20), deadline.remaining()));
     }
-    (void)process_.wait_for(std::min<Microseconds>(milliseconds(20), deadline.remaining()));
   }
   for (const int number : {SIGTERM, SIGKILL}) {
     if (!process_.poll()) {

@@ -23,9 +23,6 @@ struct ProgramStart {
   std::filesystem::path output_log;
 };
 
-// Variables of this process that would make the program take itself for a rank of the crew's own MPI job.
-std::vector<std::string> launcher_variables();
-
 class ProgramProcess {
  public:
   static Result<ProgramProcess> start(const ProgramStart& start);
@@ -33,12 +30,13 @@ class ProgramProcess {
   // The next whole line of output; waits up to `wait` for more. nullopt: none yet, or the output has ended.
   std::optional<std::string> next_line(Microseconds wait);
   void keep_output(const std::string& line);
-  // Says the answer; a program that no longer reads is no error.
+  // Says the answer, without waiting; a program that does not read is no error.
   void answer(const std::string& line);
-  // How it ended, once it has and all its output has been read.
+  // How it ended, once it has and all its output has been read. What a process that it left behind may still
+  // print is not waited for.
   std::optional<ExitStatus> ended();
-  // Waits until it has ended, at most so long.
-  void wait(Microseconds limit) { (void)process_.wait_for(limit); }
+  // Waits until it has ended, at most so long. How it ended, even if its output has not been read.
+  std::optional<ExitStatus> wait(Microseconds limit) { return process_.wait_for(limit); }
   // Lets it exit by itself within `patience`, then SIGTERM, and SIGKILL five seconds later; the whole process
   // group.
   void finish(Microseconds patience);
@@ -56,12 +54,14 @@ class ProgramProcess {
   static std::string last_lines(const Log& log);
   // False: nothing came in time, or nothing more will come.
   bool read_available(Microseconds wait);
+  std::size_t bytes_in_pipe() const;
 
   Process process_;
   Log log_;
   Log output_log_;
   std::string buffer_;  // of the output, after the last whole line
   std::deque<std::string> lines_;
+  std::optional<std::size_t> last_bytes_;  // in the pipe when it had ended, and not read yet
   bool output_ended_ = false;
 };
 

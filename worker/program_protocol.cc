@@ -56,7 +56,9 @@ Result<std::optional<ProgramReport>> parse_program_line(std::string_view line) {
   const auto& epoch = json["epoch"];
   const double number = epoch.is_number() ? epoch.get<double>() : 0;
   if (number < 1 || number > std::numeric_limits<int>::max() || number != std::floor(number)) {
-    return failure(fmt::format("the program reported the epoch {}; expected a count from 1", epoch.dump()));
+    // Lists and maps are not quoted: one that is nested deeply enough would exhaust the stack.
+    return failure(fmt::format("the program reported the epoch {}; expected a count from 1",
+                               epoch.is_structured() ? epoch.type_name() : epoch.dump()));
   }
   ProgramReport report{.epoch = static_cast<int>(number)};
   for (const auto& [name, value] : json.items()) {

@@ -28,7 +28,7 @@ Result<Steering::View> Steering::at_step(std::int64_t epoch, bool healthy) {
     return view_;
   }
   const Microseconds begin = clock_.monotonic();
-  RETURN_IF_ERROR(share(epoch, healthy, Microseconds(0)));
+  RETURN_IF_ERROR(share(epoch, healthy, {.limit = fresh_ ? kFileLimit : kStepLimit}));
   const Microseconds end = clock_.monotonic();
   if (!fresh_) {
     plan_interval((begin - shared_at_) / steps_, end - begin);
@@ -40,22 +40,24 @@ Result<Steering::View> Steering::at_step(std::int64_t epoch, bool healthy) {
 }
 
 Result<Decision> Steering::wait_beyond(std::int64_t epoch) {
+  Meeting meeting{.for_news = kMeetingInterval, .limit = kFileLimit};
   while (view_.decision.action == Decision::Action::go_on && view_.decision.until_epoch <= epoch) {
-    RETURN_IF_ERROR(share(epoch, true, kMeetingInterval));
+    RETURN_IF_ERROR(share(epoch, true, meeting));
+    meeting.limit = kStepLimit;
   }
   return view_.decision;
 }
 
-Status Steering::share(std::int64_t epoch, bool healthy, Microseconds wait) {
+Status Steering::share(std::int64_t epoch, bool healthy, const Meeting& meeting) {
   std::array<double, kWords> words{};
   words[kUnhealthyRanks] = healthy ? 0 : 1;
   if (control_ != nullptr) {
-    ASSIGN_OR_RETURN(const Decision decision, control_->decide(epoch, wait));
+    ASSIGN_OR_RETURN(const Decision decision, control_->decide(epoch, meeting.for_news));
     words[kAction] = static_cast<double>(decision.action);
     words[kUntilEpoch] = decision.until_epoch;
     words[kInterval] = static_cast<double>(next_interval_);
   }
-  RETURN_IF_ERROR(communicator_.allreduce(words));
+  RETURN_IF_ERROR(communicator_.allreduce(words, {.timeout = meeting.limit}));
   view_.decision.action = static_cast<Decision::Action>(static_cast<int>(words[kAction]));
   view_.decision.until_epoch = static_cast<int>(words[kUntilEpoch]);
   view_.healthy = words[kUnhealthyRanks] == 0;

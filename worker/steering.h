@@ -24,6 +24,8 @@ class Steering {
   };
   // All ranks, before the first step after anything else than a step: the next at_step shares.
   void begin_steps() { fresh_ = true; }
+  // The first meeting after anything else than a step waits for as long as the leader may need to report
+  // (kFileLimit), all others kStepLimit.
   // At a step boundary of the epoch after `epoch` finished ones. Most calls return the last view at once.
   Result<View> at_step(std::int64_t epoch, bool healthy);
   // After the last granted epoch: a decision to go beyond `epoch`, or to leave. The ranks meet every second,
@@ -31,7 +33,11 @@ class Steering {
   Result<Decision> wait_beyond(std::int64_t epoch);
 
  private:
-  Status share(std::int64_t epoch, bool healthy, Microseconds wait);
+  struct Meeting {
+    Microseconds for_news{0};         // the leader waits for a decision
+    Microseconds limit = kStepLimit;  // the ranks wait for one another
+  };
+  Status share(std::int64_t epoch, bool healthy, const Meeting& meeting);
   void plan_interval(Microseconds step, Microseconds cost);
 
   Communicator& communicator_;

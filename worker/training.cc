@@ -82,6 +82,12 @@ class Training {
     }
     const std::filesystem::path path = bench_.options().folder / order_.checkpoint;
     ASSIGN_OR_RETURN(const Checkpoint checkpoint, load_checkpoint(path));
+    if (checkpoint.seed != seed()) {
+      return failure(
+          fmt::format("the checkpoint {} belongs to another experiment, trial or seed: it was "
+                      "trained with another seed",
+                      path.string()));
+    }
     RETURN_IF_ERROR(bench_.engine().restore_lane(0, checkpoint.state));
     if (checkpoint.step >= bench_.training().steps_per_epoch() || !restore_sums(checkpoint.sums) ||
         !patience_.restore(checkpoint.early_stopping)) {

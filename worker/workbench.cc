@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::int64_t kEvaluationRows = 256;  // a rank, where the data has as many
 
-Result<std::string> section_text(const Experiment& experiment, std::string_view key, const Point& point) {
-  ASSIGN_OR_RETURN(const Node node, substitute(experiment.section_or_empty(key), experiment.space, point));
-  return to_yaml(node);
-}
-
 std::unique_ptr<Loader> make_evaluation_loader(const Split& split, const Communicator& communicator,
                                                std::int64_t rows) {
   if (split.count() == 0) {
@@ -75,8 +70,7 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
 }
 
 Status Workbench::load_data_for(const Point& point) {
-  ASSIGN_OR_RETURN(const Node node,
-                   substitute(experiment_.section_or_empty("data"), experiment_.space, point));
+  ASSIGN_OR_RETURN(const Node node, section_at(experiment_, "data", point));
   const std::string key = to_yaml(node);
   if (key == data_key_) {
     return {};
@@ -94,7 +88,8 @@ Status Workbench::load_data_for(const Point& point) {
 
 // All that an engine's buffers and plans depend on; the rest is set lane by lane.
 Result<std::string> Workbench::engine_key(const Point& point) {
-  ASSIGN_OR_RETURN(model_yaml_, section_text(experiment_, "model", point));
+  ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
+  model_yaml_ = to_yaml(model);
   const TrainConfig& train = config_.train;
   return fmt::format("{}\n{} {} {} {}", model_yaml_, static_cast<int>(train.loss),
                      static_cast<int>(train.optimizer.kind), train.batch_size,

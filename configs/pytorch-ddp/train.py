@@ -28,7 +28,12 @@ def save(epoch, model, optimizer):
     draft = state_file(epoch).with_suffix(".tmp")
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, draft)
     draft.rename(state_file(epoch))
-    state_file(epoch - 2).unlink(missing_ok=True)  # the last epoch that counts may be the one before this
+
+
+def forget_states_before(epoch):
+    for state in state_file(epoch).parent.glob("epoch-*.pt"):
+        if int(state.stem.removeprefix("epoch-")) < epoch:
+            state.unlink()
 
 
 def main():
@@ -60,6 +65,9 @@ def main():
         state = torch.load(state_file(epoch))
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+    # Later states stay: the next start may name any epoch from this one on, not only the last reported.
+    if rank == 0:
+        forget_states_before(epoch)
 
     while epoch < MAX_EPOCHS:
         shuffled = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(epoch))]

@@ -62,23 +62,28 @@ class DropoutOperation final : public Operation {
   }
 
   Status forward(const Step& step) override {
-    for_rows(step, [&](int lane, std::int64_t row, float scale) {
-      const std::span mask(mask_of(lane, row), static_cast<std::size_t>(elements_));
+    step.for_active_lanes([&](int lane) {
       const LaneRun& run = step.lanes[static_cast<std::size_t>(lane)];
-      fill_dropout_mask(dropout_key(run.seed, number_, run.step), rate(step, lane),
-                        step.batch.first_sample + row, mask);
-      const std::int64_t at = row * layout_.row_floats();
-      apply_mask(layout_, input_.data(lane) + at, mask.data(), scale, output_.data(lane) + at);
+      const std::uint64_t key = dropout_key(run.seed, number_, run.step);
+      const double dropped = rate(step, lane);
+      for_rows(step, lane, [&](std::int64_t row, float scale) {
+        const std::span mask(mask_of(lane, row), static_cast<std::size_t>(elements_));
+        fill_dropout_mask(key, dropped, step.batch.first_sample + row, mask);
+        const std::int64_t at = row * layout_.row_floats();
+        apply_mask(layout_, input_.data(lane) + at, mask.data(), scale, output_.data(lane) + at);
+      });
     });
     return {};
   }
 
   Status backward(const Step& step) override {
     reorders_.run(step);
-    for_rows(step, [&](int lane, std::int64_t row, float scale) {
-      const std::int64_t at = row * layout_.row_floats();
-      apply_mask(layout_, output_gradient_.data(lane) + at, mask_of(lane, row), scale,
-                 input_gradient_.data(lane) + at);
+    step.for_active_lanes([&](int lane) {
+      for_rows(step, lane, [&](std::int64_t row, float scale) {
+        const std::int64_t at = row * layout_.row_floats();
+        apply_mask(layout_, output_gradient_.data(lane) + at, mask_of(lane, row), scale,
+                   input_gradient_.data(lane) + at);
+      });
     });
     return {};
   }
@@ -94,11 +99,9 @@ class DropoutOperation final : public Operation {
 
   // All rows of the plan, used or not: an unused row's values must stay finite.
   template <class Function>
-  void for_rows(const Step& step, const Function& function) const {
-    step.for_active_lanes([&](int lane) {
-      const auto scale = static_cast<float>(1 / (1 - rate(step, lane)));
-      parallel_for(layout_.rows, step.threads, [&](std::int64_t row) { function(lane, row, scale); });
-    });
+  void for_rows(const Step& step, int lane, const Function& function) const {
+    const auto scale = static_cast<float>(1 / (1 - rate(step, lane)));
+    parallel_for(layout_.rows, step.threads, [&](std::int64_t row) { function(row, scale); });
   }
 
   int number_;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/overloaded.h"
+
 namespace regatta {
 namespace {
 
@@ -16,18 +18,11 @@ bool has_weights(const Layer& layer) {
   return std::holds_alternative<Dense>(layer.what) || std::holds_alternative<Conv>(layer.what);
 }
 
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
 // The sizes that `window` leaves of an image.
 Shape windowed(const Shape& image, std::int64_t channels, std::int64_t window, std::int64_t stride,
                std::int64_t padding) {
-  return {channels, (image[1] + 2 * padding - window) / stride + 1,
-          (image[2] + 2 * padding - window) / stride + 1};
+  return {channels, window_positions(image[1], window, stride, padding),
+          window_positions(image[2], window, stride, padding)};
 }
 
 }  // namespace

@@ -20,6 +20,13 @@ bool runs(pid_t id) {
   return stat.ok() && stat->find(") Z ") == std::string::npos;
 }
 
+bool ends_soon(pid_t id) {
+  for (int i = 0; i < 1000 && runs(id); ++i) {
+    ::usleep(10'000);
+  }
+  return !runs(id);
+}
+
 TEST(Process, TellsHowItEnded) {
   auto child = Process::start({.command = {"sh", "-c", "exit 3"}});
   ASSERT_TRUE(child.ok());
@@ -57,6 +64,39 @@ TEST(Process, PassesVariablesLinesAndOutput) {
   EXPECT_EQ(read_file(folder->path() / "out.txt").value(), "hello world\n" + folder->path().string() + "\n");
 }
 
+TEST(Process, LineForAChildThatDoesNotReadIsRefused) {
+  auto child = Process::start({.command = {"sleep", "100"}, .pipe_stdin = true});
+  ASSERT_TRUE(child.ok());
+  const std::string line(999, 'x');
+  Status sent;
+  int lines = 0;
+  for (; sent.ok() && lines < 10'000; ++lines) {
+    sent = child->send_line(line);
+  }
+  ASSERT_FALSE(sent.ok());
+  EXPECT_NE(sent.error().message.find("does not read"), std::string::npos) << sent.error().message;
+  EXPECT_GT(lines, 1);
+}
+
+// A pipe takes a short line whole or not at all; half a line would spoil the next one.
+TEST(Process, RefusedLineLeavesNoHalf) {
+  const auto folder = TemporaryDirectory::make();
+  ASSERT_TRUE(folder.ok());
+  auto child = Process::start(
+      {.command = {"sh", "-c",
+                   "while ! test -e go; do sleep 0.01; done; awk '{print length($0)}' | sort | uniq"},
+       .directory = folder->path(),
+       .output = folder->path() / "out.txt",
+       .pipe_stdin = true});
+  ASSERT_TRUE(child.ok());
+  while (child->send_line(std::string(2999, 'x')).ok()) {
+  }
+  ASSERT_TRUE(write_file_atomically(folder->path() / "go", "").ok());
+  child->close_stdin();
+  ASSERT_TRUE(child->wait_for(seconds(10)));
+  EXPECT_EQ(read_file(folder->path() / "out.txt").value(), "2999\n");
+}
+
 TEST(Process, LeavesOutTheRemovedVariables) {
   const auto folder = TemporaryDirectory::make();
   ASSERT_TRUE(folder.ok());
@@ -71,6 +111,19 @@ TEST(Process, LeavesOutTheRemovedVariables) {
   EXPECT_EQ(read_file(folder->path() / "out.txt").value(), ",new,/home\n");
 }
 
+TEST(Process, WhatTheChildLeavesInItsGroupEndsWithIt) {
+  const auto folder = TemporaryDirectory::make();
+  ASSERT_TRUE(folder.ok());
+  auto child = Process::start({.command = {"sh", "-c", "sleep 100 > /dev/null 2>&1 & echo $!"},
+                               .output = folder->path() / "out.txt"});
+  ASSERT_TRUE(child.ok());
+  const auto status = child->wait_for(seconds(10));
+  ASSERT_TRUE(status);
+  EXPECT_TRUE(status->success());
+  const pid_t left = std::stoi(read_file(folder->path() / "out.txt").value());
+  EXPECT_TRUE(ends_soon(left));
+}
+
 TEST(Process, OwnSessionEndsWithItsLeader) {
   const auto folder = TemporaryDirectory::make();
   ASSERT_TRUE(folder.ok());
@@ -81,10 +134,7 @@ TEST(Process, OwnSessionEndsWithItsLeader) {
   EXPECT_EQ(::getsid(child->id()), child->id());
   ASSERT_TRUE(child->wait_for(seconds(10)));
   const pid_t left = std::stoi(read_file(folder->path() / "out.txt").value());
-  for (int i = 0; i < 1000 && runs(left); ++i) {
-    ::usleep(10'000);
-  }
-  EXPECT_FALSE(runs(left));
+  EXPECT_TRUE(ends_soon(left));
 }
 
 TEST(Process, DestructorLeavesNoChild) {

@@ -2,9 +2,12 @@
 #include "cli/crew_keeper.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/host.h"
 
 namespace regatta {
 namespace {
@@ -28,10 +31,48 @@ class FakeLauncher final : public Launcher {
   }
   std::vector<CrewExit> poll() override { return std::exchange(crews_.exits, {}); }
   void stop_all(Microseconds) override {}
-  void release_all() override {}
 
  private:
   FakeCrews& crews_;
+};
+
+// A process that stands for a crew of an earlier session.
+class Sleeper {
+ public:
+  Sleeper() : process_(::fork()) {
+    if (process_ == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+  ~Sleeper() {
+    if (process_ != 0) {
+      ::kill(process_, SIGKILL);
+      ::waitpid(process_, nullptr, 0);
+    }
+  }
+  CrewRecord record(const std::string& crew) const {
+    CrewRecord record = record_of_this_process(crew, false);
+    record.process_id = process_;
+    record.process_start = process_start(process_).value_or(0);
+    record.process_group = 0;
+    return record;
+  }
+  // Waits for the end where there is one soon.
+  bool killed() {
+    for (int i = 0; i < 100 && process_ != 0; ++i) {
+      if (::waitpid(process_, nullptr, WNOHANG) == process_) {
+        process_ = 0;
+      }
+      ::usleep(2000);
+    }
+    return process_ == 0;
+  }
+
+ private:
+  pid_t process_;
 };
 
 class CrewKeeperTest : public testing::Test {
@@ -50,22 +91,20 @@ class CrewKeeperTest : public testing::Test {
 
 TEST_F(CrewKeeperTest, StartsEveryCrewOnce) {
   CrewKeeper keeper = make_keeper(2);
-  ASSERT_TRUE(keeper.tend(0).ok());
-  ASSERT_TRUE(keeper.tend(2).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1"));
   EXPECT_TRUE(keeper.any_running());
 }
 
 TEST_F(CrewKeeperTest, StartsADeadCrewAgainUnderANewNameAfterAPause) {
   CrewKeeper keeper = make_keeper(1);
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   die("crew-0.1");
-  const auto exits = keeper.tend(0);
-  ASSERT_TRUE(exits.ok());
-  ASSERT_EQ(exits->size(), 1U);
+  ASSERT_EQ(keeper.tend({}).exits.size(), 1U);
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1"));
   pass(seconds(1));
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-0.2"));
 }
 
@@ -73,9 +112,11 @@ TEST_F(CrewKeeperTest, GivesUpOnACrewThatDiesFiveTimesAtItsStart) {
   CrewKeeper keeper = make_keeper(1);
   for (int death = 1; death <= 5; ++death) {
     pass(seconds(30));
-    ASSERT_TRUE(keeper.tend(0).ok());
+    ASSERT_FALSE(keeper.tend({}).failure);
     die("crew-0." + std::to_string(death));
-    EXPECT_EQ(keeper.tend(0).ok(), death < 5);
+    const CrewKeeper::Tended tended = keeper.tend({});
+    EXPECT_EQ(tended.failure.has_value(), death == 5);
+    EXPECT_EQ(tended.exits.size(), 1U);
   }
 }
 
@@ -83,20 +124,32 @@ TEST_F(CrewKeeperTest, ForgivesDeathsOnceACrewHasLived) {
   CrewKeeper keeper = make_keeper(1);
   for (int death = 1; death <= 12; ++death) {
     pass(seconds(30));
-    ASSERT_TRUE(keeper.tend(0).ok());
+    ASSERT_FALSE(keeper.tend({}).failure);
     pass(death % 4 == 0 ? seconds(60) : seconds(1));
     die("crew-0." + std::to_string(death));
-    EXPECT_TRUE(keeper.tend(0).ok());
+    EXPECT_FALSE(keeper.tend({}).failure);
   }
+}
+
+TEST_F(CrewKeeperTest, StartsACrewAgainThatEndedCleanlyWithWorkLeft) {
+  CrewKeeper keeper = make_keeper(1);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  pass(seconds(600));
+  crews_.exits = {{.name = "crew-0.1", .clean = true}};
+  ASSERT_FALSE(keeper.tend({}).failure);
+  pass(seconds(1));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-0.2"));
 }
 
 TEST_F(CrewKeeperTest, LeavesADismissedCrewAlone) {
   CrewKeeper keeper = make_keeper(1);
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
+  keeper.wind_down();
   crews_.exits = {{.name = "crew-0.1", .clean = true}};
-  ASSERT_TRUE(keeper.tend(1).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   pass(seconds(60));
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1"));
   EXPECT_FALSE(keeper.any_running());
 }
@@ -105,7 +158,7 @@ TEST_F(CrewKeeperTest, NeverUsesANameTwice) {
   ASSERT_TRUE(make_directories(folder_.path() / "logs").ok());
   ASSERT_TRUE(write_file_atomically(folder_.path() / "logs" / "crew-0.7.log", "").ok());
   CrewKeeper keeper = make_keeper(1);
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.8"));
 }
 
@@ -121,14 +174,44 @@ TEST_F(CrewKeeperTest, TakesOverTheLivingAndReportsTheDead) {
   ASSERT_EQ(gone.size(), 1U);
   EXPECT_EQ(gone[0].name, "crew-1.4");
   EXPECT_TRUE(gone[0].preempted);
-  ASSERT_TRUE(keeper.tend(1).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, ElementsAre("crew-1.1"));
+}
+
+TEST_F(CrewKeeperTest, KillsOnlyTheAdoptedCrewThatHasNotComeBack) {
+  Sleeper back;
+  Sleeper stuck;
+  ASSERT_TRUE(write_crew_record(folder_.path(), back.record("crew-0.1")).ok());
+  ASSERT_TRUE(write_crew_record(folder_.path(), stuck.record("crew-1.1")).ok());
+  CrewKeeper keeper = make_keeper(3);
+  ASSERT_THAT(keeper.adopt(), IsEmpty());
+  ASSERT_THAT(keeper.tend({"crew-0.1", "crew-2.1"}).exits, IsEmpty());
+  pass(seconds(46));
+  keeper.tend({"crew-0.1", "crew-2.1"});
+  EXPECT_TRUE(stuck.killed());
+  const std::vector<CrewExit> exits = keeper.tend({"crew-0.1", "crew-2.1"}).exits;
+  ASSERT_EQ(exits.size(), 1U);
+  EXPECT_EQ(exits[0].name, "crew-1.1");
+  pass(seconds(60));
+  EXPECT_THAT(keeper.tend({}).exits, IsEmpty());
+  EXPECT_FALSE(back.killed());
+}
+
+TEST_F(CrewKeeperTest, TellsWhichCrewsHadToBeStopped) {
+  CrewKeeper keeper = make_keeper(2);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  die("crew-0.1");
+  ASSERT_FALSE(keeper.tend({}).failure);
+  const std::vector<CrewExit> ended = keeper.stop_all(seconds(0));
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].name, "crew-1.1");
+  EXPECT_TRUE(ended[0].preempted);
 }
 
 TEST_F(CrewKeeperTest, StartsNothingWhenWindingDown) {
   CrewKeeper keeper = make_keeper(1);
   keeper.wind_down();
-  ASSERT_TRUE(keeper.tend(0).ok());
+  ASSERT_FALSE(keeper.tend({}).failure);
   EXPECT_THAT(crews_.started, IsEmpty());
 }
 

@@ -167,23 +167,14 @@ TEST_F(Launching, StopKillsWhatDoesNotListen) {
   }
 }
 
-TEST_F(Launching, CrewsEndWithTheirLauncherUnlessReleased) {
-  pid_t killed = 0;
-  pid_t released = 0;
+TEST_F(Launching, CrewsEndWithTheirLauncher) {
+  pid_t started = 0;
   {
     const auto crews = launcher("echo self $$; exec sleep 1000");
     ASSERT_TRUE(crews->start(crew()).ok());
-    killed = wait_for_logged("self", 1)[0];
+    started = wait_for_logged("self", 1)[0];
   }
-  EXPECT_FALSE(is_alive(killed));
-  {
-    const auto crews = launcher("echo self $$; exec sleep 1000");
-    ASSERT_TRUE(crews->start(crew()).ok());
-    released = wait_for_logged("self", 2)[1];
-    crews->release_all();
-  }
-  EXPECT_TRUE(is_alive(released));
-  ::kill(released, SIGKILL);
+  EXPECT_FALSE(is_alive(started));
 }
 
 TEST_F(Launching, VariablesOfAnOuterJobAreNotPassedOn) {

@@ -1,3 +1,4 @@
+// Facts survive their way into the store and back, whatever they hold.
 #include "coordinator/events.h"
 
 #include <gmock/gmock.h>
@@ -75,6 +76,19 @@ TEST(Events, DamagedBodiesAreErrors) {
     EXPECT_FALSE(decode({.kind = "attempt_ended", .body = body}).ok()) << body;
   }
   EXPECT_FALSE(decode({.kind = "trial_proposed", .body = R"({"trial":0,"point":["x"],"bracket":0})"}).ok());
+}
+
+TEST(Events, CountsThatDoNotFitAreErrors) {
+  for (const char* number : {"2147483648", "-2147483649", "18446744073709551615", "1.5", "1e300", "true"}) {
+    const std::string body = R"({"point":[],"bracket":0,"trial":)" + std::string(number) + "}";
+    const auto read = decode({.kind = "trial_proposed", .body = body});
+    ASSERT_FALSE(read.ok()) << number;
+    EXPECT_THAT(read.error().message, testing::HasSubstr("trial"));
+  }
+  EXPECT_FALSE(decode({.kind = "reported",
+                       .body = R"({"attempt":9223372036854775808,"trial":0,"epoch":1,"metrics":[],)"
+                               R"("checkpoint":"","seconds":0})"})
+                   .ok());
 }
 
 TEST(Events, TextThatIsNotUtf8IsReplacedAndThenStable) {

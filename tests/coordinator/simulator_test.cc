@@ -1,3 +1,4 @@
+// The simulator: the same answer twice, faults that lose nothing, sizes that people plan for.
 #include "coordinator/simulator.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// What the tests of the store share.
 #include "store_kit.h"
 
 #include <fmt/format.h>

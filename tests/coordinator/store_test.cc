@@ -1,3 +1,4 @@
+// The store: what a study leaves on disk, after any end.
 #include "coordinator/store.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -109,6 +110,34 @@ TEST(Store, EachTrialsRowsFollowItsState) {
   EXPECT_EQ(text_at(database,
                     "SELECT value_json FROM trial_user_attributes WHERE trial_id = 3 AND key = 'message'"),
             R"("too \"deep\"")");
+}
+
+TEST(Store, ARetriedTrialThatCompletesLosesItsOldMessage) {
+  StoredRace race("scheduler: {type: fifo, max_epochs: 1}, stop: {trials: 1}");
+  Microseconds now = std::chrono::hours(24);
+  std::vector<TimedEvent> log;
+  const auto store = [&](const Reaction& reaction, const Study& study) {
+    now += Microseconds(1'000'000);
+    log.insert(log.end(), reaction.events.begin(), reaction.events.end());
+    ASSERT_TRUE(race.store().append(reaction.events, study).ok());
+  };
+  const auto message = [&] {
+    SQLite::Database database(race.database());
+    return text_at(database, "SELECT value_json FROM trial_user_attributes WHERE key = 'message'");
+  };
+  store(race.study().handle(CrewJoined{.crew = "a"}, now), race.study());
+  store(race.study().handle(
+            AttemptFinished{.crew = "a", .attempt = 1, .outcome = Outcome::failed, .message = "disk full"},
+            now),
+        race.study());
+  EXPECT_EQ(message(), R"("disk full")");
+  const auto study = replayed(race.experiment(), {.evaluate_best = false}, log);
+  store(study->resume(true, now), *study);
+  store(study->handle(CrewJoined{.crew = "b"}, now), *study);
+  store(study->handle(ReportReceived{.crew = "b", .attempt = 2, .epoch = 1, .metrics = {{"loss", 0.5}}}, now),
+        *study);
+  EXPECT_EQ(study->trials()[0].state, TrialState::complete);
+  EXPECT_EQ(message(), R"("")");
 }
 
 TEST(Store, ARunningStudyIsOneTransactionBehindAtMostWhenItsProcessIsKilled) {

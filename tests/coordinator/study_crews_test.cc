@@ -73,6 +73,32 @@ TEST(StudyCrews, ACrewThatIsHeardAgainEndsWhatWasGivenAwayAndGetsNewWork) {
   EXPECT_EQ(race.commands_of<StartAttempt>().at(0).trial, 1);
 }
 
+TEST(StudyCrews, ACoordinatorThatWasStoppedGivesAllCrewsAFreshLease) {
+  Race race(kThreeEpochs);
+  race.join("a");
+  race.crash();
+  race.join("b");
+  race.wait(std::chrono::hours(8));
+  race.tell(Woke{});
+  race.wait(seconds(20));
+  race.tell(Tick{});
+  EXPECT_EQ(race.trial(0).state, TrialState::running) << "nobody has confirmed it yet";
+  EXPECT_EQ(race.trial(1).state, TrialState::running);
+  race.wait(seconds(20));
+  race.tell(Tick{});
+  EXPECT_EQ(race.trial(0).state, TrialState::waiting);
+  EXPECT_EQ(race.trial(1).state, TrialState::waiting) << "the lease is a fresh one, not an endless one";
+}
+
+TEST(StudyCrews, ACrewThatWasSilentBeforeTheCoordinatorStoppedStaysSilent) {
+  Race race(kThreeEpochs);
+  race.join("a");
+  race.wait(seconds(40));
+  race.tell(Tick{});
+  race.tell(Woke{});
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+}
+
 TEST(StudyCrews, ACrewThatOutlivedTheCoordinatorGoesOn) {
   Race race(kThreeEpochs);
   race.join("a");

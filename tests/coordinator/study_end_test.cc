@@ -186,6 +186,36 @@ TEST(StudyEnd, AMeasurementThatFailsStillEndsTheStudy) {
   EXPECT_FALSE(race.study().test());
 }
 
+TEST(StudyEnd, AnEndedStudyGoesOnToMeasureABestTrialThatWasNot) {
+  for (const char* search : {kTwoTrials, "scheduler: {type: fifo, max_epochs: 1}, stop: {target: 0.5}",
+                             "sampler: random, scheduler: {type: hyperband, max_epochs: 3}"}) {
+    Race race(search, {.evaluate_best = true});
+    race.join("a");
+    while (race.commands_of<EvaluateTrial>().empty()) {
+      const AttemptId attempt = race.events_of<AttemptStarted>().back().attempt;
+      race.report(attempt, 1.0 / static_cast<double>(attempt));
+    }
+    const int best = race.commands_of<EvaluateTrial>()[0].trial;
+    const std::string checkpoint = race.commands_of<EvaluateTrial>()[0].checkpoint;
+    race.tell(EvaluationDone{.crew = "a", .trial = best, .error = "disk full"});
+    ASSERT_TRUE(race.study().ended()) << search;
+    const Reason reason = race.study().ended()->reason;
+    const std::size_t trials = race.study().trials().size();
+    race.crash();
+    EXPECT_FALSE(race.study().ended()) << search;
+    race.join("b");
+    ASSERT_THAT(race.commands_of<EvaluateTrial>(), SizeIs(1)) << search;
+    EXPECT_EQ(race.commands_of<EvaluateTrial>()[0].checkpoint, checkpoint);
+    race.tell(EvaluationDone{.crew = "b", .trial = best, .model = "m"});
+    ASSERT_TRUE(race.study().ended()) << search;
+    EXPECT_EQ(race.study().ended()->reason, reason);
+    EXPECT_EQ(race.study().ended()->message, "");
+    EXPECT_EQ(race.study().trials().size(), trials) << "no new trials";
+    race.crash();
+    EXPECT_TRUE(race.study().ended()) << "measured";
+  }
+}
+
 TEST(StudyEnd, ACoordinatorThatDiedWhileMeasuringMeasuresAgain) {
   Race race(kTwoTrials, {.evaluate_best = true});
   race.join("a");

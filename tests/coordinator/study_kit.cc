@@ -1,3 +1,4 @@
+// What the tests of the study share.
 #include "study_kit.h"
 
 #include <fmt/format.h>

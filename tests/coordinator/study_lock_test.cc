@@ -1,3 +1,4 @@
+// The lock that keeps a second coordinator out.
 #include "coordinator/study_lock.h"
 
 #include <fmt/format.h>
@@ -5,10 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 
 #include "base/file.h"
+#include "base/host.h"
 
 namespace regatta {
 namespace {
@@ -18,11 +19,6 @@ using testing::HasSubstr;
 class StudyLockTest : public testing::Test {
  protected:
   std::filesystem::path lock_file() const { return folder_.path() / "study.lock"; }
-  static std::string host() {
-    std::array<char, 256> name{};
-    gethostname(name.data(), name.size() - 1);
-    return name.data();
-  }
   static pid_t dead_process() {
     const pid_t child = fork();
     if (child == 0) {
@@ -41,7 +37,7 @@ TEST_F(StudyLockTest, IsHeldOnceAndNamesItsOwnerAndTheRemedy) {
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().kind, Error::Kind::user_mistake);
   EXPECT_THAT(second.error().message, HasSubstr(fmt::format("process {}", getpid())));
-  EXPECT_THAT(second.error().message, HasSubstr(host()));
+  EXPECT_THAT(second.error().message, HasSubstr(host_name()));
   EXPECT_THAT(second.error().message, HasSubstr("remove " + lock_file().string()));
 }
 
@@ -52,14 +48,15 @@ TEST_F(StudyLockTest, IsFreeAgainWhenItsOwnerGoes) {
 }
 
 TEST_F(StudyLockTest, OfADeadProcessOnThisHostIsTakenOver) {
-  ASSERT_TRUE(write_file_atomically(lock_file(), fmt::format("{} {} 12345\n", host(), dead_process())).ok());
+  ASSERT_TRUE(
+      write_file_atomically(lock_file(), fmt::format("{} {} 12345\n", host_name(), dead_process())).ok());
   const auto lock = StudyLock::take(folder_.path());
   ASSERT_TRUE(lock.ok()) << lock.error().message;
-  EXPECT_THAT(*read_file(lock_file()), HasSubstr(fmt::format("{} {} ", host(), getpid())));
+  EXPECT_THAT(*read_file(lock_file()), HasSubstr(fmt::format("{} {} ", host_name(), getpid())));
 }
 
 TEST_F(StudyLockTest, OfAProcessWhoseNumberAnotherOneHasNowIsTakenOver) {
-  ASSERT_TRUE(write_file_atomically(lock_file(), fmt::format("{} {} 1\n", host(), getpid())).ok());
+  ASSERT_TRUE(write_file_atomically(lock_file(), fmt::format("{} {} 1\n", host_name(), getpid())).ok());
   EXPECT_TRUE(StudyLock::take(folder_.path()).ok());
 }
 
@@ -76,7 +73,8 @@ TEST_F(StudyLockTest, WhileBeingWrittenIsRespected) {
 }
 
 TEST_F(StudyLockTest, OfAKilledProcessGoesToExactlyOneOfManyThatWantIt) {
-  ASSERT_TRUE(write_file_atomically(lock_file(), fmt::format("{} {} 12345\n", host(), dead_process())).ok());
+  ASSERT_TRUE(
+      write_file_atomically(lock_file(), fmt::format("{} {} 12345\n", host_name(), dead_process())).ok());
   std::vector<pid_t> children;
   for (int i = 0; i < 12; ++i) {
     children.push_back(fork());

@@ -51,6 +51,13 @@ TEST_F(LoadIdx, WithoutATestFileTheTestIsAShareOrEmpty) {
   EXPECT_EQ(splits.validation.count(), 4);
 }
 
+TEST_F(LoadIdx, ValidationMayBeLeftOut) {
+  const auto splits = load("{format: idx, path: set, validation: 0}");
+  ASSERT_TRUE(splits.ok()) << splits.error().message;
+  EXPECT_EQ(splits.value().train.count(), 40);
+  EXPECT_EQ(splits.value().validation.count(), 0);
+}
+
 TEST_F(LoadIdx, FilesMayBeNamedOneByOne) {
   write("other/i", made_images(10, 2).images);
   write("other/l", made_images(10, 2).labels);
@@ -102,6 +109,7 @@ TEST_F(LoadIdx, MistakesAreToldWithPlaceAndRemedy) {
        "exp.yaml:1:39: there are test images, but no test labels"},
       {"{format: idx, path: set, train_labels: x}", "exp.yaml:1:40: "},
       {"{format: idx, path: set, validation: 1.5}", "exp.yaml:1:38: "},
+      {"{format: idx, path: set, validation: -0.1}", "exp.yaml:1:38: "},
       {"{format: idx, path: set, validaton: 0.1}", "exp.yaml:1:26: "},
       {"{format: idx, path: set, target: y}", "exp.yaml:1:26: "},
       {"{format: idx, path: set, limit: 0}", "exp.yaml:1:33: "},

@@ -164,6 +164,15 @@ deep:
   EXPECT_TRUE(same_tree(root, parse(yaml))) << yaml;
 }
 
+TEST(Yaml, LongKeysReadBack) {
+  for (const std::size_t size : {900, 1000, 1001, 1023, 1024, 1025, 5000}) {
+    const std::string key(size, 'k');
+    const Node root = parse("- {? " + key + " : {? " + key + " : 1, b: 2}}\n");
+    const std::string yaml = to_yaml(root);
+    EXPECT_TRUE(same_tree(root, parse(yaml))) << yaml;
+  }
+}
+
 // Trees grown at random, of every kind of node and of texts made of the characters that YAML gives a meaning.
 class Grower {
  public:

@@ -222,6 +222,10 @@ TEST(CpuEngine, AStateThatDoesNotFitIsRefused) {
   bad = good;
   bad.tensors.front().values.pop_back();
   EXPECT_THAT(message_for(bad), HasSubstr("of the saved state"));
+  bad = good;
+  std::erase_if(bad.tensors,
+                [](const NamedTensor& t) { return t.name == "optimizer.momentum.conv1.weight"; });
+  EXPECT_THAT(message_for(bad), HasSubstr("has no 'optimizer.momentum.conv1.weight'"));
   EXPECT_TRUE(same_bits(engine->save_lane(0), good));
   EXPECT_TRUE(engine->restore_lane(0, good).ok());
 }

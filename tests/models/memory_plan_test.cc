@@ -1,3 +1,4 @@
+// Buffers that live at the same time never overlap.
 #include "models/cpu/memory_plan.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Learning rates over a training.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -60,6 +60,11 @@ class EveryMistakeIsOneLocatedSentence(StudyCase):
             done = self.regatta(*arguments, code=2)
             self.assertIn(words, done.stderr)
 
+    def test_no_command_at_all(self):
+        done = self.regatta(code=2)
+        self.assertIn("validate", done.stderr)
+        self.assertIn("130 interrupted", done.stderr)
+
     def test_a_study_that_exists_is_not_overwritten(self):
         os.makedirs(self.path("runs", "tiny"))
         done = self.regatta("run", "exp.yaml", code=2)

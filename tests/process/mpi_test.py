@@ -26,6 +26,11 @@ class OneMpirunForAll(StudyCase):
         done = self.regatta("run", "exp.yaml", prefix=("env", "PMI_SIZE=4", "PMI_RANK=0"), code=2)
         self.assertIn("each for rank 0 of 1", done.stderr)
 
+    def test_does_not_resume(self):
+        self.regatta("run", "exp.yaml")
+        done = self.regatta("resume", "tiny", prefix=(*MPIRUN, "3"), code=2)
+        self.assertEqual(done.stderr.count("cannot be resumed under mpirun"), 1, done.stderr)
+
     def test_tells_a_mistake_once(self):
         self.write("exp.yaml", EXPERIMENT.replace("type: sgd", "type: sdg"))
         done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3"), code=2)

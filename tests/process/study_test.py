@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import pty
+import subprocess
 import unittest
 
 from support import EXPERIMENT, REGATTA, ENVIRONMENT, StudyCase, main, read_safetensors
@@ -102,9 +103,30 @@ class AStudyRunsToItsEnd(StudyCase):
         self.regatta("resume", "tiny", "--set", f"search.stop.trials={len(before) + 3}")
         after = self.trials()
         self.assertEqual(len(after), len(before) + 3)
+        self.assertIn(f" of {len(after)}: ", self.regatta("status", "tiny").stdout)
         self.assertEqual([t["parameters"] for t in after[:len(before)]], [t["parameters"] for t in before])
         done = self.regatta("resume", "tiny", "--set", "train.batch_size=8", code=2)
         self.assertIn("search.stop", done.stderr)
+
+
+class ANameFromTheCommandLine(StudyCase):
+    def test_stays(self):
+        self.regatta("run", "exp.yaml", "--name", "other")
+        with open(os.path.join(os.path.dirname(self.best("other")["model"]), "model.json"), encoding="utf-8") as stream:
+            self.assertIn('"other"', stream.read())
+        self.assertIn("other: finished", self.regatta("resume", "other").stdout)
+
+    def test_follows_the_rules_of_names(self):
+        self.assertIn("name", self.regatta("run", "exp.yaml", "--name", "it's one", code=2).stderr)
+
+
+class AStudyThatFailed(StudyCase):
+    def test_is_still_a_failed_one_when_it_is_opened_again(self):
+        experiment = EXPERIMENT[:EXPERIMENT.index("data:")]
+        experiment = experiment.replace("objective: {maximize: val_accuracy}", "objective: {minimize: loss}")
+        self.write("exp.yaml", experiment + "command: [\"false\", $lr, $width]\nresources: {crews: 1, ranks: 1}\n")
+        self.regatta("run", "exp.yaml", code=1)
+        self.regatta("resume", "tiny", code=1)
 
 
 class TheSameSeedGivesTheSameStudy(StudyCase):
@@ -112,6 +134,19 @@ class TheSameSeedGivesTheSameStudy(StudyCase):
         self.regatta("run", "exp.yaml", "--name", "one")
         self.regatta("run", "exp.yaml", "--name", "two")
         self.assert_same_trials(self.trials("runs/one"), self.trials("runs/two"))
+
+
+class AReaderThatWentAway(StudyCase):
+    def test_does_not_end_the_study(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(self.path("errors.txt"), "w+", encoding="utf-8") as errors:
+            done = subprocess.run([REGATTA, "run", "exp.yaml"], cwd=self.folder, env=ENVIRONMENT, stdout=writer,
+                                  stderr=errors, timeout=120, check=False)
+            os.close(writer)
+            errors.seek(0)
+            self.assertEqual((done.returncode, errors.read()), (0, ""))
+        self.assertEqual(len(self.trials()), 6)
 
 
 class TheLiveDisplay(StudyCase):

@@ -46,6 +46,23 @@ TEST_F(CheckpointFiles, NothingOutsideTheStudyIsDeleted) {
   EXPECT_TRUE(fs::exists(root_.path() / "elsewhere" / "precious"));
 }
 
+TEST_F(CheckpointFiles, SweepLeavesWhatIsNeededAndWhatProgramsKeep) {
+  for (const char* trial : {"checkpoints/trial-0/program", "checkpoints/trial-1"}) {
+    fs::create_directories(study_ / trial);
+  }
+  for (const char* file : {"checkpoints/trial-0/kept", "checkpoints/trial-0/stray",
+                           "checkpoints/trial-1/draft.7.tmp", "checkpoints/trial-0/program/state"}) {
+    touch(study_ / file);
+  }
+  touch(root_.path() / "elsewhere" / "precious");
+  sweep_checkpoints(study_, {"checkpoints/trial-0/kept"});
+  EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/kept"));
+  EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/program/state"));
+  EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-0/stray"));
+  EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-1"));
+  EXPECT_TRUE(fs::exists(root_.path() / "elsewhere" / "precious"));
+}
+
 TEST_F(CheckpointFiles, TheStudysOwnFilesAreNotDeleted) {
   touch(study_ / "study.db");
   for (const char* name : {"study.db", "./study.db", "checkpoints/../study.db"}) {

@@ -208,6 +208,19 @@ TEST_F(ServerTest, LostCrewsTrialGoesOnFromItsCheckpointElsewhere) {
   EXPECT_THAT(session->stored<AttemptEnded>()[0].message, HasSubstr("signal 9"));
 }
 
+TEST_F(ServerTest, CrewsAreNotSilentBecauseTheCoordinatorStoodStill) {
+  const auto session = Session::create(folder_);
+  ScriptedCrew crew(folder_, "crew-0.0");
+  crew.hello();
+  const AttemptId attempt = crew.await_start(*session);
+  session->stand_still(std::chrono::minutes(2));
+  session->run_for(milliseconds(50));
+  EXPECT_EQ(session->server().crews_connected(), 1);
+  EXPECT_TRUE(session->stored<AttemptEnded>().empty());
+  crew.report(attempt, 1, 1.0);
+  EXPECT_TRUE(crew.await(*session, ToCrew::kAnswerReport).answer_report().go_on());
+}
+
 TEST_F(ServerTest, LastWordsOfACrewCountThoughItsProcessHasEnded) {
   const auto session = Session::create(folder_, {.trials = 1});
   AttemptId attempt = 0;

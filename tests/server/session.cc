@@ -62,8 +62,9 @@ std::unique_ptr<Session> Session::resume(const std::filesystem::path& folder, co
   for (const TimedEvent& event : take(session->store_->load()).events) {
     session->study_->replay(event);
   }
+  const Reaction resumed = session->study_->resume(false, session->clock_.wall());
+  expect_ok(session->store_->append(resumed.events, *session->study_));
   session->start(folder);
-  expect_ok(session->server_->carry_out(session->study_->resume(false, session->clock_.wall())));
   return session;
 }
 

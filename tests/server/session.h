@@ -25,6 +25,18 @@ struct SessionOptions {
   bool evaluate_best = false;
 };
 
+// The system's time, and what the test lets pass at once.
+class PausedClock final : public Clock {
+ public:
+  Microseconds monotonic() const override { return system_.monotonic() + paused_; }
+  Microseconds wall() const override { return system_.wall() + paused_; }
+  void pause(Microseconds time) { paused_ += time; }
+
+ private:
+  SystemClock system_;
+  Microseconds paused_{0};
+};
+
 // One life of the coordinator on a study's folder.
 class Session {
  public:
@@ -40,6 +52,8 @@ class Session {
   // Runs the coordinator until `condition` holds; a failure when it does not in time.
   bool run_until(const std::function<bool()>& condition);
   void run_for(Microseconds time);
+  // The coordinator's process stands still, as on Ctrl-Z.
+  void stand_still(Microseconds time) { clock_.pause(time); }
   // The stored events of one type.
   template <class Kind>
   std::vector<Kind> stored() const {
@@ -57,7 +71,7 @@ class Session {
  private:
   explicit Session(const SessionOptions& options);
   void start(const std::filesystem::path& folder);
-  SystemClock clock_;
+  PausedClock clock_;
   std::unique_ptr<Experiment> experiment_;
   std::unique_ptr<Study> study_;
   std::unique_ptr<Store> store_;

@@ -35,7 +35,7 @@ Checkpoint example() {
   checkpoint.step = 17;
   checkpoint.sums = {{0.1, 1e300, -5e-324}, {1.0 / 3, 0, 2}};
   checkpoint.seed = std::numeric_limits<std::uint64_t>::max() - 1;
-  checkpoint.early_stopping = {0.30000000000000004, 2};
+  checkpoint.early_stopping = {1, 0.30000000000000004, 2};
   return checkpoint;
 }
 

@@ -39,6 +39,15 @@ class LeaderTest : public testing::Test {
     control_->begin(start.start_attempt());
   }
 
+  // Until the leader holds all that it was told.
+  void wait_for_all() {
+    wire::ToCrew introduce;
+    introduce.mutable_introduce();
+    coordinator_.tell(introduce);
+    EXPECT_TRUE(coordinator_.next().has_hello());
+    coordinator_.welcome();
+  }
+
   wire::ToCrew order() {
     const auto message = control_->next_order(kArrives);
     EXPECT_TRUE(message.ok() && *message);
@@ -75,6 +84,19 @@ TEST_F(LeaderTest, AnAttemptFromHelloToItsEnd) {
   ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::diverged, .message = "caf\xc3\xa9"}).ok());
   EXPECT_EQ(coordinator_.next().attempt_finished().outcome(), wire::AttemptFinished::DIVERGED);
   EXPECT_TRUE(coordinator_.next().has_lane_free());
+}
+
+TEST_F(LeaderTest, LongMessageOfAProgramIsCutBetweenCharactersAndElseLeftAsItIs) {
+  begin_attempt(7, 3);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = "caf\xc3\xa9 \xff"}).ok());
+  EXPECT_EQ(coordinator_.next().attempt_finished().message(), "caf\xc3\xa9 \xff");
+  EXPECT_TRUE(coordinator_.next().has_lane_free());
+  std::string message = "x";
+  for (int i = 0; i < 4000; ++i) {
+    message += "\xc3\xa9";
+  }
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = message}).ok());
+  EXPECT_EQ(coordinator_.next().attempt_finished().message(), message.substr(0, 7999));
 }
 
 TEST_F(LeaderTest, CoordinatorThatMovedHearsTheUnansweredReportOnceMore) {
@@ -137,6 +159,46 @@ TEST_F(LeaderTest, OrdersThatComeWithAnEndWaitForIt) {
   EXPECT_EQ(decision->action, Decision::Action::end);
   ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
   EXPECT_EQ(order().start_attempt().attempt(), 8);
+}
+
+TEST_F(LeaderTest, AnAttemptThatIsEndedWhileItWaitsNeverBegins) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.end(8);
+  coordinator_.start(9, 2);
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_EQ(order().start_attempt().attempt(), 9);
+  coordinator_.die();
+  coordinator_.listen();
+  const wire::FromCrew hello = coordinator_.next();
+  ASSERT_EQ(hello.hello().attempts_size(), 1);
+  EXPECT_EQ(hello.hello().attempts(0), 9);
+}
+
+TEST_F(LeaderTest, AnAttemptThatIsSuspendedWhileItWaitsBeginsSuspended) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.suspend(8);
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  control_->begin(order().start_attempt());
+  EXPECT_EQ(control_->decide(0, Microseconds(0))->action, Decision::Action::suspend);
+}
+
+TEST_F(LeaderTest, NothingThatWaitsBeginsAfterDismiss) {
+  begin_attempt(7, 5);
+  coordinator_.end(7);
+  coordinator_.start(8, 2);
+  coordinator_.dismiss();
+  wait_for_all();
+  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_TRUE(order().has_dismiss());
 }
 
 TEST_F(LeaderTest, SuspendIsForTheRunningAttempt) {

@@ -39,7 +39,18 @@ TEST(Patience, GoesOnFromItsState) {
   EXPECT_FALSE(second.exhausted());
   second.observe(1.5);
   EXPECT_TRUE(second.exhausted());
-  EXPECT_FALSE(second.restore({1, 2, 3}));
+  EXPECT_FALSE(second.restore({1, 2, -3}));
+  EXPECT_FALSE(second.restore({1, 2, 3, 4}));
+}
+
+TEST(Patience, EpochsWithoutAnyNumberAreRememberedToo) {
+  const EarlyStopping rule{.metric = "val_loss", .patience = 2};
+  Patience first(rule);
+  first.observe(std::nan(""));
+  Patience second(rule);
+  ASSERT_TRUE(second.restore(first.state()));
+  second.observe(std::nan(""));
+  EXPECT_TRUE(second.exhausted());
 }
 
 TEST(Patience, WithoutARuleNothingEnds) {
@@ -47,7 +58,7 @@ TEST(Patience, WithoutARuleNothingEnds) {
   EXPECT_FALSE(patience.active());
   EXPECT_FALSE(patience.exhausted());
   EXPECT_TRUE(patience.restore({}));
-  EXPECT_FALSE(patience.restore({1, 2}));
+  EXPECT_FALSE(patience.restore({1, 2, 3}));
 }
 
 }  // namespace

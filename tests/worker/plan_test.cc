@@ -11,8 +11,10 @@ namespace regatta {
 namespace {
 
 using testing::Contains;
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class PlanTest : public testing::Test {
  protected:
@@ -60,6 +62,21 @@ TEST_F(PlanTest, ObjectiveMustBeReported) {
   EXPECT_THAT(mistake_in(std::string("objective: {maximize: val_acuracy}") + kModel),
               HasSubstr("exp.yaml:1:23: 'val_acuracy' is no metric of this experiment (did you mean "
                         "'val_accuracy'?)"));
+}
+
+TEST_F(PlanTest, WithoutValidationDataOnlyTrainingMetricsAreReported) {
+  std::string yaml = std::string("objective: {minimize: train_loss}") + kModel;
+  yaml.replace(yaml.find("path: ."), 7, "path: ., validation: 0");
+  const auto plan = check(yaml);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->data->validation_count, 0);
+  EXPECT_THAT(plan->metrics, Each(StartsWith("train_")));
+
+  const std::string stopping = mistake_in(yaml + "train: {early_stopping: {patience: 2}}\n");
+  EXPECT_THAT(stopping, HasSubstr("exp.yaml:5:25: 'val_loss' is not reported"));
+  EXPECT_THAT(stopping, HasSubstr("there is no validation data (`validation: 0`)"));
+  yaml.replace(yaml.find("train_loss"), 10, "val_loss");
+  EXPECT_THAT(mistake_in(yaml), HasSubstr("exp.yaml:1:23: 'val_loss' is not reported"));
 }
 
 TEST_F(PlanTest, EarlyStoppingWatchesAReportedMetric) {

@@ -47,6 +47,13 @@ TEST(ProgramLine, AnEpochThatIsNoneIsAMistake) {
   }
 }
 
+TEST(ProgramLine, AnEpochNestedWithoutEndIsAMistakeToo) {
+  const std::string lists = std::string(400'000, '[') + std::string(400'000, ']');
+  const auto report = parse_program_line("{\"epoch\": " + lists + "}");
+  ASSERT_FALSE(report.ok());
+  EXPECT_THAT(report.error().message, testing::HasSubstr("the epoch array; expected a count from 1"));
+}
+
 TEST(ProgramAnswer, IsOneJsonLine) {
   EXPECT_EQ(answer_line(ProgramAnswer::go_on), R"({"decision": "continue"})");
   EXPECT_EQ(answer_line(ProgramAnswer::stop), R"({"decision": "stop"})");

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cmath>
 #include <thread>
@@ -37,6 +38,18 @@ while epoch < 9:
     if decision != "continue":
         sys.exit(0)
 )";
+
+// Of a process that this one may not be the parent of; a zombie has ended.
+bool ends_soon(const std::string& id) {
+  const auto runs = [&] {
+    const auto stat = read_file("/proc/" + id + "/stat");
+    return stat.ok() && stat->find(") Z ") == std::string::npos;
+  };
+  for (int i = 0; i < 1000 && runs(); ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  return !runs();
+}
 
 class ProgramTest : public testing::Test {
  protected:
@@ -124,6 +137,29 @@ TEST_F(ProgramTest, FailureTellsTheLastLinesOfItsOutput) {
   EXPECT_THAT(end.message, HasSubstr("no such column: price"));
 }
 
+// Out of memory, preempted, or by hand: another try may get further.
+TEST_F(ProgramTest, KilledProgramHasLostTheAttempt) {
+  script("import os\nprint('short of memory')\nos.kill(os.getpid(), 9)\n");
+  ScriptedControl control({.until_epoch = 2});
+  const AttemptEnd end = run(control, order_);
+  EXPECT_EQ(end.how, How::lost);
+  EXPECT_THAT(end.message, HasSubstr("the program was killed by signal 9"));
+  EXPECT_THAT(end.message, HasSubstr("short of memory"));
+}
+
+// env(1) would take it for a variable.
+TEST_F(ProgramTest, NameOfAProgramMayHoldAnEqualsSign) {
+  script("");
+  ASSERT_TRUE(
+      write_file_atomically(folder_.path() / "lr=1", "#!/bin/sh\necho '{\"epoch\": 1, \"loss\": 1}'\n").ok());
+  std::filesystem::permissions(folder_.path() / "lr=1", std::filesystem::perms::owner_all);
+  ASSERT_TRUE(
+      write_file_atomically(experiment_file_, "objective: {minimize: loss}\ncommand: [./lr=1]\n").ok());
+  ScriptedControl control({.until_epoch = 2});
+  const AttemptEnd end = run(control, order_);
+  EXPECT_EQ(end.how, How::complete) << end.message;
+}
+
 TEST_F(ProgramTest, MissingProgramIsNamed) {
   script("");
   ASSERT_TRUE(write_file_atomically(experiment_file_,
@@ -164,6 +200,35 @@ for epoch in range(int(os.environ["REGATTA_RESUME_EPOCH"]) + 1, int(os.environ["
   EXPECT_EQ(control.reports.back().epoch, 5);
 }
 
+// The answer is in its pipe by then: that it was sent does not mean that anybody reads it.
+TEST_F(ProgramTest, ProgramThatLingersAfterItsLastReportIsStartedAgain) {
+  script(R"(
+import json, os, time
+for epoch in range(int(os.environ["REGATTA_RESUME_EPOCH"]) + 1, int(os.environ["REGATTA_UNTIL_EPOCH"]) + 1):
+    print(json.dumps({"epoch": epoch, "loss": 1 / epoch}))
+print("bye")
+time.sleep(0.3)
+)");
+  ScriptedControl control({.until_epoch = 2}, {{2, {.until_epoch = 5}}, {5, {.action = Action::end}}});
+  EXPECT_EQ(run(control, order_).how, How::ordered);
+  ASSERT_EQ(control.reports.size(), 5U);
+  EXPECT_EQ(control.reports.back().epoch, 5);
+}
+
+TEST_F(ProgramTest, ProgramThatHasNothingToAddWhenStartedAgainIsComplete) {
+  script(R"(
+import os, time
+open("begun", "a").write(os.environ["REGATTA_UNTIL_EPOCH"] + " ")
+for epoch in range(int(os.environ["REGATTA_RESUME_EPOCH"]) + 1, 3):
+    print('{"epoch": %d, "loss": 1}' % epoch)
+time.sleep(0.3)
+)");
+  ScriptedControl control({.until_epoch = 2}, {{2, {.until_epoch = 5}}});
+  EXPECT_EQ(run(control, order_).how, How::complete);
+  EXPECT_EQ(control.reports.size(), 2U);
+  EXPECT_EQ(text_of("begun"), "2 5 ");
+}
+
 TEST_F(ProgramTest, ProgramThatAlwaysBeginsAnewIsHeardOnceForEachEpoch) {
   script(R"(
 import json, os, sys
@@ -194,6 +259,92 @@ time.sleep(1000)
   ScriptedControl control({.until_epoch = 1}, {{1, {.action = Action::end}}});
   EXPECT_EQ(run(control, order_).how, How::ordered);
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "terminated"));
+}
+
+TEST_F(ProgramTest, ProgramThatReadsNoAnswersIsNotWaitedFor) {
+  script(R"(
+import fcntl, os, time
+F_SETPIPE_SZ = 1031
+fcntl.fcntl(0, F_SETPIPE_SZ, 4096)
+for epoch in range(1, 301):
+    print('{"epoch": %d, "loss": 1}' % epoch)
+while not os.path.exists("heard"):
+    time.sleep(0.01)
+)");
+  ScriptedControl control({.until_epoch = 1000});
+  control.on_report = [&](const EpochReport& report) {
+    if (report.epoch == 300) {
+      EXPECT_TRUE(write_file_atomically(folder_.path() / "heard", "").ok());
+    }
+  };
+  EXPECT_EQ(run(control, order_).how, How::complete);
+  EXPECT_EQ(control.reports.size(), 300U);
+}
+
+TEST_F(ProgramTest, ProgramThatPrintsWithoutPauseCanBeEnded) {
+  script("import os\nos.execvp('yes', ['yes'])\n");
+  ScriptedControl control({.until_epoch = 1});
+  control.on_decide = [&](int asked) {
+    if (asked == 5) {
+      control.set(Action::end);
+    }
+  };
+  EXPECT_EQ(run(control, order_).how, How::ordered);
+}
+
+TEST_F(ProgramTest, ProgramThatPrintsWithoutPauseAfterStopIsTerminated) {
+  grace_ = milliseconds(300);
+  script("import os\nprint('{\"epoch\": 1, \"loss\": 1}')\nos.execvp('yes', ['yes'])\n");
+  ScriptedControl control({.until_epoch = 1}, {{1, {.action = Action::end}}});
+  EXPECT_EQ(run(control, order_).how, How::ordered);
+}
+
+TEST_F(ProgramTest, ChildrenOfAProgramEndWithIt) {
+  script(R"(
+import subprocess
+child = subprocess.Popen(["sleep", "1000"])
+open("child", "w").write(str(child.pid))
+print('{"epoch": 1, "loss": 1}')
+)");
+  ScriptedControl control({.until_epoch = 5});
+  EXPECT_EQ(run(control, order_).how, How::complete);
+  EXPECT_TRUE(ends_soon(text_of("child")));
+}
+
+TEST_F(ProgramTest, DaemonThatKeepsPrintingDoesNotHoldUpTheEnd) {
+  script(R"(
+import subprocess, sys
+print('{"epoch": 1, "loss": 1}')
+sys.stdin.readline()
+subprocess.Popen(["timeout", "60", "yes"], start_new_session=True)
+print("last words")
+)");
+  ScriptedControl control({.until_epoch = 5});
+  const Microseconds begin = clock_.monotonic();
+  EXPECT_EQ(run(control, order_).how, How::complete);
+  EXPECT_LT(clock_.monotonic() - begin, std::chrono::seconds(30));
+  EXPECT_THAT(text_of("logs/trial-00012-rank-0.log.out"), HasSubstr("last words"));
+}
+
+TEST_F(ProgramTest, KilledCrewLeavesNoProgram) {
+  script(R"(
+import os, time
+open("draft", "w").write(str(os.getpid()))
+os.rename("draft", "program")
+time.sleep(1000)
+)");
+  auto crew =
+      Process::start({.command = {CREW_PROGRAM, experiment_file_.string(), folder_.path(), "1", "3", "-"},
+                      .output = folder_.path() / "crew-output.txt",
+                      .own_session = true});
+  ASSERT_TRUE(crew.ok());
+  for (int i = 0; i < 3000 && !std::filesystem::exists(folder_.path() / "program"); ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  ASSERT_TRUE(std::filesystem::exists(folder_.path() / "program")) << text_of("crew-output.txt");
+  ::kill(crew->id(), SIGKILL);
+  ASSERT_TRUE(crew->wait_for(std::chrono::seconds(10)));
+  EXPECT_TRUE(ends_soon(text_of("program")));
 }
 
 TEST_F(ProgramTest, EndBetweenReportsTerminatesIt) {
@@ -241,6 +392,26 @@ time.sleep(1000)
   EXPECT_EQ(run.end["end"], "failed") << run.output;
   EXPECT_THAT(run.end["message"].get<std::string>(), HasSubstr("rank 1: the program exited with code 1"));
   EXPECT_THAT(run.end["message"].get<std::string>(), HasSubstr("rank 1 has no memory"));
+}
+
+// The other rank loses its peer and fails; that is no fault of the program.
+TEST_F(ProgramTest, KilledProgramOfTheSecondRankHasLostTheAttemptOfBoth) {
+  script(R"(
+import fcntl, os, time
+file = open("lock", "a")
+if os.environ["RANK"] == "1":
+    fcntl.flock(file, fcntl.LOCK_EX)
+    open("locked", "w").close()
+    time.sleep(0.3)
+    os.kill(os.getpid(), 9)
+while not os.path.exists("locked"):
+    time.sleep(0.01)
+fcntl.flock(file, fcntl.LOCK_EX)
+raise SystemExit("peer is gone")
+)");
+  const CrewRun run = run_crew_program(experiment_file_, folder_.path(), {.ranks = 2, .until_epoch = 3});
+  EXPECT_EQ(run.end["end"], "lost") << run.output;
+  EXPECT_THAT(run.end["message"].get<std::string>(), HasSubstr("rank 1: the program was killed by signal 9"));
 }
 
 TEST_F(ProgramTest, ProgramsSeeTheirCrewAndNotOurMpi) {

@@ -1,0 +1,224 @@
+// Flat memory, the saved form of a lane, and the course of an update.
+#include "models/cpu/lanes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "models/cpu/parallel.h"
+#include "models/initializers.h"
+
+namespace regatta {
+namespace {
+
+// Optimizer state, as it is called in a saved lane: one of these before the parameter's name.
+constexpr std::string_view kMomentum = "optimizer.momentum.";
+constexpr std::string_view kFirstMoment = "optimizer.first_moment.";
+constexpr std::string_view kSecondMoment = "optimizer.second_moment.";
+
+bool is_moment(std::string_view name) {
+  return name.starts_with(kMomentum) || name.starts_with(kFirstMoment) || name.starts_with(kSecondMoment);
+}
+
+std::size_t bytes_of(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
+
+}  // namespace
+
+Lanes::Lanes(const Network& network, int count, std::span<float> gradients)
+    : floats_(static_cast<std::size_t>(count * network.parameter_count)),
+      weights_(floats_ * sizeof(float)),
+      own_gradients_(gradients.empty() ? floats_ * sizeof(float) : 0),
+      first_moments_(floats_ * sizeof(float)),
+      second_moments_(floats_ * sizeof(float)),
+      buffers_(bytes_of(count * network.buffer_count)),
+      memory_{.network = &network,
+              .lanes = count,
+              .weights = weights_.floats(),
+              .gradients = gradients.empty() ? own_gradients_.floats() : gradients.data(),
+              .buffers = buffers_.floats()},
+      trials_(static_cast<std::size_t>(count)),
+      runs_(trials_.size()),
+      segments_(optimizer_segments(network, count)),
+      updates_(trials_.size()),
+      squared_norms_(trials_.size()),
+      segment_norms_(segments_.size()),
+      finite_(trials_.size()),
+      segment_finite_(segments_.size(), 1) {
+  CHECK(gradients.empty() || gradients.size() == floats_);
+  std::fill(gradients.begin(), gradients.end(), 0.0F);
+}
+
+void Lanes::start(int lane, const LaneSettings& settings) {
+  const auto index = static_cast<std::size_t>(lane);
+  const bool used = runs_.at(index).active;
+  trials_[index] = {.optimizer = settings.optimizer, .schedule = settings.schedule};
+  runs_[index] = {.active = true, .seed = settings.seed, .dropout_rates = settings.dropout_rates};
+  for (const ParameterSpec& parameter : memory_.network->parameters) {
+    const auto size = static_cast<std::size_t>(parameter.size);
+    initialize(parameter, settings.seed, {of_lane(memory_.weights, parameter, lane), size});
+    if (used) {  // else they are zero, and their memory may never be needed
+      std::fill_n(of_lane(first_moments_.floats(), parameter, lane), size, 0.0F);
+      std::fill_n(of_lane(second_moments_.floats(), parameter, lane), size, 0.0F);
+    }
+  }
+  for (const BufferSpec& buffer : memory_.network->buffers) {
+    std::fill_n(memory_.buffer(buffer.name, lane), buffer.size, buffer.initial);
+  }
+}
+
+std::vector<Lanes::Moment> Lanes::moments(int lane) const {
+  const OptimizerConfig& optimizer = trials_.at(static_cast<std::size_t>(lane)).optimizer;
+  if (optimizer.kind != OptimizerConfig::Kind::sgd) {
+    return {{kFirstMoment, first_moments_.floats()}, {kSecondMoment, second_moments_.floats()}};
+  }
+  if (optimizer.momentum > 0) {
+    return {{kMomentum, first_moments_.floats()}};
+  }
+  return {};
+}
+
+std::vector<Lanes::Piece> Lanes::pieces(int lane) const {
+  std::vector<Piece> result;
+  std::vector<Moment> kinds = {{"", memory_.weights}};
+  const auto optimizer = moments(lane);
+  kinds.insert(kinds.end(), optimizer.begin(), optimizer.end());
+  for (const auto& [prefix, flat] : kinds) {
+    for (const ParameterSpec& parameter : memory_.network->parameters) {
+      result.push_back({std::string(prefix) + parameter.name, prefix, &parameter.shape,
+                        of_lane(flat, parameter, lane), static_cast<std::size_t>(parameter.size)});
+    }
+  }
+  for (const BufferSpec& buffer : memory_.network->buffers) {
+    result.push_back({buffer.name, "", &buffer.shape, memory_.buffer(buffer.name, lane),
+                      static_cast<std::size_t>(buffer.size)});
+  }
+  return result;
+}
+
+LaneState Lanes::save(int lane) const {
+  LaneState state{.tensors = {}, .steps = runs_.at(static_cast<std::size_t>(lane)).step};
+  for (const Piece& piece : pieces(lane)) {
+    state.tensors.push_back(
+        {.name = piece.name, .shape = *piece.shape, .values = {piece.values, piece.values + piece.size}});
+  }
+  return state;
+}
+
+Status Lanes::restore(int lane, const LaneState& state) {
+  SavedTensors saved;
+  for (const NamedTensor& tensor : state.tensors) {
+    if (!saved.emplace(tensor.name, &tensor).second) {
+      return failure(fmt::format("the saved state has '{}' twice", tensor.name));
+    }
+  }
+  const auto has_moment = [&](std::string_view prefix) {
+    return std::any_of(state.tensors.begin(), state.tensors.end(),
+                       [&](const NamedTensor& tensor) { return tensor.name.starts_with(prefix); });
+  };
+  std::vector<std::pair<const NamedTensor*, float*>> copies;
+  bool new_moments = false;  // the state was saved by an optimizer that does not keep what this one needs
+  for (const Piece& piece : pieces(lane)) {
+    if (!piece.moment.empty() && !has_moment(piece.moment)) {
+      new_moments = true;
+      continue;
+    }
+    ASSIGN_OR_RETURN(const NamedTensor* tensor, find_fitting(saved, piece));
+    copies.emplace_back(tensor, piece.values);
+    saved.erase(tensor->name);
+  }
+  for (const auto& [name, tensor] : saved) {
+    if (!is_moment(name)) {
+      return failure(fmt::format("the saved state has '{}', which this network has not", name));
+    }
+  }
+  for (const auto& [tensor, values] : copies) {
+    std::copy(tensor->values.begin(), tensor->values.end(), values);
+  }
+  runs_[static_cast<std::size_t>(lane)].step = new_moments ? 0 : state.steps;
+  return {};
+}
+
+Result<const NamedTensor*> Lanes::find_fitting(const SavedTensors& saved, const Piece& piece) {
+  const auto found = saved.find(piece.name);
+  if (found == saved.end()) {
+    return failure(fmt::format("the saved state has no '{}', which this network has", piece.name));
+  }
+  const NamedTensor& tensor = *found->second;
+  if (tensor.shape != *piece.shape || tensor.values.size() != piece.size) {
+    return failure(fmt::format("'{}' of the saved state is {} with {} values, but the network's is {}",
+                               piece.name, describe(tensor.shape), tensor.values.size(),
+                               describe(*piece.shape)));
+  }
+  return found->second;
+}
+
+template <class Function>
+void Lanes::for_segments(int threads, const Function& function) const {
+  parallel_for(static_cast<std::int64_t>(segments_.size()), threads, [&](std::int64_t i) {
+    const OptimizerSegment& segment = segments_[static_cast<std::size_t>(i)];
+    if (runs_[static_cast<std::size_t>(segment.lane)].active) {
+      function(static_cast<std::size_t>(i), segment);
+    }
+  });
+}
+
+// Clips each lane's gradient, then moves its weights. The summed gradients are alike on all ranks, so the
+// ranks' weights stay alike.
+void Lanes::update(const UpdateOptions& options) {
+  if (options.gradient_clip) {
+    measure_gradients(options.threads);
+  }
+  for (std::size_t lane = 0; lane < trials_.size(); ++lane) {
+    if (!runs_[lane].active) {
+      continue;
+    }
+    const Trial& trial = trials_[lane];
+    ++runs_[lane].step;
+    updates_[lane] =
+        plan_update(trial.optimizer, schedule_factor(trial.schedule, options.epoch), runs_[lane].step);
+    if (options.gradient_clip) {
+      updates_[lane].gradient_scale =
+          static_cast<float>(clip_factor(squared_norms_[lane], *options.gradient_clip));
+    }
+  }
+  apply_updates(options.threads);
+}
+
+// The squared length of each lane's gradient, summed in a fixed order.
+void Lanes::measure_gradients(int threads) {
+  for_segments(threads, [&](std::size_t i, const OptimizerSegment& segment) {
+    segment_norms_[i] = squared_norm(memory_.gradients + segment.offset, segment.size);
+  });
+  std::fill(squared_norms_.begin(), squared_norms_.end(), 0.0);
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    squared_norms_[static_cast<std::size_t>(segments_[i].lane)] += segment_norms_[i];
+  }
+}
+
+// A lane with a weight that is not finite gets no other: half a diverged network could pass for one that
+// trains, because relu turns NaN into zero.
+void Lanes::apply_updates(int threads) {
+  const OptimizerMemory memory{.weights = memory_.weights,
+                               .gradients = memory_.gradients,
+                               .first_moment = first_moments_.floats(),
+                               .second_moment = second_moments_.floats()};
+  for_segments(threads, [&](std::size_t i, const OptimizerSegment& segment) {
+    segment_finite_[i] =
+        update_segment(segment, updates_[static_cast<std::size_t>(segment.lane)], memory) ? 1 : 0;
+  });
+  std::fill(finite_.begin(), finite_.end(), 1);
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    finite_[static_cast<std::size_t>(segments_[i].lane)] &= segment_finite_[i];
+  }
+  if (std::find(finite_.begin(), finite_.end(), 0) == finite_.end()) {
+    return;
+  }
+  for_segments(threads, [&](std::size_t, const OptimizerSegment& segment) {
+    if (finite_[static_cast<std::size_t>(segment.lane)] == 0) {
+      std::fill_n(memory.weights + segment.offset, segment.size, std::numeric_limits<float>::quiet_NaN());
+    }
+  });
+}
+
+}  // namespace regatta

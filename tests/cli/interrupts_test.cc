@@ -1,0 +1,38 @@
+// Signals that are counted, and those that are left alone.
+#include "cli/interrupts.h"
+
+#include <gtest/gtest.h>
+
+namespace regatta {
+namespace {
+
+TEST(InterruptsTest, AreCounted) {
+  const Interrupts interrupts;
+  EXPECT_EQ(interrupts.count(), 0);
+  std::raise(SIGINT);
+  std::raise(SIGTERM);
+  EXPECT_EQ(interrupts.count(), 2);
+}
+
+TEST(InterruptsTest, HangingUpIsNeverTheSecond) {
+  const Interrupts interrupts;
+  std::raise(SIGHUP);
+  std::raise(SIGHUP);
+  EXPECT_EQ(interrupts.count(), 1);
+  std::raise(SIGINT);
+  std::raise(SIGHUP);
+  EXPECT_EQ(interrupts.count(), 2);
+}
+
+TEST(InterruptsTest, LeaveAnIgnoredSignalIgnored) {
+  const auto before = std::signal(SIGHUP, SIG_IGN);
+  {
+    const Interrupts interrupts;
+    std::raise(SIGHUP);
+    EXPECT_EQ(interrupts.count(), 0);
+  }
+  EXPECT_EQ(std::signal(SIGHUP, before), SIG_IGN);
+}
+
+}  // namespace
+}  // namespace regatta
