@@ -262,7 +262,7 @@ Result<int> Session::conclude(const Status& served) {
   print_out("{}", summarize(*study_, folder_, elapsed));
   const int code = exit_code_of(*study_);
   if (code == kExitInterrupted) {
-    print_out("\ninterrupted; the state is saved. Go on with:\n  regatta resume {}\n", folder_.string());
+    print_out("\ninterrupted; the state is saved. Go on with:\n  {}\n", resume_command(folder_));
   }
   return code;
 }

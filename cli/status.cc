@@ -24,8 +24,7 @@ std::string describe_state(const StudyView& view) {
     case CoordinatorState::elsewhere:
       return "not ended; its coordinator was started on another host";
     case CoordinatorState::gone:
-      return fmt::format("not ended, and no coordinator runs: go on with 'regatta resume {}'",
-                         view.folder.string());
+      return fmt::format("not ended, and no coordinator runs: go on with '{}'", resume_command(view.folder));
   }
   return "";
 }

@@ -57,6 +57,12 @@ Result<std::filesystem::path> find_study(const std::string& run) {
   return user_mistake(fmt::format("{}: no study is there (a folder with a {}){}", run, kDatabase, hint));
 }
 
+std::string resume_command(const std::filesystem::path& folder) {
+  const auto arguments = read_file("/proc/self/cmdline");  // separated by zeros
+  const char* program = arguments.ok() && !arguments->empty() ? arguments->c_str() : "regatta";
+  return fmt::format("{} resume {}", program, folder.string());
+}
+
 Result<std::filesystem::path> make_study_folder(const std::filesystem::path& runs, const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return user_mistake(fmt::format(
@@ -69,9 +75,8 @@ Result<std::filesystem::path> make_study_folder(const std::filesystem::path& run
     if (error) {
       return failure(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
     }
-    return user_mistake(
-        fmt::format("{0} exists already: go on with it by 'regatta resume {0}', or choose another --name",
-                    folder.string()));
+    return user_mistake(fmt::format("{0} exists already: go on with it by '{1}', or choose another --name",
+                                    folder.string(), resume_command(folder)));
   }
   RETURN_IF_ERROR(make_directories(logs_folder(folder)));
   return folder;

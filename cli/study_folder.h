@@ -18,6 +18,10 @@ std::filesystem::path crew_log(const std::filesystem::path& study, const std::st
 // `run` is a study's folder, or its name under runs/.
 Result<std::filesystem::path> find_study(const std::string& run);
 
+// What the user types to go on with a study, with the program named as it was called:
+// "build/release/regatta resume runs/iris".
+std::string resume_command(const std::filesystem::path& folder);
+
 // Makes runs/<name>; refuses one that exists.
 Result<std::filesystem::path> make_study_folder(const std::filesystem::path& runs, const std::string& name);
 
