@@ -85,7 +85,11 @@ build() {
       return 1
     fi
   fi
-  say "building (the first time takes some minutes)"
+  if [ -f "$build_log" ]; then
+    say "bringing the build up to date"
+  else
+    say "building (some minutes)"
+  fi
   if ! cmake --build --preset release "${options[@]}" 2>&1 | tee "$build_log" | show_progress; then
     grep -E -A 20 'FAILED|error:' "$build_log" | head -n 60 >&2
     say "The build failed; all of the output is in $build_log." >&2

@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "base/host.h"
+
 namespace regatta {
 namespace {
 
@@ -39,7 +41,7 @@ int free_port() {
 Result<RankPlace> find_rank_place(Communicator& communicator) {
   const auto rank = static_cast<std::size_t>(communicator.rank());
   Card mine;
-  ::gethostname(mine.host.data(), mine.host.size() - 1);
+  host_name().copy(mine.host.data(), mine.host.size() - 1);
   mine.port = communicator.rank() == 0 ? free_port() : 0;
   std::vector<Card> cards(static_cast<std::size_t>(communicator.size()));
   RETURN_IF_ERROR(
