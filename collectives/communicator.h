@@ -22,6 +22,13 @@ struct CollectiveOptions {
   Microseconds timeout = kStepLimit;
 };
 
+// Floats of this rank that its peers may be able to reach.
+class FloatMemory {
+ public:
+  virtual ~FloatMemory() = default;
+  virtual std::span<float> floats() = 0;
+};
+
 // All ranks call the same operations in the same order. One thread at a time. After an error the communicator
 // is broken and every further call fails: the crew ends and is restarted.
 class Communicator {
@@ -29,6 +36,11 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;  // 0 is the leader
   virtual int size() const = 0;
+
+  // Memory in which this communicator's allreduce is fastest, zero at first: where all ranks are on one host
+  // they share it, and nothing is copied. All ranks allocate and free the same sizes in the same order, and
+  // free before the communicator ends.
+  virtual Result<std::unique_ptr<FloatMemory>> allocate(std::size_t floats);
 
   // Sums element by element over the ranks, in place; every rank gets the same bits.
   virtual Status allreduce(std::span<float> data, const CollectiveOptions& options = {}) = 0;

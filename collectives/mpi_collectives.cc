@@ -69,9 +69,10 @@ MpiCommunicator::~MpiCommunicator() {
 }
 
 bool MpiCommunicator::any_broken() { return any_communicator_broken; }
+void MpiCommunicator::mark_broken() { any_communicator_broken = true; }
 
 Error MpiCommunicator::broken_by(const Operation& operation, Error::Kind kind, std::string_view why) {
-  any_communicator_broken = true;
+  mark_broken();
   first_error_ = fmt::format("rank {} of {}: {} #{} of {} bytes {}", rank_, size_, operation.name, sequence_,
                              operation.bytes, why);
   return {kind, first_error_};

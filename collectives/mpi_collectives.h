@@ -42,6 +42,7 @@ class MpiCommunicator final : public Communicator {
   // Whether an operation of any communicator of this process has failed: MPI may then still be writing to
   // the operation's buffers, and MPI_Finalize may hang.
   static bool any_broken();
+  static void mark_broken();
 
  private:
   struct Operation;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "collectives/mpi_collectives.h"
+#include "collectives/shared_memory.h"
 
 namespace regatta {
 namespace {
@@ -38,6 +39,14 @@ std::optional<int> size_from_mpirun() {
 // Only srun sets it. A batch script and a shell in an allocation have SLURM_PROCID and SLURM_NTASKS too, but
 // are no step of several tasks.
 int tasks_of_slurm_step() { return number_from_environment("SLURM_STEP_NUM_TASKS").value_or(1); }
+
+// Through shared memory where all ranks are on one host.
+std::unique_ptr<Communicator> communicator_of(MPI_Comm group, bool owns) {
+  if (auto shared = SharedMemoryCommunicator::make(group, owns)) {
+    return shared;
+  }
+  return std::make_unique<MpiCommunicator>(group, owns);
+}
 
 bool in_slurm_step() { return std::getenv("SLURM_STEP_ID") != nullptr; }
 
@@ -96,7 +105,7 @@ MpiLaunch MpiSession::world() const {
 }
 
 std::unique_ptr<Communicator> MpiSession::world_communicator() {
-  return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, /*owns=*/false);
+  return communicator_of(MPI_COMM_WORLD, /*owns=*/false);
 }
 
 std::unique_ptr<Communicator> MpiSession::split(int colour) {
@@ -106,7 +115,7 @@ std::unique_ptr<Communicator> MpiSession::split(int colour) {
   if (group == MPI_COMM_NULL) {
     return nullptr;
   }
-  return std::make_unique<MpiCommunicator>(group, /*owns=*/true);
+  return communicator_of(group, /*owns=*/true);
 }
 
 }  // namespace regatta

@@ -34,7 +34,7 @@ class MpiSession {
   MpiSession& operator=(const MpiSession&) = delete;
 
   MpiLaunch world() const;
-  // All ranks of the world. Several of them share one sequence of operations.
+  // All ranks of the world; collective over it.
   std::unique_ptr<Communicator> world_communicator();
   // The ranks with the same colour, ordered as in the world; collective over the world. Negative: in no
   // group, nullptr.

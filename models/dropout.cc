@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/multiversion.h"
 #include "base/random.h"
-#include "models/multiversion.h"
 
 namespace regatta {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/multiversion.h"
+#include "base/multiversion.h"
 
 namespace regatta {
 namespace {

@@ -111,9 +111,11 @@ void Workbench::make_loaders() {
 Status Workbench::make_engine() {
   engine_.reset();
   exchange_.reset();
-  gradients_.assign(static_cast<std::size_t>(config_.network.parameter_count), 0.0F);
+  gradients_.reset();
+  ASSIGN_OR_RETURN(gradients_,
+                   communicator_.allocate(static_cast<std::size_t>(config_.network.parameter_count)));
   if (communicator_.size() > 1) {
-    exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_);
+    exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->floats());
   }
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
@@ -121,7 +123,7 @@ Status Workbench::make_engine() {
                         .threads = options_.threads,
                         .classification = splits_.train.dataset->task == Task::classification,
                         .target_scale = splits_.train.normalization->target_scale,
-                        .gradients = gradients_};
+                        .gradients = gradients_->floats()};
   for (const auto& loader : {validation_.get(), test_.get()}) {
     if (loader != nullptr) {
       options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());

@@ -79,7 +79,7 @@ class Workbench {
   std::unique_ptr<Loader> training_;
   std::unique_ptr<Loader> validation_;
   std::unique_ptr<Loader> test_;
-  std::vector<float> gradients_;
+  std::unique_ptr<FloatMemory> gradients_;  // of the engine; its peers add to it
   std::unique_ptr<CrewExchange> exchange_;
   std::unique_ptr<Engine> engine_;
 };

@@ -1,7 +1,7 @@
 // y = x Wᵀ + b. Row-major matrix products serve as well as blocked weights do, so that weights and gradients
 // stay where they are in the flat buffers.
+#include "base/multiversion.h"
 #include "models/cpu/operations.h"
-#include "models/multiversion.h"
 
 namespace regatta {
 namespace {

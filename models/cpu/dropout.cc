@@ -2,10 +2,10 @@
 // only.
 #include "models/dropout.h"
 
+#include "base/multiversion.h"
 #include "models/cpu/channel_layout.h"
 #include "models/cpu/operations.h"
 #include "models/cpu/parallel.h"
-#include "models/multiversion.h"
 
 namespace regatta {
 namespace {

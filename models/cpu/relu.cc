@@ -1,9 +1,9 @@
 // y = max(x, 0), in place where nobody needs x.
 #include <algorithm>
 
+#include "base/multiversion.h"
 #include "models/cpu/operations.h"
 #include "models/cpu/parallel.h"
-#include "models/multiversion.h"
 
 namespace regatta {
 namespace {

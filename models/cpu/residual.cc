@@ -1,6 +1,6 @@
 // Where a residual block's input splits into body and shortcut, and where the two are added. He et al. 2016.
+#include "base/multiversion.h"
 #include "models/cpu/operations.h"
-#include "models/multiversion.h"
 
 namespace regatta {
 namespace {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -97,6 +98,7 @@ void check_operations(Communicator& communicator) {
   check_allreduce(communicator, 50);
   check_same_bits(communicator, 1);
   check_same_bits(communicator, 100'000);
+  check_same_bits(communicator, 65'537);  // one float more than two slots hold
   check_broadcast(communicator);
   check_reduce_scatter(communicator);
   std::vector<double> doubles = {1.0 + communicator.rank()};
@@ -121,9 +123,30 @@ void check_split(MpiSession& session) {
   }
 }
 
+// In place, in memory that the ranks share: any range of it, next to values that must stay.
+void check_allocated(Communicator& communicator) {
+  for (const std::size_t count : {1UL, 33UL, 100'000UL}) {
+    const auto memory = communicator.allocate(count + 2);
+    expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
+    const std::span<float> floats = (*memory)->floats();
+    CHECK(floats.size() == count + 2 && floats[0] == 0 && floats[count + 1] == 0);
+    for (int repetition = 0; repetition < 3; ++repetition) {
+      std::ranges::copy(values_of(communicator.rank(), count), floats.begin() + 1);
+      std::vector<float> expected(values_of(communicator.rank(), count));
+      expect_ok(communicator.allreduce(floats.subspan(1, count)), "allreduce in place");
+      expect_ok(communicator.allreduce(std::span<float>(expected)), "allreduce");
+      CHECK(std::ranges::equal(floats.subspan(1, count), expected), "in place and copied differ");
+      CHECK(floats[0] == 0 && floats[count + 1] == 0, "allreduce wrote beyond its range");
+    }
+  }
+}
+
 int run_operations(MpiSession& session) {
   const auto world = session.world_communicator();
   check_operations(*world);
+  check_allocated(*world);
+  MpiCommunicator by_messages(MPI_COMM_WORLD, /*owns=*/false);
+  check_operations(by_messages);
   // Chunks of three elements take the way of buffers that are longer than an MPI count.
   MpiCommunicator in_chunks(MPI_COMM_WORLD, /*owns=*/false, /*largest_count=*/3);
   check_allreduce(in_chunks, 50);
