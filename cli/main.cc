@@ -17,6 +17,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_resume_command(program, action);
   add_validate_command(program, action);
   add_simulate_command(program, action);
+  add_ask_tell_command(program, action);
   add_status_command(program, action);
   add_best_command(program, action);
   add_trials_command(program, action);

@@ -1,9 +1,59 @@
-# `cmake --install BUILD` and `cpack --config BUILD/CPackConfig.cmake` (a .deb).
+# `cmake --install BUILD` and `cpack --config BUILD/CPackConfig.cmake` (two .deb: regatta and regatta-dev).
 include(GNUInstallDirs)
-install(TARGETS regatta RUNTIME)
-install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/regatta)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+include(CMakePackageConfigHelpers)
+
+# The program.
+install(TARGETS regatta RUNTIME COMPONENT runtime)
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/regatta COMPONENT runtime)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+
+# The search as a library: find_package(regatta CONFIG) gives regatta::search. The headers name each other from
+# the root of the sources, which is include/regatta/ once they are installed.
+set(installed_modules base experiment search)
+list(TRANSFORM installed_modules PREPEND regatta_ OUTPUT_VARIABLE installed_targets)
+install(TARGETS ${installed_targets} EXPORT regatta
+  ARCHIVE COMPONENT development
+  FILE_SET headers DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/regatta COMPONENT development)
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/regatta)
+install(EXPORT regatta NAMESPACE regatta:: FILE regatta-targets.cmake DESTINATION ${package_folder}
+  COMPONENT development)
+install(DIRECTORY examples/cpp-search DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT development)
+
+# Which package, and which of Debian's, a library of add_module(… LIBRARIES …) comes from.
+set(REGATTA_PACKAGE_OF_fmt::fmt fmt libfmt-dev)
+set(REGATTA_PACKAGE_OF_spdlog::spdlog spdlog libspdlog-dev)
+set(REGATTA_PACKAGE_OF_ZLIB::ZLIB ZLIB zlib1g-dev)
+set(REGATTA_PACKAGE_OF_yaml-cpp::yaml-cpp yaml-cpp libyaml-cpp-dev)
+set(REGATTA_PACKAGE_OF_Boost::headers Boost libboost-dev)
+set(REGATTA_PACKAGE_OF_Eigen3::Eigen Eigen3 libeigen3-dev)
+set(REGATTA_PACKAGE_OF_NLopt::nlopt NLopt libnlopt-cxx-dev)
+set(REGATTA_PACKAGE_OF_LAPACK::LAPACK LAPACK liblapack-dev)
+set(REGATTA_PACKAGE_OF_Threads::Threads Threads libc6-dev)
+set(needed_packages "")
+set(needed_debian "")
+foreach(module IN LISTS installed_modules)
+  get_property(libraries GLOBAL PROPERTY REGATTA_LIBRARIES_${module})
+  foreach(library IN LISTS libraries)
+    if(NOT DEFINED REGATTA_PACKAGE_OF_${library})
+      message(FATAL_ERROR "module ${module} is installed: name the packages of ${library} in cmake/packaging.cmake")
+    endif()
+    list(GET REGATTA_PACKAGE_OF_${library} 0 package)
+    list(GET REGATTA_PACKAGE_OF_${library} 1 debian)
+    list(APPEND needed_packages ${package})
+    list(APPEND needed_debian ${debian})
+  endforeach()
+endforeach()
+list(REMOVE_DUPLICATES needed_packages)
+list(REMOVE_DUPLICATES needed_debian)
+list(TRANSFORM needed_packages REPLACE "(.+)" "find_dependency(\\1)" OUTPUT_VARIABLE find_dependencies)
+list(JOIN find_dependencies "\n" find_dependencies)
+list(JOIN needed_debian ", " needed_debian)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/regatta-config.cmake.in
+  ${PROJECT_BINARY_DIR}/regatta-config.cmake INSTALL_DESTINATION ${package_folder})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/regatta-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/regatta-config.cmake ${PROJECT_BINARY_DIR}/regatta-config-version.cmake
+  DESTINATION ${package_folder} COMPONENT development)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME regatta)
@@ -12,12 +62,20 @@ set(CPACK_PACKAGE_CONTACT "The Regatta authors <regatta@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL runtime development)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "openmpi-bin")  # mpirun starts the crews; the libraries are found below
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "dataset-fashion-mnist, python3-optuna")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME regatta)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "openmpi-bin")  # mpirun starts the crews; the libraries are found below
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "dataset-fashion-mnist, python3-optuna")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME regatta-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${needed_debian}")
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "The search as a C++ library: headers, static libraries, CMake package")
 find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
 if(DPKG_SHLIBDEPS)
-  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 endif()
 include(CPack)

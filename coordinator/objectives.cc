@@ -33,11 +33,6 @@ bool all_finite(const std::vector<double>& values) {
   return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
 }
 
-double in_user_direction(const Objective& objective, double value) {
-  const bool negated = objective.direction == Direction::maximize && value != 0;  // no minus zero for people
-  return negated ? -value : value;
-}
-
 std::string describe_missing_objective(const Experiment& experiment, const Metrics& metrics) {
   std::vector<std::string> names;
   for (const auto& [name, value] : metrics) {

@@ -17,9 +17,6 @@ std::optional<std::vector<double>> objective_values(const Experiment& experiment
 
 bool all_finite(const std::vector<double>& values);
 
-// From the search's value to the user's and back.
-double in_user_direction(const Objective& objective, double value);
-
 // Why no value could be taken: the objective that is missing, and the metrics that are there.
 std::string describe_missing_objective(const Experiment& experiment, const Metrics& metrics);
 

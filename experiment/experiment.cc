@@ -119,6 +119,11 @@ Status check_all_references(const Experiment& experiment) {
 
 }  // namespace
 
+double in_user_direction(const Objective& objective, double value) {
+  const bool negated = objective.direction == Direction::maximize && value != 0;  // no minus zero for people
+  return negated ? -value : value;
+}
+
 Node Experiment::section_or_empty(std::string_view key) const {
   const Node* const found = section(key);
   return found != nullptr ? *found : Node::null({.file = root.place().file});

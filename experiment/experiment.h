@@ -21,6 +21,9 @@ struct Objective {
   Place place;
 };
 
+// From the value that the search minimises to the user's and back.
+double in_user_direction(const Objective& objective, double value);
+
 struct Experiment {
   std::string name;
   std::uint64_t seed = 0;

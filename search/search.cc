@@ -31,13 +31,16 @@ Result<StopRule> read_stop(const Node* node) {
 }
 
 // Without a stop rule a study ends with the whole grid, or with one round of the scheduler.
-Status set_natural_end(SearchConfig& config, const Space& space, const Scheduler& scheduler,
+Status set_natural_end(SearchConfig& config, const Space& space, const Scheduler& scheduler, EndRule end,
                        const Place& place) {
   if (sampler_covers_space(config.sampler.type)) {
     if (const auto points = space.cardinality()) {
       config.stop.trials = static_cast<int>(*points);
     }
     return {};  // a grid too entangled to be counted still ends with its last point
+  }
+  if (scheduler.trials_per_round() == 0 && end == EndRule::optional) {
+    return {};
   }
   if (scheduler.trials_per_round() == 0) {
     return mistake_at(place,
@@ -56,7 +59,7 @@ SearchContext search_context(const Experiment& experiment, const SearchConfig& c
           .earlier = config.earlier};
 }
 
-Result<SearchConfig> read_search(const Experiment& experiment) {
+Result<SearchConfig> read_search(const Experiment& experiment, EndRule end) {
   const Node node = experiment.section_or_empty("search");
   Section section(node, "search");
   const auto sampler = section.take(read_named(section, "sampler", "random"));
@@ -69,7 +72,7 @@ Result<SearchConfig> read_search(const Experiment& experiment) {
   RETURN_IF_ERROR(make_sampler(config.sampler, context));
   ASSIGN_OR_RETURN(const auto planned, make_scheduler(config.scheduler, context));
   if (!config.stop.trials && !config.stop.hours && !config.stop.target) {
-    RETURN_IF_ERROR(set_natural_end(config, experiment.space, *planned, node.place()));
+    RETURN_IF_ERROR(set_natural_end(config, experiment.space, *planned, end, node.place()));
   }
   return config;
 }

@@ -8,48 +8,16 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/python_json.h"
 #include "base/text.h"
 
 namespace regatta {
-namespace {
-
-using nlohmann::ordered_json;
-
-constexpr std::array<std::string_view, 3> kNotFinite{"-Infinity", "Infinity", "NaN"};
-
-// NaN and Infinity outside of texts become null.
-std::string to_plain_json(std::string_view line) {
-  std::string plain;
-  bool in_text = false;
-  for (std::size_t at = 0; at < line.size(); ++at) {
-    std::string_view word;
-    for (const std::string_view name : kNotFinite) {
-      if (!in_text && word.empty() && line.substr(at).starts_with(name)) {
-        word = name;
-      }
-    }
-    if (!word.empty()) {
-      plain += "null";
-      at += word.size() - 1;
-      continue;
-    }
-    plain += line[at];
-    if (in_text && line[at] == '\\' && at + 1 < line.size()) {
-      plain += line[++at];
-    } else if (line[at] == '"') {
-      in_text = !in_text;
-    }
-  }
-  return plain;
-}
-
-}  // namespace
 
 Result<std::optional<ProgramReport>> parse_program_line(std::string_view line) {
   if (!line.starts_with('{')) {
     return std::optional<ProgramReport>();
   }
-  const auto json = ordered_json::parse(to_plain_json(line), nullptr, /*allow_exceptions=*/false);
+  const auto json = nlohmann::ordered_json::parse(to_plain_json(line), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("epoch")) {
     return std::optional<ProgramReport>();
   }

@@ -52,6 +52,12 @@ TEST(Search, AStudyWithoutAnEndIsRefused) {
               testing::StartsWith("exp.yaml:2:9: the study would never end"));
 }
 
+TEST(Search, ACallerThatEndsWhenItLikesNeedsNoStopRule) {
+  const Experiment experiment = parse_experiment("objective: {minimize: loss}", "exp.yaml").value();
+  const SearchConfig config = read_search(experiment, EndRule::optional).value();
+  EXPECT_FALSE(config.stop.trials || config.stop.hours || config.stop.target);
+}
+
 TEST(Search, MistakesAreToldWithTheirPlace) {
   EXPECT_THAT(message_of(read("search: {sampler: randum, stop: {trials: 1}}")),
               testing::StartsWith("exp.yaml:2:19: 'randum' is not a sampler"));
