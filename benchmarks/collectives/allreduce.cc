@@ -5,9 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
+#include "base/clock.h"
 #include "collectives/mpi_communicator.h"
 
 namespace regatta {
@@ -20,7 +20,8 @@ struct Options {
 };
 
 double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  static const SystemClock clock;
+  return std::chrono::duration<double>(clock.monotonic()).count();
 }
 
 // The median over batches of the time of one call, the slowest rank's.
