@@ -27,6 +27,9 @@ Files files_of(const StudyView& view, int trial) {
   const auto path = [&view](const std::string& relative) {
     return relative.empty() ? std::string() : (view.folder / relative).string();
   };
+  if (is_table_study(view.plan->experiment)) {
+    return {};  // nothing was trained
+  }
   const auto& test = view.study->test();
   return {.model = test && test->trial == trial ? path(test->model) : "",
           .checkpoint = path(view.study->records()[static_cast<std::size_t>(trial)].best_checkpoint)};

@@ -64,6 +64,10 @@ bool gives_threads(const Experiment& experiment) {
 Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int processes,
                                               Invitation& invitation) {
   ASSIGN_OR_RETURN(auto plan, Session::check(request));
+  if (is_table_study(plan->experiment)) {
+    return user_mistake(
+        "a study that looks its trials up in a table has no processes: run it without mpirun");
+  }
   Resources& resources = plan->resources;
   resources.crews = (processes - 1) / resources.ranks;
   if (resources.crews == 0) {

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/mpi_run.h"
 #include "cli/session.h"
+#include "cli/table_session.h"
 #include "collectives/mpi_communicator.h"
 
 namespace regatta {
@@ -17,6 +18,12 @@ Result<int> resume(ResumeOptions& options) {
     return refuse_under_mpi();
   }
   ASSIGN_OR_RETURN(options.request.folder, find_study(options.run));
+  ASSIGN_OR_RETURN(const StoredStudy stored, Store::read(options.request.folder));
+  ASSIGN_OR_RETURN(const Experiment experiment,
+                   parse_experiment(stored.experiment_yaml, stored.experiment_file));
+  if (is_table_study(experiment)) {
+    return resume_table_study(options.request);
+  }
   ASSIGN_OR_RETURN(const auto session, Session::reopen(options.request));
   return session->run();
 }

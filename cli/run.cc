@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/mpi_run.h"
 #include "cli/session.h"
+#include "cli/table_session.h"
 #include "collectives/mpi_communicator.h"
 
 namespace regatta {
@@ -12,6 +13,9 @@ Result<int> run(const NewStudy& request) {
     return run_under_mpi(request);
   }
   ASSIGN_OR_RETURN(auto plan, Session::check(request));
+  if (is_table_study(plan->experiment)) {
+    return run_table_study(request, std::move(plan));
+  }
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(plan->resources));
   ASSIGN_OR_RETURN(const auto session, Session::create(request, std::move(plan), std::move(launcher)));
   return session->run();

@@ -35,7 +35,8 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
-// Of run and resume alike, by how the study stands and not by what happened on the way.
+}  // namespace
+
 int exit_code_of(const Study& study) {
   if (!study.ended() || study.ended()->reason == StudyEnded::Reason::interrupted) {
     return kExitInterrupted;
@@ -44,7 +45,7 @@ int exit_code_of(const Study& study) {
   return failed ? kExitStudyFailed : kExitDone;
 }
 
-Status check_overrides(const std::vector<std::string>& overrides) {
+Status check_resume_overrides(const std::vector<std::string>& overrides) {
   for (const std::string& line : overrides) {
     const bool allowed = line.starts_with("search.stop.") || line.starts_with("resources.");
     if (!allowed || line.find('\n') != std::string::npos) {
@@ -56,7 +57,14 @@ Status check_overrides(const std::vector<std::string>& overrides) {
   return {};
 }
 
-}  // namespace
+std::string describe_ended(const Study& study, const std::filesystem::path& folder) {
+  const Microseconds last = study.elapsed(Microseconds{0});
+  return fmt::format(
+      "{}\nThe study has ended. To go on, allow more trials (--set search.stop.trials=N) or try failed ones "
+      "again "
+      "(--retry-failed).\n",
+      summarize(study, folder, std::chrono::duration<double>(last).count()));
+}
 
 Session::~Session() = default;
 
@@ -86,7 +94,7 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
 }
 
 Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
-  RETURN_IF_ERROR(check_overrides(request.overrides));
+  RETURN_IF_ERROR(check_resume_overrides(request.overrides));
   std::unique_ptr<Session> session(new Session);
   session->folder_ = request.folder;
   session->reopened_ = true;
@@ -124,10 +132,7 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 Result<int> Session::run() {
   if (reopened_ && study_->ended()) {
-    print_out(
-        "{}\nThe study has ended. To go on, allow more trials (--set search.stop.trials=N) or try failed "
-        "ones again (--retry-failed).\n",
-        summarize(*study_, folder_, std::chrono::duration<double>(study_->elapsed(clock_.wall())).count()));
+    print_out("{}", describe_ended(*study_, folder_));
     RETURN_IF_ERROR(store_->close());
     return exit_code_of(*study_);
   }

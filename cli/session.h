@@ -32,6 +32,15 @@ struct OldStudy {
   bool retry_failed = false;
 };
 
+// What may change when a study goes on.
+Status check_resume_overrides(const std::vector<std::string>& overrides);
+
+// Of run and resume alike, by how the study stands and not by what happened on the way.
+int exit_code_of(const Study& study);
+
+// What `resume` says of a study that has ended, and how it could go on.
+std::string describe_ended(const Study& study, const std::filesystem::path& folder);
+
 class Session {
  public:
   // Checks everything before anything is made or started.

@@ -6,6 +6,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/study_plan.h"
+#include "cli/table_trials.h"
 #include "cli/trial_text.h"
 #include "coordinator/simulator.h"
 
@@ -49,6 +50,12 @@ Result<int> run_simulation(SimulateOptions& options) {
   print_out("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
             format_count(options.simulation.crews), options.simulation.seed,
             format_number(options.simulation.epoch_seconds));
+  std::optional<LearningCurves> table;
+  std::optional<TableTrials> trials;
+  if (is_table_study(plan->experiment)) {
+    ASSIGN_OR_RETURN(table, LearningCurves::load(plan->experiment));
+    options.simulation.curves = &trials.emplace(*table, plan->experiment);
+  }
   ASSIGN_OR_RETURN(const SimulationResult result, simulate(*study, options.simulation));
   print_result(*study, result);
   return result.best_trial >= 0 ? kExitDone : kExitStudyFailed;
@@ -61,7 +68,9 @@ void add_simulate_command(CLI::App& program, Action& action) {
       "simulate", "play the study in virtual time with simulated crews: utilisation, makespan, best value");
   const auto options = std::make_shared<SimulateOptions>();
   SimulationOptions& simulation = options->simulation;
-  command->add_option("FILE", options->file, "the experiment (YAML); its data and model are not read")
+  command
+      ->add_option("FILE", options->file,
+                   "the experiment (YAML); its data and model are not read, a table is")
       ->required();
   command->add_option("--set", options->overrides, "change a value of the file: KEY=VALUE; may be repeated")
       ->allow_extra_args(false);

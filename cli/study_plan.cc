@@ -1,6 +1,8 @@
 // Every section is read here once by the folder that owns it, before anything is started.
 #include "cli/study_plan.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 namespace regatta {
@@ -15,32 +17,64 @@ Place place_of_scheduler(const Experiment& experiment) {
   return search != nullptr ? search->place() : experiment.root.place();
 }
 
+Status check_table(const Experiment& experiment) {
+  const Node* table = experiment.section("table");
+  for (const std::string_view key : {"model", "train", "data", "command"}) {
+    if (const Node* other = experiment.section(key)) {
+      return mistake_at(other->place(),
+                        fmt::format("`table` at {} is looked up in place of a training; leave "
+                                    "`{}` out",
+                                    table->place().str(), key));
+    }
+  }
+  return {};
+}
+
+// The simulated crews of a table cost nothing: as many as are asked for, and one otherwise, on any machine.
+Result<Resources> resources_of(const Experiment& experiment) {
+  const Node node = experiment.section_or_empty("resources");
+  ASSIGN_OR_RETURN(Resources resources, read_resources(node, usable_cores()));
+  if (is_table_study(experiment) && node.find("crews") == nullptr) {
+    resources.crews = 1;
+  }
+  return resources;
+}
+
 }  // namespace
+
+bool is_table_study(const Experiment& experiment) { return experiment.section("table") != nullptr; }
 
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options) {
   ASSIGN_OR_RETURN(SearchConfig search, read_search(experiment));
   ASSIGN_OR_RETURN(const auto scheduler,
                    make_scheduler(search.scheduler, search_context(experiment, search)));
-  ASSIGN_OR_RETURN(const Resources resources,
-                   read_resources(experiment.section_or_empty("resources"), usable_cores()));
+  ASSIGN_OR_RETURN(const Resources resources, resources_of(experiment));
   const int max_epochs = scheduler->max_epochs();
   TrialPlan training;
-  if (options.check_training) {
+  if (is_table_study(experiment)) {
+    RETURN_IF_ERROR(check_table(experiment));
+  } else if (options.check_training) {
     if (experiment.section("command") == nullptr && max_epochs == kUnlimitedEpochs) {
       return mistake_at(place_of_scheduler(experiment),
                         "a network needs a number of epochs: give the scheduler max_epochs");
     }
     ASSIGN_OR_RETURN(training, check_experiment(experiment, max_epochs));
   }
-  return std::make_unique<StudyPlan>(StudyPlan{.experiment = std::move(experiment),
-                                               .search = std::move(search),
-                                               .resources = resources,
-                                               .max_epochs = max_epochs,
-                                               .training = std::move(training)});
+  auto plan = std::make_unique<StudyPlan>(StudyPlan{.experiment = std::move(experiment),
+                                                    .search = std::move(search),
+                                                    .resources = resources,
+                                                    .max_epochs = max_epochs,
+                                                    .training = std::move(training),
+                                                    .curves = std::nullopt});
+  if (options.check_training && is_table_study(plan->experiment)) {
+    ASSIGN_OR_RETURN(plan->curves, LearningCurves::load(plan->experiment));
+  }
+  return plan;
 }
 
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {
-  const bool trains_network = plan.experiment.section("command") == nullptr;
+  const bool trains_network =
+      plan.experiment.section("command") == nullptr && !is_table_study(plan.experiment);
   const StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
   return std::make_unique<Study>(plan.experiment, plan.search, options);
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/result.h"
 #include "cluster/resources.h"
 #include "coordinator/study.h"
+#include "data/learning_curves.h"
 #include "experiment/experiment.h"
 #include "search/search.h"
 #include "worker/plan.h"
@@ -17,8 +19,9 @@ struct StudyPlan {
   Experiment experiment;
   SearchConfig search;
   Resources resources;
-  int max_epochs = 0;  // of a trial that is never stopped
-  TrialPlan training;  // empty unless it was checked
+  int max_epochs = 0;                    // of a trial that is never stopped
+  TrialPlan training;                    // empty unless it was checked
+  std::optional<LearningCurves> curves;  // of a `table:`; only where the training was checked
 };
 
 struct PlanOptions {
@@ -32,6 +35,9 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
 
 // A fresh study; the plan must outlive it.
 std::unique_ptr<Study> make_study(const StudyPlan& plan);
+
+// Whether trials are looked up in a `table:` in place of being trained by crews.
+bool is_table_study(const Experiment& experiment);
 
 // What `trials` trials cost in epochs when none ends early by itself; without a number, one full round of the
 // scheduler. nullopt where the scheduler decides as it goes.

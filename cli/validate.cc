@@ -157,11 +157,22 @@ Result<int> validate(const ValidateOptions& options) {
   if (plan->training.model) {
     print_network(plan->training.model->network, plan->experiment.space.size() > 0);
   }
+  if (plan->curves) {
+    print_out(
+        "\ntable: {} of {} rows lie within the space; up to {} epochs; a trial takes the nearest row{}\n",
+        format_count(static_cast<std::int64_t>(plan->curves->rows())),
+        format_count(static_cast<std::int64_t>(plan->curves->rows_in_file())), plan->curves->epochs(),
+        plan->curves->repeats() ? "" : " that none has taken");
+  }
   if (!plan->training.command.empty()) {
     print_out("\ncommand, at the first representative point:\n  {}\n",
               fmt::join(plan->training.command, " "));
   }
-  print_resources(plan->resources);
+  if (plan->curves) {
+    print_out("\nresources: {} simulated crews\n", plan->resources.crews);
+  } else {
+    print_resources(plan->resources);
+  }
   return kExitDone;
 }
 

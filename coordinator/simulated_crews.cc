@@ -13,8 +13,7 @@
 namespace regatta {
 namespace {
 
-constexpr Microseconds kStart = std::chrono::hours(24);  // any time but 0, which means "never" in records
-constexpr int kProgramEpochs = 10;                       // of a program that decides itself when it is done
+constexpr int kProgramEpochs = 10;  // of a program that decides itself when it is done
 
 Microseconds microseconds(double seconds) {
   return Microseconds(static_cast<std::int64_t>(std::llround(seconds * 1e6)));
@@ -43,7 +42,7 @@ SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOpt
       failures_(options.seed, "simulated crew failures"),
       durations_(options.seed, "simulated epoch times"),
       transport_(options.seed, "simulated transport"),
-      now_(kStart),
+      now_(options.start),
       crews_(static_cast<std::size_t>(options.crews)) {
   for (std::size_t index = 0; index < crews_.size(); ++index) {
     schedule({.happening = Happening::start, .crew = index}, {});
@@ -147,17 +146,42 @@ void SimulatedCrews::tick() {
   }
 }
 
-Microseconds SimulatedCrews::epoch_time(int trial) const {
+Microseconds SimulatedCrews::epoch_time(const Attempt& attempt) const {
+  if (options_.curves != nullptr) {
+    if (const auto known = options_.curves->epoch_seconds(attempt.trial, attempt.point)) {
+      return microseconds(*known);
+    }
+  }
   const double spread =
-      std::exp(options_.epoch_spread * durations_.normal(static_cast<std::uint64_t>(trial)));
+      std::exp(options_.epoch_spread * durations_.normal(static_cast<std::uint64_t>(attempt.trial)));
   return microseconds(options_.epoch_seconds * spread);
+}
+
+// nullopt: there is no such epoch.
+std::optional<Metrics> SimulatedCrews::metrics_of(const Attempt& attempt) const {
+  if (options_.curves != nullptr) {
+    return options_.curves->metrics(attempt.trial, attempt.point, attempt.epoch);
+  }
+  Metrics metrics;
+  for (std::size_t i = 0; i < experiment_.objectives.size(); ++i) {
+    metrics.emplace_back(experiment_.objectives[i].metric,
+                         simulated_value(experiment_, attempt.point, attempt.epoch, options_.seed + i));
+  }
+  return metrics;
+}
+
+bool SimulatedCrews::ends_by_itself(const Attempt& attempt) const {
+  if (options_.curves != nullptr) {
+    return !options_.curves->metrics(attempt.trial, attempt.point, attempt.epoch + 1);
+  }
+  return attempt.until_epoch == kUnlimitedEpochs && attempt.epoch >= kProgramEpochs;
 }
 
 void SimulatedCrews::begin_epoch(std::size_t index, Microseconds more) {
   Attempt& attempt = *crews_[index].attempt;
   attempt.epoch_began = now_ + more;
   schedule({.happening = Happening::epoch_done, .crew = index, .attempt = attempt.id},
-           more + epoch_time(attempt.trial));
+           more + epoch_time(attempt));
 }
 
 void SimulatedCrews::finish_epoch(std::size_t index) {
@@ -167,20 +191,22 @@ void SimulatedCrews::finish_epoch(std::size_t index) {
   seconds_trained_ += spent;
   attempt.epoch_began.reset();
   ++attempt.epoch;
+  const auto metrics = metrics_of(attempt);
+  if (!metrics) {  // paused at its last epoch
+    send(index, AttemptFinished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete});
+    crew.attempt.reset();
+    return;
+  }
   ReportReceived report{.crew = crew.name,
                         .attempt = attempt.id,
                         .epoch = attempt.epoch,
+                        .metrics = *metrics,
                         .checkpoint = checkpoint_name(attempt.trial, attempt.epoch),
                         .seconds = spent};
-  for (std::size_t i = 0; i < experiment_.objectives.size(); ++i) {
-    report.metrics.emplace_back(
-        experiment_.objectives[i].metric,
-        simulated_value(experiment_, attempt.point, attempt.epoch, options_.seed + i));
-  }
   files_.insert(report.checkpoint);
   attempt.unanswered.push_back(report);
   send_report(index, report);
-  if (attempt.until_epoch == kUnlimitedEpochs && attempt.epoch >= kProgramEpochs) {
+  if (ends_by_itself(attempt)) {
     send(index, AttemptFinished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete});
     crew.attempt.reset();
   } else if (attempt.epoch < attempt.until_epoch) {

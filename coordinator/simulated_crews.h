@@ -29,6 +29,9 @@ class SimulatedCrews {
   SimulatedCrews(const Experiment& experiment, const SimulationOptions& options,
                  const TransportFaults& faults = {});
 
+  // Checkpoints that are there already.
+  void know_files(const std::vector<std::string>& files) { files_.insert(files.begin(), files.end()); }
+
   // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen.
   std::optional<Input> next();
   Microseconds now() const { return now_; }
@@ -88,7 +91,9 @@ class SimulatedCrews {
   void send(std::size_t index, Input input);
   void send_report(std::size_t index, const ReportReceived& report);
   SimulatedCrew* find(const std::string& name, AttemptId attempt);
-  Microseconds epoch_time(int trial) const;
+  Microseconds epoch_time(const Attempt& attempt) const;
+  std::optional<Metrics> metrics_of(const Attempt& attempt) const;
+  bool ends_by_itself(const Attempt& attempt) const;
   void need_file(const std::string& checkpoint, const char* why);
 
   void carry(const StartAttempt& command);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -85,51 +86,97 @@ double simulated_value(const Experiment& experiment, const Point& point, int epo
   return experiment.objectives.front().direction == Direction::maximize ? 1 - loss : loss;
 }
 
+namespace {
+
+// What the events add up to.
+class Tally {
+ public:
+  void count(const TimedEvent& event) {
+    fingerprint_.add(event);
+    if (const auto* reported = std::get_if<Reported>(&event.event)) {
+      seconds_counted_ += reported->seconds;
+      ++result_.epochs;
+    }
+    result_.attempts += std::holds_alternative<AttemptStarted>(event.event) ? 1 : 0;
+  }
+
+  SimulationResult finish(const Study& study, double makespan, double crew_seconds, double trained) {
+    count_trials(study, result_);
+    result_.makespan_seconds = makespan;
+    if (crew_seconds > 0) {
+      result_.busy_fraction = seconds_counted_ / crew_seconds;
+      result_.lost_fraction = (trained - seconds_counted_) / crew_seconds;
+    }
+    result_.fingerprint = fingerprint_.value();
+    return result_;
+  }
+
+ private:
+  SimulationResult result_;
+  Fingerprint fingerprint_;
+  double seconds_counted_ = 0;
+};
+
+// The crews of an earlier session are gone with it.
+std::vector<Input> lost_crews(const Study& study) {
+  std::vector<Input> lost;
+  for (const TrialRecord& record : study.records()) {
+    if (record.attempt) {
+      lost.push_back(CrewLost{.crew = record.crew, .preempted = true, .reason = "its session has ended"});
+    }
+  }
+  return lost;
+}
+
+}  // namespace
+
 Result<SimulationResult> simulate(Study& study, const SimulationOptions& options,
-                                  const std::function<void(const TimedEvent&)>& observer) {
+                                  const SimulationHooks& hooks) {
   const SystemClock wall_clock;  // for wall_seconds only
   const Microseconds began = wall_clock.monotonic();
   SimulatedCrews crews(study.experiment(), options);
+  crews.know_files(study.checkpoints());
   const Microseconds start = crews.now();
   if (const auto hours = study.config().stop.hours) {
     crews.tick_at(start + Microseconds(static_cast<std::int64_t>(std::ceil(*hours * 3600e6))));
   }
-  SimulationResult result;
-  Fingerprint fingerprint;
-  double seconds_counted = 0;
+  Tally tally;
+  std::vector<Input> first = lost_crews(study);
+  std::reverse(first.begin(), first.end());
   while (!study.ended()) {
-    const auto input = crews.next();
+    std::optional<Input> input;
+    if (!first.empty()) {
+      input = std::move(first.back());
+      first.pop_back();
+    } else {
+      input = crews.next();
+    }
     if (!input) {
       return failure(fmt::format("the simulation came to a standstill after {}: no crew has anything to do",
                                  format_duration(seconds(crews.now() - start))));
     }
     const Reaction reaction = study.handle(*input, crews.now());
     for (const TimedEvent& event : reaction.events) {
-      fingerprint.add(event);
-      if (const auto* reported = std::get_if<Reported>(&event.event)) {
-        seconds_counted += reported->seconds;
-        ++result.epochs;
-      }
-      result.attempts += std::holds_alternative<AttemptStarted>(event.event) ? 1 : 0;
-      if (observer) {
-        observer(event);
+      tally.count(event);
+      if (hooks.observe) {
+        hooks.observe(event);
       }
     }
     for (const Command& command : reaction.commands) {
       crews.carry_out(command);
     }
+    if (hooks.step) {
+      ASSIGN_OR_RETURN(std::optional<Input> next, hooks.step());
+      if (next) {
+        first.push_back(*std::move(next));
+      }
+    }
   }
   if (!crews.violations().empty()) {
     return failure("the study broke a rule: " + crews.violations().front());
   }
-  count_trials(study, result);
-  result.makespan_seconds = seconds(crews.now() - start);
-  const double crew_seconds = result.makespan_seconds * options.crews;
-  if (crew_seconds > 0) {
-    result.busy_fraction = seconds_counted / crew_seconds;
-    result.lost_fraction = (crews.seconds_trained() - seconds_counted) / crew_seconds;
-  }
-  result.fingerprint = fingerprint.value();
+  const double makespan = seconds(crews.now() - start);
+  SimulationResult result = tally.finish(study, makespan, makespan * options.crews, crews.seconds_trained());
   result.wall_seconds = seconds(wall_clock.monotonic() - began);
   return result;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -10,14 +11,27 @@
 
 namespace regatta {
 
+// Where simulated trials take their reports from.
+class TrialCurves {
+ public:
+  virtual ~TrialCurves() = default;
+  // The metrics after `epoch` epochs, from 1, in the user's direction; nullopt: the trial has ended by itself
+  // before. Trials are first asked for in the order of their numbers.
+  virtual std::optional<Metrics> metrics(int trial, const Point& point, int epoch) = 0;
+  // nullopt: SimulationOptions decide.
+  virtual std::optional<double> epoch_seconds(int trial, const Point& point) = 0;
+};
+
 struct SimulationOptions {
   int crews = 4;
   std::uint64_t seed = 0;
-  double epoch_seconds = 10;           // median over trials
-  double epoch_spread = 0.3;           // sigma of the logarithm, per trial
-  double start_seconds = 1;            // to start an attempt: process, data, checkpoint
-  double mean_seconds_to_failure = 0;  // of a crew; 0: crews never die
-  double restart_seconds = 5;          // until a dead crew is back
+  double epoch_seconds = 10;                    // median over trials
+  double epoch_spread = 0.3;                    // sigma of the logarithm, per trial
+  double start_seconds = 1;                     // to start an attempt: process, data, checkpoint
+  double mean_seconds_to_failure = 0;           // of a crew; 0: crews never die
+  double restart_seconds = 5;                   // until a dead crew is back
+  TrialCurves* curves = nullptr;                // outlives the simulation; nullptr: made up
+  Microseconds start = std::chrono::hours(24);  // wall time; not 0, which means "never" in records
 };
 
 struct SimulationResult {
@@ -39,8 +53,15 @@ struct SimulationResult {
 // A trial's curve: a power law towards an asymptote that depends smoothly on the point, plus seeded noise.
 double simulated_value(const Experiment& experiment, const Point& point, int epoch, std::uint64_t seed);
 
-// Runs `study` to its end. The observer sees every event (may be empty).
+struct SimulationHooks {
+  std::function<void(const TimedEvent&)> observe;  // sees every event; may be empty
+  // After each input, once its events were seen; an error ends the simulation. What it returns is told to the
+  // study next. May be empty.
+  std::function<Result<std::optional<Input>>()> step;
+};
+
+// Runs `study` to its end; one that was replayed and resumed goes on: what ran in its last session is lost.
 Result<SimulationResult> simulate(Study& study, const SimulationOptions& options,
-                                  const std::function<void(const TimedEvent&)>& observer = {});
+                                  const SimulationHooks& hooks = {});
 
 }  // namespace regatta

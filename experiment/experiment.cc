@@ -137,7 +137,7 @@ Result<Experiment> parse_experiment(std::string_view yaml, const std::string& fi
     RETURN_IF_ERROR(apply_override(experiment.root, assignment));
   }
   Section section(experiment.root, "the experiment");
-  for (const std::string_view key : {"search", "data", "model", "train", "command", "resources"}) {
+  for (const std::string_view key : {"search", "data", "model", "train", "command", "table", "resources"}) {
     section.child(key);
   }
   experiment.name = section.text("name", name_of_file(file_name));

@@ -86,8 +86,81 @@ TEST(Simulator, EveryEventReachesTheObserver) {
   const Experiment experiment = make_experiment("scheduler: {type: fifo, max_epochs: 2}, stop: {trials: 3}");
   const auto study = make_study(experiment);
   std::vector<TimedEvent> seen;
-  ASSERT_TRUE(simulate(*study, {.crews = 2}, [&](const TimedEvent& event) { seen.push_back(event); }).ok());
+  ASSERT_TRUE(simulate(*study, {.crews = 2}, {.observe = [&](const TimedEvent& event) {
+                seen.push_back(event);
+              }}).ok());
   EXPECT_EQ(describe(*replayed(experiment, {}, seen)), describe(*study));
+}
+
+// Falls by a tenth an epoch for four epochs; trial 1 diverges.
+class ShortCurves final : public TrialCurves {
+ public:
+  std::optional<Metrics> metrics(int trial, const Point& /*point*/, int epoch) override {
+    if (epoch > 4) {
+      return std::nullopt;
+    }
+    return Metrics{{"loss", trial == 1 && epoch == 3 ? std::nan("") : 1 - 0.1 * epoch}};
+  }
+  std::optional<double> epoch_seconds(int trial, const Point& /*point*/) override { return trial + 1.0; }
+};
+
+TEST(Simulator, PlaysGivenCurvesToTheirEnds) {
+  ShortCurves curves;
+  const SimulationResult result = simulated("scheduler: {type: fifo, max_epochs: 9}, stop: {trials: 3}",
+                                            {.crews = 1, .start_seconds = 0, .curves = &curves});
+  EXPECT_EQ(result.complete, 2);
+  EXPECT_EQ(result.failed, 1);
+  EXPECT_EQ(result.epochs, 4 + 3 + 4);
+  EXPECT_DOUBLE_EQ(result.makespan_seconds, 4 * 1 + 3 * 2 + 4 * 3);
+  EXPECT_DOUBLE_EQ(result.best_value, 0.6);
+}
+
+TEST(Simulator, ATrialThatIsResumedAtTheEndOfItsCurveIsComplete) {
+  ShortCurves curves;
+  const SimulationResult result =
+      simulated("scheduler: {type: hyperband, max_epochs: 16, eta: 2}, stop: {trials: 40}",
+                {.crews = 3, .start_seconds = 0, .curves = &curves});
+  EXPECT_EQ(result.trials, 40);
+  EXPECT_EQ(result.failed, 1);
+  EXPECT_GT(result.complete, 3);
+}
+
+// Cut short after any number of inputs, a study goes on in another session to the same trials.
+TEST(Simulator, AStudyThatWasCutShortGoesOn) {
+  const Experiment experiment = make_experiment("scheduler: {type: asha, max_epochs: 9}, stop: {trials: 30}");
+  for (const int steps : {1, 2, 10, 41, 57}) {
+    std::vector<TimedEvent> events;
+    const SimulationHooks keep = {.observe = [&](const TimedEvent& event) { events.push_back(event); }};
+    SimulationHooks cut = keep;
+    int left = steps;
+    cut.step = [&]() -> Result<std::optional<Input>> {
+      return --left == 0 ? Result<std::optional<Input>>(failure("cut")) : std::optional<Input>();
+    };
+    const auto study = make_study(experiment, {.evaluate_best = false});
+    ASSERT_FALSE(simulate(*study, {.crews = 3}, cut).ok());
+    const auto again = replayed(experiment, {.evaluate_best = false}, events);
+    const Microseconds end = events.empty() ? Microseconds(1) : events.back().at;
+    for (const TimedEvent& event : again->resume(false, end).events) {
+      events.push_back(event);
+    }
+    const auto result = simulate(*again, {.crews = 3, .start = end}, keep);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_EQ(result->trials, 30);
+    EXPECT_EQ(result->failed, 0);
+    EXPECT_EQ(describe(*replayed(experiment, {.evaluate_best = false}, events)), describe(*again));
+  }
+}
+
+TEST(Simulator, AStudyIsStoppedOnRequest) {
+  const Experiment experiment = make_experiment("scheduler: {type: fifo, max_epochs: 9}, stop: {trials: 30}");
+  const auto study = make_study(experiment);
+  int steps = 0;
+  const auto result = simulate(*study, {.crews = 3}, {.step = [&]() -> Result<std::optional<Input>> {
+    return ++steps == 40 ? std::optional<Input>(StopRequested{}) : std::nullopt;
+  }});
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  ASSERT_TRUE(study->ended());
+  EXPECT_EQ(study->ended()->reason, StudyEnded::Reason::interrupted);
 }
 
 }  // namespace
