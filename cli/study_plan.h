@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "cluster/resources.h"
@@ -25,6 +27,8 @@ struct PlanOptions {
   // Reads the data and tries the model on representative points. Without, only the search and the resources
   // are checked: enough to simulate a study or to look at a stored one.
   bool check_training = true;
+  // What search.learn_from stands for in a stored study; else those studies are read.
+  std::optional<std::vector<EarlierStudy>> learned;
 };
 
 // The first mistake, or the plan. At a fixed address: studies refer to their plan.
