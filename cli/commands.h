@@ -19,6 +19,7 @@ void add_ask_tell_command(CLI::App& program, Action& action);
 void add_status_command(CLI::App& program, Action& action);
 void add_best_command(CLI::App& program, Action& action);
 void add_trials_command(CLI::App& program, Action& action);
+void add_importance_command(CLI::App& program, Action& action);
 // Started by launchers only, hidden from --help.
 void add_worker_command(CLI::App& program, Action& action);
 

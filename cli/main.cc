@@ -21,6 +21,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_status_command(program, action);
   add_best_command(program, action);
   add_trials_command(program, action);
+  add_importance_command(program, action);
   add_worker_command(program, action);
   program.require_subcommand(1);
   program.footer(kExitCodesHelp);

@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/summary.h"
 #include "coordinator/checkpoint_files.h"
+#include "coordinator/learned.h"
 
 namespace regatta {
 namespace {
@@ -88,7 +89,8 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   const Experiment& experiment = session->plan_->experiment;
   session->study_ = make_study(*session->plan_);
   ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
-  ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment));
+  ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment,
+                                                  encode_learned(session->plan_->search.earlier)));
   RETURN_IF_ERROR(session->start(std::move(launcher)));
   return session;
 }

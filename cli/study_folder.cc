@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "base/text.h"
+#include "coordinator/learned.h"
 #include "protocol/keys.h"
 
 namespace regatta {
@@ -83,7 +84,8 @@ Result<std::filesystem::path> make_study_folder(const std::filesystem::path& run
 }
 
 Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy stored,
-                                const std::vector<std::string>& overrides, const PlanOptions& options) {
+                                const std::vector<std::string>& overrides, PlanOptions options) {
+  ASSIGN_OR_RETURN(options.learned, decode_learned(stored.learned));
   ASSIGN_OR_RETURN(Experiment experiment,
                    parse_experiment(stored.experiment_yaml, stored.experiment_file, overrides));
   StudyView view;

@@ -33,7 +33,7 @@ struct StudyView {
   std::vector<TimedEvent> events;
 };
 Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy stored,
-                                const std::vector<std::string>& overrides, const PlanOptions& options);
+                                const std::vector<std::string>& overrides, PlanOptions options);
 
 // Overrides given to `resume`: they hold for everything that comes later.
 std::vector<std::string> earlier_overrides(const std::filesystem::path& folder);

@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "cli/earlier_studies.h"
+
 namespace regatta {
 namespace {
 
@@ -46,6 +48,11 @@ bool is_table_study(const Experiment& experiment) { return experiment.section("t
 
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options) {
   ASSIGN_OR_RETURN(SearchConfig search, read_search(experiment));
+  if (options.learned) {
+    search.earlier = *options.learned;
+  } else {
+    ASSIGN_OR_RETURN(search.earlier, read_earlier_studies(experiment, search.learn_from));
+  }
   ASSIGN_OR_RETURN(const auto scheduler,
                    make_scheduler(search.scheduler, search_context(experiment, search)));
   ASSIGN_OR_RETURN(const Resources resources, resources_of(experiment));

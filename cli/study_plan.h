@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "cluster/resources.h"
@@ -28,6 +29,8 @@ struct PlanOptions {
   // Reads the data and tries the model on representative points. Without, only the search and the resources
   // are checked: enough to simulate a study or to look at a stored one.
   bool check_training = true;
+  // What search.learn_from stands for in a stored study; else those studies are read.
+  std::optional<std::vector<EarlierStudy>> learned;
 };
 
 // The first mistake, or the plan. At a fixed address: studies refer to their plan.

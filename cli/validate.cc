@@ -13,34 +13,24 @@
 namespace regatta {
 namespace {
 
-std::string describe_domain(const Domain& domain) {
-  if (const auto* range = std::get_if<FloatDomain>(&domain)) {
-    const std::string step = range->step ? ", step " + format_number(*range->step) : "";
-    return fmt::format("number from {} to {}{}{}", format_number(range->low), format_number(range->high),
-                       range->log ? ", logarithmic" : "", step);
-  }
-  if (const auto* range = std::get_if<IntDomain>(&domain)) {
-    const std::string step = range->step != 1 ? fmt::format(", step {}", range->step) : "";
-    return fmt::format("integer from {} to {}{}{}", range->low, range->high,
-                       range->log ? ", logarithmic" : "", step);
-  }
-  std::vector<std::string> choices;
-  for (const Value& choice : std::get<ChoiceDomain>(domain).choices) {
-    choices.push_back(to_string(choice));
-  }
-  return "one of " + fmt::format("{}", fmt::join(choices, ", "));
-}
-
 void print_space(const Space& space) {
   const auto cardinality = space.cardinality();
   print_out("\nspace: {}\n",
             cardinality ? format_count(static_cast<std::int64_t>(*cardinality)) + " points" : "continuous");
   Table table({{"parameter"}, {"values"}, {"when"}});
   for (const Parameter& parameter : space.parameters()) {
-    table.add(
-        {parameter.name, describe_domain(parameter.domain), parameter.when ? parameter.when->text() : ""});
+    table.add({parameter.name, describe(parameter.domain), parameter.when ? parameter.when->text() : ""});
   }
   print_out("{}", table.str("  "));
+  if (space.requirements().empty()) {
+    return;
+  }
+  for (const Expression& requirement : space.requirements()) {
+    print_out("  required: {}\n", requirement.text());
+  }
+  const double share = 100.0 * static_cast<double>(allowed_draws(space).size()) / kAllowanceDraws;
+  print_out("  allowed: {} % of the space\n",
+            share < 0.1 ? "less than 0.1" : fmt::format("about {:.3g}", share));
 }
 
 std::string describe_stop(const StopRule& stop, const std::optional<int>& limit) {
@@ -89,6 +79,21 @@ void print_search(const StudyPlan& plan, const Study& study) {
             objective.direction == Direction::maximize ? "maximize" : "minimize", objective.metric,
             plan.search.sampler.type, plan.search.scheduler.type, describe_stop(plan.search.stop, limit));
   print_rungs(study.scheduler(), limit);
+  if (!plan.search.known.empty()) {
+    print_out("  tried first:\n");
+  }
+  for (const Point& point : plan.search.known) {
+    print_out("    {}\n", plan.experiment.space.describe(point));
+  }
+  for (std::size_t i = 0; i < plan.search.earlier.size(); ++i) {
+    const EarlierStudy& earlier = plan.search.earlier[i];
+    print_out("  learns from {}: {} trials", plan.search.learn_from[i].study,
+              format_count(static_cast<std::int64_t>(earlier.trials.size())));
+    if (earlier.outside > 0) {
+      print_out("; {} more lie outside of this space", earlier.outside);
+    }
+    print_out("\n");
+  }
 }
 
 void print_data(const DataShape& data) {

@@ -77,7 +77,8 @@ Error no_study(const std::filesystem::path& path) {
 Result<StoredStudy> load_from(SQLite::Database& database) {
   SQLite::Transaction snapshot(database);
   StoredStudy stored{.experiment_yaml = find_value(database, "experiment_yaml").value_or(""),
-                     .experiment_file = find_value(database, "experiment_file").value_or("")};
+                     .experiment_file = find_value(database, "experiment_file").value_or(""),
+                     .learned = find_value(database, "learned").value_or("")};
   SQLite::Statement all(database, "SELECT at_us, kind, body FROM regatta_events ORDER BY seq");
   while (all.executeStep()) {
     ASSIGN_OR_RETURN(Event event,
@@ -209,7 +210,7 @@ Store::Store(std::unique_ptr<Implementation> implementation) : implementation_(s
 Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::create(const std::filesystem::path& folder,
-                                             const Experiment& experiment) {
+                                             const Experiment& experiment, std::string_view learned) {
   RETURN_IF_ERROR(make_directories(folder));
   const auto path = database_path(folder);
   ASSIGN_OR_RETURN(StudyLock lock, StudyLock::take(folder));
@@ -229,6 +230,9 @@ Result<std::unique_ptr<Store>> Store::create(const std::filesystem::path& folder
     set_value(*database, "format", std::to_string(kFormat));
     set_value(*database, "experiment_yaml", to_yaml(experiment.root));
     set_value(*database, "experiment_file", experiment.root.place().file);
+    if (!learned.empty()) {
+      set_value(*database, "learned", std::string(learned));
+    }
     transaction.commit();
     return std::unique_ptr<Store>(
         new Store(std::make_unique<Implementation>(path, std::move(lock), std::move(database))));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,6 +18,7 @@ namespace regatta {
 struct StoredStudy {
   std::string experiment_yaml;  // overrides applied
   std::string experiment_file;  // name for messages
+  std::string learned;          // of encode_learned(); empty: nothing
   std::vector<TimedEvent> events;
 };
 
@@ -24,8 +26,9 @@ struct StoredStudy {
 // locks.
 class Store {
  public:
+  // `learned`: what the study was told of earlier ones, so that it does not need them again.
   static Result<std::unique_ptr<Store>> create(const std::filesystem::path& folder,
-                                               const Experiment& experiment);
+                                               const Experiment& experiment, std::string_view learned = {});
   // For going on with a study: takes the lock.
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& folder);
   // For looking at a study that may be running: takes no lock, changes nothing.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "experiment/experiment.h"
 #include "experiment/space.h"
@@ -14,17 +15,45 @@ namespace {
 
 constexpr std::uint64_t kMaxCount = std::uint64_t{1} << 53;
 constexpr std::uint64_t kMaxCombinations = 1'000'000;
+constexpr std::uint64_t kMaxTriedValues = 20'000'000;  // while listing: a few seconds
 constexpr std::size_t kMaxProbedPoints = 10'000;
 constexpr std::uint64_t kMaxProbedValues = 64;
 constexpr int kProbesOfRange = 17;
 
-// Conditions split the space only along the parameters that they mention, so only those are enumerated; the
-// others multiply what each combination leaves active.
+// Each requirement stands with the last parameter that it uses: there it can be told whether it holds.
+std::vector<std::vector<const Expression*>> requirements_by_last_parameter(const Space& space) {
+  std::vector<std::vector<const Expression*>> by_parameter(space.size());
+  for (const Expression& requirement : space.requirements()) {
+    std::size_t last = 0;
+    for (const std::string& name : requirement.names()) {
+      last = std::max(last, *space.index_of(name));
+    }
+    by_parameter[last].push_back(&requirement);
+  }
+  return by_parameter;
+}
+
+bool satisfies_all(const Space& space, const Point& point, const std::vector<const Expression*>& all) {
+  return std::all_of(all.begin(), all.end(),
+                     [&](const Expression* requirement) { return space.satisfies(point, *requirement); });
+}
+
+// Conditions and requirements split the space only along the parameters that they mention, so only those are
+// enumerated; the others multiply what each combination leaves active.
 class Counter {
  public:
-  explicit Counter(const Space& space) : space_(space), point_(space.size()), mentioned_(space.size()) {
+  explicit Counter(const Space& space)
+      : space_(space),
+        point_(space.size()),
+        mentioned_(space.size()),
+        requirements_(requirements_by_last_parameter(space)) {
     for (const Parameter& parameter : space.parameters()) {
       for (const std::string& name : parameter.when ? parameter.when->names() : std::vector<std::string>{}) {
+        mentioned_[*space.index_of(name)] = true;
+      }
+    }
+    for (const Expression& requirement : space.requirements()) {
+      for (const std::string& name : requirement.names()) {
         mentioned_[*space.index_of(name)] = true;
       }
     }
@@ -48,7 +77,13 @@ class Counter {
     std::uint64_t total = 0;
     for (std::uint64_t k = 0; k < values; ++k) {
       point_[index] = parameter.nth(k);
-      const auto rest = ++combinations_ <= kMaxCombinations ? count_from(index + 1) : std::nullopt;
+      if (++combinations_ > kMaxCombinations) {
+        return std::nullopt;
+      }
+      if (!satisfies_all(space_, point_, requirements_[index])) {
+        continue;
+      }
+      const auto rest = count_from(index + 1);
       if (!rest || *rest > kMaxCount - total) {
         return std::nullopt;
       }
@@ -61,32 +96,51 @@ class Counter {
   const Space& space_;
   Point point_;
   std::vector<bool> mentioned_;
+  std::vector<std::vector<const Expression*>> requirements_;
   std::uint64_t combinations_ = 0;
 };
 
-// False when the limit is passed.
-bool list_from(const Space& space, std::size_t index, Point& point, std::uint64_t limit,
-               std::vector<Point>& points) {
-  if (index == space.size()) {
-    if (points.size() >= limit) {
-      return false;
+// Every allowed point, in the order of the space.
+class Lister {
+ public:
+  Lister(const Space& space, std::uint64_t limit)
+      : space_(space),
+        limit_(limit),
+        point_(space.size()),
+        requirements_(requirements_by_last_parameter(space)) {}
+
+  // False when the limit is passed, or when too many values were tried.
+  bool list_from(std::size_t index) {
+    if (index == space_.size()) {
+      points_.push_back(point_);
+      return points_.size() <= limit_;
     }
-    points.push_back(point);
+    point_[index] = std::nullopt;
+    if (!space_.active(point_, index)) {
+      return list_from(index + 1);
+    }
+    const Parameter& parameter = space_.parameters()[index];
+    for (std::uint64_t k = 0; k < *parameter.cardinality(); ++k) {
+      point_[index] = parameter.nth(k);
+      if (++tried_ > kMaxTriedValues) {
+        return false;
+      }
+      if (satisfies_all(space_, point_, requirements_[index]) && !list_from(index + 1)) {
+        return false;
+      }
+    }
     return true;
   }
-  point[index] = std::nullopt;
-  if (!space.active(point, index)) {
-    return list_from(space, index + 1, point, limit, points);
-  }
-  const Parameter& parameter = space.parameters()[index];
-  for (std::uint64_t k = 0; k < *parameter.cardinality(); ++k) {
-    point[index] = parameter.nth(k);
-    if (!list_from(space, index + 1, point, limit, points)) {
-      return false;
-    }
-  }
-  return true;
-}
+  std::vector<Point>& points() { return points_; }
+
+ private:
+  const Space& space_;
+  std::uint64_t limit_;
+  Point point_;
+  std::vector<std::vector<const Expression*>> requirements_;
+  std::uint64_t tried_ = 0;
+  std::vector<Point> points_;
+};
 
 // Every choice, or both ends.
 std::vector<double> extremes_of(const Parameter& parameter) {
@@ -179,15 +233,35 @@ std::optional<Point> activate(const Space& space, const Point& start, std::size_
   return std::nullopt;
 }
 
+// The allowed ones among `points`, and allowed draws for the choices that are lost with the others. The ends
+// of ranges that a requirement cuts off are not made up for.
+std::vector<Point> only_allowed(const Space& space, std::vector<Point> points) {
+  std::erase_if(points, [&](const Point& point) { return !space.allows(point); });
+  for (const Point& draw : allowed_draws(space)) {
+    bool adds_choice = points.empty();
+    for (std::size_t i = 0; i < space.size(); ++i) {
+      const bool is_choice = std::holds_alternative<ChoiceDomain>(space.parameters()[i].domain);
+      adds_choice = adds_choice ||
+                    (is_choice && draw[i] && std::none_of(points.begin(), points.end(), [&](const Point& p) {
+                       return p[i] == draw[i];
+                     }));
+    }
+    if (adds_choice) {
+      points.push_back(draw);
+    }
+  }
+  if (points.empty()) {  // so few are allowed that only a list finds them
+    if (auto all = grid_points(space, kMaxCombinations); all.ok()) {
+      points = std::move(all).value();
+    }
+  }
+  return points;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> Space::cardinality() const {
-  for (const Parameter& parameter : parameters_) {
-    if (!parameter.cardinality()) {
-      return std::nullopt;
-    }
-  }
-  return Counter(*this).count_from(0);
+  return is_finite() ? Counter(*this).count_from(0) : std::nullopt;
 }
 
 Result<std::vector<Point>> grid_points(const Space& space, std::uint64_t limit) {
@@ -200,16 +274,31 @@ Result<std::vector<Point>> grid_points(const Space& space, std::uint64_t limit) 
                       fmt::format("a grid needs a finite number of values for '{}'; give it {}",
                                   parameter.name, is_log ? "its values as {choice: […]}" : "a step"));
   }
-  std::vector<Point> points;
-  Point point(space.size());
-  if (!list_from(space, 0, point, limit, points)) {
+  Lister lister(space, limit);
+  if (!lister.list_from(0)) {
     const auto count = space.cardinality();
-    const std::string size = count ? format_count(static_cast<std::int64_t>(*count)) : "too many";
+    const std::string size =
+        count && *count > limit ? format_count(static_cast<std::int64_t>(*count)) : "too many";
     const std::string message =
         fmt::format("the grid has {} points, and at most {} are allowed; use larger steps or another sampler",
                     size, format_count(static_cast<std::int64_t>(limit)));
     return mistake_at(space.parameters().empty() ? Place{.file = "space"} : space.parameters()[0].place,
                       message);
+  }
+  return std::move(lister.points());
+}
+
+std::vector<Point> allowed_draws(const Space& space, std::size_t limit) {
+  const Random random(0, "allowed points");
+  std::vector<Point> points;
+  std::vector<double> unit(space.size());
+  for (std::size_t draw = 0; draw < kAllowanceDraws && points.size() < limit; ++draw) {
+    for (std::size_t i = 0; i < unit.size(); ++i) {
+      unit[i] = random.uniform(draw * unit.size() + i);
+    }
+    if (Point point = space.from_unit(unit); space.allows(point)) {
+      points.push_back(std::move(point));
+    }
   }
   return points;
 }
@@ -246,7 +335,7 @@ std::vector<Point> representative_points(const Space& space) {
       }
     }
   }
-  return points;
+  return space.requirements().empty() ? points : only_allowed(space, std::move(points));
 }
 
 }  // namespace regatta

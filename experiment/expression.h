@@ -23,10 +23,11 @@ class Expression {
   // A parameter's value; nullopt when the parameter is inactive at this point.
   using Lookup = std::function<std::optional<Value>(std::string_view name)>;
 
-  // `parameters` are the words that may be used as names. Errors carry the place of the expression. Parts
-  // that no parameter can change are mistakes: they are mistyped names.
+  // `parameters` are the words that may be used as names; `scope` says in messages which these are. Errors
+  // carry the place of the expression. Parts that no parameter can change are mistakes: they are mistyped
+  // names.
   static Result<Expression> parse(std::string_view text, const std::vector<std::string>& parameters,
-                                  const Place& place);
+                                  const Place& place, std::string_view scope = "declared above");
 
   // Truth at a point. A comparison that touches an inactive parameter is false.
   bool holds(const Lookup& lookup) const;

@@ -93,8 +93,9 @@ Result<std::vector<Token>> tokenize(std::string_view text, const Place& place) {
 
 class Expression::Parser {
  public:
-  Parser(std::vector<Token> tokens, const std::vector<std::string>& parameters, const Place& place)
-      : tokens_(std::move(tokens)), parameters_(parameters), place_(place) {}
+  Parser(std::vector<Token> tokens, const std::vector<std::string>& parameters, const Place& place,
+         std::string_view scope)
+      : tokens_(std::move(tokens)), parameters_(parameters), place_(place), scope_(scope) {}
 
   Result<Term> parse() {
     ASSIGN_OR_RETURN(Term term, parse_or());
@@ -186,7 +187,7 @@ class Expression::Parser {
       term = combine(op->kind, std::move(term), std::move(right));
     }
     if (!term.mentions_parameter()) {
-      return mistake("this comparison uses no parameter declared above" + hint(term.operands));
+      return mistake(fmt::format("this comparison uses no parameter {}{}", scope_, hint(term.operands)));
     }
     return term;
   }
@@ -246,7 +247,7 @@ class Expression::Parser {
     if (term.kind != Kind::literal) {
       return {};
     }
-    return mistake(fmt::format("'{}' is not a parameter declared above{}", term.text, hint({term})));
+    return mistake(fmt::format("'{}' is not a parameter {}{}", term.text, scope_, hint({term})));
   }
 
   Status check_number(const Term& term) const {
@@ -254,9 +255,8 @@ class Expression::Parser {
       return {};
     }
     return mistake(
-        fmt::format("'{}' is neither a number nor a parameter declared above{}; a text with '-' in it "
-                    "needs quotes",
-                    term.text, hint({term})));
+        fmt::format("'{}' is neither a number nor a parameter {}{}; a text with '-' in it needs quotes",
+                    term.text, scope_, hint({term})));
   }
 
   // The parameter that the first mistyped word may have meant.
@@ -274,6 +274,7 @@ class Expression::Parser {
   std::size_t at_ = 0;
   const std::vector<std::string>& parameters_;
   const Place& place_;
+  std::string_view scope_;
 };
 
 namespace {
@@ -304,14 +305,14 @@ void collect(const Term& term, std::vector<std::string>& names,
 }  // namespace
 
 Result<Expression> Expression::parse(std::string_view text, const std::vector<std::string>& parameters,
-                                     const Place& place) {
+                                     const Place& place, std::string_view scope) {
   ASSIGN_OR_RETURN(std::vector<Token> tokens, tokenize(text, place));
-  ASSIGN_OR_RETURN(Term term, Parser(std::move(tokens), parameters, place).parse());
+  ASSIGN_OR_RETURN(Term term, Parser(std::move(tokens), parameters, place, scope).parse());
   Expression expression;
   expression.text_ = std::string(text);
   collect(term, expression.names_, expression.equalities_);
   if (expression.names_.empty()) {
-    return mistake_at(place, "expected an expression with a parameter declared above in it");
+    return mistake_at(place, fmt::format("expected an expression with a parameter {} in it", scope));
   }
   expression.root_ = std::make_shared<const Term>(std::move(term));
   return expression;

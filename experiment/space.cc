@@ -2,6 +2,7 @@
 #include "experiment/space.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,6 +10,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace regatta {
 namespace {
@@ -118,6 +120,14 @@ bool has_value(const Parameter& parameter, double value) {
   return value >= 0 && value < static_cast<double>(*parameter.cardinality());
 }
 
+double neatened(const Parameter& parameter, double value) {
+  const auto* range = std::get_if<FloatDomain>(&parameter.domain);
+  if (range == nullptr || !range->step) {
+    return value;
+  }
+  return stepped(*range, static_cast<std::uint64_t>(std::round((value - range->low) / *range->step)));
+}
+
 // Four significant digits are enough to recognise a value by.
 std::string short_text(const Value& value) {
   if (const auto* number = std::get_if<double>(&value)) {
@@ -151,6 +161,35 @@ double Parameter::nth(std::uint64_t k) const {
     return static_cast<double>(range->low + static_cast<std::int64_t>(k) * range->step);
   }
   return static_cast<double>(k);
+}
+
+std::optional<double> Parameter::encode(const Value& value) const {
+  if (const auto* choice = std::get_if<ChoiceDomain>(&domain)) {
+    const auto found = std::find_if(choice->choices.begin(), choice->choices.end(),
+                                    [&](const Value& known) { return same_value(known, value); });
+    return found != choice->choices.end() ? std::optional<double>(found - choice->choices.begin())
+                                          : std::nullopt;
+  }
+  const auto number = as_number(value);
+  return number && has_value(*this, *number) ? std::optional(neatened(*this, *number)) : std::nullopt;
+}
+
+std::string describe(const Domain& domain) {
+  if (const auto* range = std::get_if<FloatDomain>(&domain)) {
+    const std::string step = range->step ? ", step " + format_number(*range->step) : "";
+    return fmt::format("number from {} to {}{}{}", format_number(range->low), format_number(range->high),
+                       range->log ? ", logarithmic" : "", step);
+  }
+  if (const auto* range = std::get_if<IntDomain>(&domain)) {
+    const std::string step = range->step != 1 ? fmt::format(", step {}", range->step) : "";
+    return fmt::format("integer from {} to {}{}{}", range->low, range->high,
+                       range->log ? ", logarithmic" : "", step);
+  }
+  std::vector<std::string> choices;
+  for (const Value& choice : std::get<ChoiceDomain>(domain).choices) {
+    choices.push_back(to_string(choice));
+  }
+  return fmt::format("one of {}", fmt::join(choices, ", "));
 }
 
 std::optional<std::size_t> Space::index_of(std::string_view name) const {
@@ -235,13 +274,28 @@ bool Space::contains(const Point& point) const {
 }
 
 bool Space::allows(const Point& point) const {
-  const auto value_of = [&](std::string_view name) { return value(point, *index_of(name)); };
-  return std::all_of(requirements_.begin(), requirements_.end(), [&](const Expression& requirement) {
-    const auto& names = requirement.names();
-    const bool applies = std::all_of(names.begin(), names.end(),
-                                     [&](const auto& name) { return point[*index_of(name)].has_value(); });
-    return !applies || requirement.holds(value_of);
-  });
+  return std::all_of(requirements_.begin(), requirements_.end(),
+                     [&](const Expression& requirement) { return satisfies(point, requirement); });
+}
+
+bool Space::satisfies(const Point& point, const Expression& requirement) const {
+  const auto& names = requirement.names();
+  const bool applies = std::all_of(names.begin(), names.end(),
+                                   [&](const auto& name) { return point[*index_of(name)].has_value(); });
+  return !applies || requirement.holds([&](std::string_view name) { return value(point, *index_of(name)); });
+}
+
+Space Space::unconditional() const {
+  std::vector<Parameter> parameters = parameters_;
+  for (Parameter& parameter : parameters) {
+    parameter.when.reset();
+  }
+  return Space(std::move(parameters));
+}
+
+bool Space::is_finite() const {
+  return std::all_of(parameters_.begin(), parameters_.end(),
+                     [](const Parameter& parameter) { return parameter.cardinality().has_value(); });
 }
 
 bool Space::active(const Point& point, std::size_t index) const {

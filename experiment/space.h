@@ -32,6 +32,9 @@ struct ChoiceDomain {
 };
 using Domain = std::variant<FloatDomain, IntDomain, ChoiceDomain>;
 
+// "number from 0.001 to 0.1, logarithmic", "one of sgd, adam".
+std::string describe(const Domain& domain);
+
 struct Parameter {
   std::string name;
   Domain domain;
@@ -43,6 +46,8 @@ struct Parameter {
   std::optional<std::uint64_t> cardinality() const;
   // The k-th value in ascending order, k below the cardinality, in the encoding of Point.
   double nth(std::uint64_t k) const;
+  // A user's value in the encoding of Point; nullopt when it is not in the domain. 64.0 is the integer 64.
+  std::optional<double> encode(const Value& value) const;
 };
 
 // A point of the space: per parameter, in the space's order, the number itself, or for a choice its 0-based
@@ -78,12 +83,20 @@ class Space {
   bool contains(const Point& point) const;
   // Whether the requirements that apply hold, of a point that the space contains.
   bool allows(const Point& point) const;
+  // The same of one requirement; only the parameters that it uses need to be set.
+  bool satisfies(const Point& point, const Expression& requirement) const;
 
   // Whether parameter `index` is active, given the parameters before it.
   bool active(const Point& point, std::size_t index) const;
 
-  // Distinct points, conditions respected; nullopt when a parameter is continuous, the count exceeds 2^53, or
-  // the parameters that conditions mention have more than a million combinations.
+  // The same parameters, each of them always active, without the requirements.
+  Space unconditional() const;
+
+  // Whether no parameter is continuous.
+  bool is_finite() const;
+  // Distinct points, conditions and requirements respected; nullopt when a parameter is continuous, the count
+  // exceeds 2^53, or the parameters that conditions and requirements mention have more than a million
+  // combinations.
   std::optional<std::uint64_t> cardinality() const;
 
  private:
@@ -91,11 +104,18 @@ class Space {
   std::vector<Expression> requirements_;
 };
 
-// Every distinct point, the last parameter moving fastest. A mistake that names the parameter when one is
-// continuous, and a mistake when there are more than `limit` points.
+// Every distinct point that the requirements allow, the last parameter moving fastest. A mistake that names
+// the parameter when one is continuous, and a mistake when there are more than `limit` points, or too many to
+// look through for those that are allowed.
 Result<std::vector<Point>> grid_points(const Space& space, std::uint64_t limit);
 
-// Reads the `space:` section; null is the empty space, which has one point.
+// The points among kAllowanceDraws uniform ones, the same for equal spaces, that the requirements allow:
+// their number estimates the share of the space that is left. At most `limit` of them are looked for.
+inline constexpr std::size_t kAllowanceDraws = 10'000;
+std::vector<Point> allowed_draws(const Space& space, std::size_t limit = kAllowanceDraws);
+
+// Reads the `space:` section; null is the empty space, which has one point. Requirements that leave nothing
+// of the space, as far as can be seen, are a mistake.
 Result<Space> read_space(const Node& node);
 
 }  // namespace regatta

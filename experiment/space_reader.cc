@@ -161,6 +161,66 @@ Result<Expression> read_condition(const Node& node, const std::vector<Parameter>
   return when;
 }
 
+constexpr std::string_view kRequire = "require";
+
+Result<Expression> read_requirement(const Node& node, const std::vector<Parameter>& parameters) {
+  if (!node.is_scalar()) {
+    return mistake_at(
+        node.place(),
+        fmt::format("expected a requirement such as \"width * depth < 4096\", not {}", node.describe()));
+  }
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) {
+    names.push_back(parameter.name);
+  }
+  ASSIGN_OR_RETURN(Expression requirement,
+                   Expression::parse(node.text(), names, node.place(), "of the space"));
+  RETURN_IF_ERROR(check_equalities(requirement, parameters, node.place()));
+  return requirement;
+}
+
+// One that leaves nothing is told with its own place, several that do so together with that of their list.
+Status check_allowance(const Space& space, const Node& node) {
+  const auto leaves_nothing = [](const Space& restricted) {
+    if (!allowed_draws(restricted, 1).empty()) {
+      return false;
+    }
+    return restricted.cardinality().value_or(0) == 0;
+  };
+  if (!leaves_nothing(space)) {
+    return {};
+  }
+  const std::string draws = space.is_finite() && space.cardinality()
+                                ? "no point of the space is allowed"
+                                : fmt::format("none of {} points drawn at random is allowed",
+                                              format_count(static_cast<std::int64_t>(kAllowanceDraws)));
+  for (std::size_t i = 0; node.is_sequence() && i < node.items().size(); ++i) {
+    if (leaves_nothing(Space(space.parameters(), {space.requirements()[i]}))) {
+      return mistake_at(node.items()[i].place(),
+                        fmt::format("{} by '{}'", draws, space.requirements()[i].text()));
+    }
+  }
+  return mistake_at(node.place(), node.is_sequence()
+                                      ? draws + " by these requirements together"
+                                      : fmt::format("{} by '{}'", draws, space.requirements()[0].text()));
+}
+
+Result<Space> read_requirements(const Node& node, std::vector<Parameter> parameters) {
+  if (node.is_map()) {
+    return mistake_at(node.place(),
+                      "'require' stands for what the points of the space must satisfy, such as \"width * "
+                      "depth < 4096\" or a list of these; a parameter needs another name");
+  }
+  std::vector<Expression> requirements;
+  for (const Node& item : node.is_sequence() ? node.items() : std::vector<Node>{node}) {
+    ASSIGN_OR_RETURN(Expression requirement, read_requirement(item, parameters));
+    requirements.push_back(std::move(requirement));
+  }
+  Space space(std::move(parameters), std::move(requirements));
+  RETURN_IF_ERROR(check_allowance(space, node));
+  return space;
+}
+
 Result<Parameter> read_parameter(const Node::Entry& entry, const std::vector<Parameter>& earlier) {
   if (!is_name(entry.key) || is_reserved(entry.key)) {
     return mistake_at(
@@ -204,10 +264,15 @@ Result<Space> read_space(const Node& node) {
   }
   std::vector<Parameter> parameters;
   for (const Node::Entry& entry : node.entries()) {
+    if (entry.key == kRequire) {
+      continue;
+    }
     ASSIGN_OR_RETURN(Parameter parameter, read_parameter(entry, parameters));
     parameters.push_back(std::move(parameter));
   }
-  return Space(std::move(parameters));
+  const Node* const require = node.find(kRequire);
+  return require != nullptr ? read_requirements(*require, std::move(parameters))
+                            : Space(std::move(parameters));
 }
 
 }  // namespace regatta

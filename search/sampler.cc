@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "search/first_points.h"
 #include "search/registry.h"
 #include "search/samplers/grid.h"
 #include "search/samplers/random.h"
@@ -29,7 +30,8 @@ constexpr std::array kSamplers = {
 Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SearchContext& context) {
   CHECK(context.space != nullptr);
   ASSIGN_OR_RETURN(const auto* entry, find_named(kSamplers, config, "a sampler"));
-  return entry->make(config, context);
+  ASSIGN_OR_RETURN(auto sampler, entry->make(config, context));
+  return with_first_points(std::move(sampler), context);
 }
 
 std::vector<std::string> sampler_names() { return names_of(kSamplers); }

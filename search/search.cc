@@ -2,7 +2,11 @@
 // starts.
 #include "search/search.h"
 
+#include <fmt/format.h>
+
 #include <limits>
+
+#include "search/known_points.h"
 
 namespace regatta {
 namespace {
@@ -28,6 +32,23 @@ Result<StopRule> read_stop(const Node* node) {
   stop.target = section.optional_number("target");
   RETURN_IF_ERROR(section.finish());
   return stop;
+}
+
+Result<std::vector<LearnFrom>> read_learn_from(const Node* node) {
+  std::vector<LearnFrom> studies;
+  if (node == nullptr) {
+    return studies;
+  }
+  for (const Node& item : node->is_sequence() ? node->items() : std::vector<Node>{*node}) {
+    if (!item.is_scalar() || item.text().empty()) {
+      return mistake_at(
+          item.place(),
+          fmt::format("expected the folder of a study to learn from, such as runs/other, not {}",
+                      item.describe()));
+    }
+    studies.push_back({.study = item.text(), .place = item.place()});
+  }
+  return studies;
 }
 
 // Without a stop rule a study ends with the whole grid, or with one round of the scheduler.
@@ -56,6 +77,7 @@ SearchContext search_context(const Experiment& experiment, const SearchConfig& c
   return {.space = &experiment.space,
           .seed = experiment.seed,
           .objectives = experiment.objectives.size(),
+          .known = config.known,
           .earlier = config.earlier};
 }
 
@@ -65,9 +87,19 @@ Result<SearchConfig> read_search(const Experiment& experiment, EndRule end) {
   const auto sampler = section.take(read_named(section, "sampler", "random"));
   const auto scheduler = section.take(read_named(section, "scheduler", "fifo"));
   const auto stop = section.take(read_stop(section.child("stop")));
+  std::vector<Point> known;
+  if (const Node* const first = section.child("try"); first != nullptr) {
+    known = section.take(read_known_points(*first, experiment.space, experiment.seed)).value_or(known);
+  }
+  const auto learn_from = section.take(read_learn_from(section.child("learn_from")));
   RETURN_IF_ERROR(section.finish());
 
-  SearchConfig config{.sampler = *sampler, .scheduler = *scheduler, .stop = *stop, .earlier = {}};
+  SearchConfig config{.sampler = *sampler,
+                      .scheduler = *scheduler,
+                      .stop = *stop,
+                      .known = std::move(known),
+                      .learn_from = *learn_from,
+                      .earlier = {}};
   const SearchContext context = search_context(experiment, config);
   RETURN_IF_ERROR(make_sampler(config.sampler, context));
   ASSIGN_OR_RETURN(const auto planned, make_scheduler(config.scheduler, context));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "experiment/experiment.h"
@@ -16,10 +17,18 @@ struct StopRule {
   std::optional<double> target;  // in the user's direction: reached when the objective is as good
 };
 
+// One study that search.learn_from names.
+struct LearnFrom {
+  std::string study;  // as the user wrote it
+  Place place;
+};
+
 struct SearchConfig {
   Typed sampler;
   Typed scheduler;
   StopRule stop;
+  std::vector<Point> known;  // search.try
+  std::vector<LearnFrom> learn_from;
   std::vector<EarlierStudy> earlier;  // what search.learn_from names, once it has been read
 };
 

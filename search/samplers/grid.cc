@@ -1,5 +1,7 @@
-// The grid is listed once; a trial's number is its place in the list.
+// The grid is listed once; a trial is given the first point of the list that no trial before it has.
 #include "search/samplers/grid.h"
+
+#include "search/samplers/seen.h"
 
 namespace regatta {
 namespace {
@@ -10,13 +12,20 @@ class Grid final : public Sampler {
  public:
   explicit Grid(std::vector<Point> points) : points_(std::move(points)) {}
 
-  std::optional<Point> propose(std::span<const Trial>, int number) override {
-    const auto index = static_cast<std::size_t>(number);
-    return index < points_.size() ? std::optional(points_[index]) : std::nullopt;
+  std::optional<Point> propose(std::span<const Trial> history, int) override {
+    if (!seen_.follow(history)) {
+      next_ = 0;
+    }
+    while (next_ < points_.size() && seen_.contains(points_[next_])) {
+      ++next_;
+    }
+    return next_ < points_.size() ? std::optional(points_[next_]) : std::nullopt;
   }
 
  private:
   std::vector<Point> points_;
+  SeenPoints seen_;
+  std::size_t next_ = 0;  // all points before it have been seen in the history given last
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Trial n is point n of the sequence.
+// Trial n is point n of the sequence, counting only those that the requirements allow.
 #include "search/samplers/sobol.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ class Sobol final : public Sampler {
     const Random redraw = redraws_.substream(key);
     const auto draw = [&](std::uint64_t attempt) {
       if (attempt == 0) {
-        return space_->from_unit(sequence_.point(key));
+        return allowed_point(key);
       }
       std::vector<double> unit(space_->size());
       for (std::size_t i = 0; i < unit.size(); ++i) {
@@ -35,8 +35,27 @@ class Sobol final : public Sampler {
   }
 
  private:
+  // The allowed point `rank` of the sequence; one that is not allowed when they are too rare.
+  Point allowed_point(std::uint64_t rank) {
+    if (space_->requirements().empty()) {
+      return space_->from_unit(sequence_.point(rank));
+    }
+    while (allowed_.size() <= rank) {
+      const std::uint64_t begin = allowed_.empty() ? 0 : allowed_.back() + 1;
+      std::uint64_t index = begin;
+      while (index < begin + kMaxRefused && !space_->allows(space_->from_unit(sequence_.point(index)))) {
+        ++index;
+      }
+      allowed_.push_back(index);
+    }
+    return space_->from_unit(sequence_.point(allowed_[rank]));
+  }
+
+  static constexpr std::uint64_t kMaxRefused = 20000;  // in a row
+
   const Space* space_;
   SobolSequence sequence_;
+  std::vector<std::uint64_t> allowed_;  // places in the sequence, as far as they have been looked for
   Random redraws_;
   Random leftovers_;
   DistinctPoints distinct_;

@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/random.h"
+#include "search/known_points.h"
 #include "tests/search/simulated_crews.h"
 
 namespace regatta {
@@ -19,6 +21,18 @@ constexpr const char* kContinuous =
 constexpr const char* kFinite =
     "{width: {int: [16, 64], step: 16}, kind: {choice: [a, b]}, depth: {int: [1, 3], when: kind == b},"
     " rate: {float: [0.1, 0.5], step: 0.2}}";
+// A third of it is allowed, and the requirement on momentum applies in two of three branches only.
+constexpr const char* kRequired =
+    "{width: {int: [16, 512], log: true}, depth: {int: [1, 9]}, rate: {float: [0, 1]},"
+    " kind: {choice: [a, b, c]}, momentum: {float: [0, 1], when: kind != a},"
+    " require: [width * depth < 256, momentum < rate]}";
+constexpr const char* kFiniteRequired =
+    "{width: {int: [1, 8]}, kind: {choice: [a, b]}, depth: {int: [1, 6], when: kind == b},"
+    " share: {float: [0, 1], step: 0.25}, require: [width * depth < 12, width > 4 * share]}";
+// One point in about two thousand.
+constexpr const char* kNarrow =
+    "{a: {float: [0, 1]}, b: {float: [0, 1]}, c: {float: [0, 1]}, kind: {choice: [x, y]},"
+    " require: \"a + b + c < 0.15\"}";
 
 Space space_from(const std::string& yaml) {
   const Node node = parse_yaml(yaml, "space.yaml").value();
@@ -103,8 +117,76 @@ TEST_P(SamplerConformance, EveryPointLiesInTheSpaceAndHeedsItsConditions) {
   EXPECT_LT(refused, 2);
 }
 
+TEST_P(SamplerConformance, EveryPointSatisfiesTheRequirements) {
+  for (const char* yaml : {kRequired, kFiniteRequired, kNarrow}) {
+    const Space space = space_from(yaml);
+    const auto sampler = make(space);
+    for (const Trial& trial : sampler != nullptr ? propose(*sampler, kTrials) : std::vector<Trial>{}) {
+      EXPECT_TRUE(space.contains(trial.point)) << space.describe(trial.point);
+      EXPECT_TRUE(space.allows(trial.point)) << space.describe(trial.point);
+    }
+  }
+}
+
+TEST_P(SamplerConformance, WhatTheRequirementsLeaveOfAFiniteSpaceIsProposedOnceAndThenEnds) {
+  const Space space = space_from(kFiniteRequired);
+  std::set<Point> allowed;
+  const auto everything = grid_points(Space(space.parameters()), 1000).value();
+  for (const Point& point : everything) {
+    if (space.allows(point)) {
+      allowed.insert(point);
+    }
+  }
+  const auto sampler = make(space);
+  SKIP_IF_REFUSED(sampler);
+  const std::vector<Trial> history = propose(*sampler, 1000);
+  const std::vector<Point> points = points_of(history);
+  EXPECT_EQ(points.size(), allowed.size());
+  EXPECT_EQ(std::set<Point>(points.begin(), points.end()), allowed);
+  EXPECT_EQ(sampler->propose(history, static_cast<int>(history.size())), std::nullopt);
+}
+
+// Known points, and the best of an earlier study.
+SearchContext with_first_points(const Space& space) {
+  const Node known = parse_yaml("[{width: 32, kind: a}, {kind: b, depth: 3}]", "try.yaml").value();
+  SearchContext context{.space = &space, .seed = 1, .known = read_known_points(known, space, 1).value()};
+  EarlierStudy study;
+  const auto points = grid_points(space, 1000).value();
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double value = std::abs(static_cast<double>(i) - 9.5);
+    study.trials.push_back({.number = static_cast<int>(i),
+                            .point = points[i],
+                            .state = TrialState::complete,
+                            .scores = {{.epoch = 1, .values = {value}}},
+                            .values = {value}});
+  }
+  context.earlier.push_back(std::move(study));
+  return context;
+}
+
+TEST_P(SamplerConformance, TriesFirstWhatIsKnownAndRepeatsNothing) {
+  const Space space = space_from(kFinite);
+  const SearchContext context = with_first_points(space);
+  const auto sampler = make_sampler(typed(GetParam()), context).value();
+  const std::vector<Trial> history = propose(*sampler, 1000);
+  const std::vector<Point> points = points_of(history);
+  ASSERT_GT(points.size(), 3U);
+  EXPECT_EQ(points[0], context.known[0]);
+  EXPECT_EQ(points[1], context.known[1]);
+  const auto& earlier = context.earlier[0].trials;
+  EXPECT_TRUE(points[2] == earlier[9].point || points[2] == earlier[10].point) << space.describe(points[2]);
+  EXPECT_EQ(std::set<Point>(points.begin(), points.end()).size(), points.size());
+  EXPECT_EQ(points.size(), space.cardinality());
+  for (std::size_t at = 0; at < history.size(); at += 3) {
+    const std::span<const Trial> before(history.data(), at);
+    const auto fresh = make_sampler(typed(GetParam()), context).value();
+    EXPECT_EQ(fresh->propose(before, static_cast<int>(at)), history[at].point) << at;
+    EXPECT_EQ(sampler->propose(before, static_cast<int>(at)), history[at].point) << at;
+  }
+}
+
 TEST_P(SamplerConformance, IsAFunctionOfSeedHistoryAndNumber) {
-  for (const char* yaml : {kContinuous, kFinite}) {
+  for (const char* yaml : {kContinuous, kFinite, kRequired, kFiniteRequired}) {
     const Space space = space_from(yaml);
     const auto sampler = make(space);
     if (sampler == nullptr) {

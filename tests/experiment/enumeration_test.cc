@@ -47,6 +47,63 @@ TEST(Cardinality, IsUnknownForContinuousAndForOverlargeSpaces) {
   EXPECT_EQ(space_of("a: {int: [1, 1000000000]}\nb: {int: [1, 2], when: a > 5}").cardinality(), std::nullopt);
 }
 
+// Whatever the conditions and requirements, what is counted and listed is what a walk over all points finds.
+TEST(Requirements, CountAndListAgreeWithBruteForce) {
+  for (const std::string_view require :
+       {"w * d < 12", "[w > 3, d != 2]", "not (w == 1 and s == 0.5)", "k == b", "d > 7"}) {
+    const std::string parameters =
+        "w: {int: [1, 6]}\nk: {choice: [a, b]}\nd: {int: [1, 5], when: k == b}\ns: {float: [0, 1], step: "
+        "0.25}\n";
+    const Space space = space_of(parameters + "require: " + std::string(require));
+    std::set<Point> allowed;
+    const auto everything = grid_points(space_of(parameters), 1000).value();
+    for (const Point& point : everything) {
+      if (space.allows(point)) {
+        allowed.insert(point);
+      }
+    }
+    const auto listed = grid_points(space, 1000).value();
+    EXPECT_EQ(std::set<Point>(listed.begin(), listed.end()), allowed) << require;
+    EXPECT_EQ(listed.size(), allowed.size()) << require;
+    EXPECT_EQ(space.cardinality(), allowed.size()) << require;
+  }
+}
+
+TEST(Requirements, ApplyOnlyWhereAllTheirParametersAreActive) {
+  const Space space = space_of("k: {choice: [a, b]}\nd: {int: [1, 4], when: k == b}\nrequire: d < 3");
+  EXPECT_EQ(space.cardinality(), 1 + 2);
+  EXPECT_TRUE(space.allows({0.0, std::nullopt}));
+  EXPECT_FALSE(space.allows({1.0, 3.0}));
+}
+
+TEST(Requirements, AllowedDrawsShowTheShareThatIsLeft) {
+  const Space space = space_of("x: {float: [0, 1]}\ny: {float: [0, 1]}\nrequire: x + y < 0.5");
+  const double share = static_cast<double>(allowed_draws(space).size()) / kAllowanceDraws;
+  EXPECT_NEAR(share, 0.125, 0.01);
+  EXPECT_EQ(allowed_draws(space, 3).size(), 3U);
+  EXPECT_EQ(allowed_draws(space_of("x: {float: [0, 1]}")).size(), kAllowanceDraws);
+}
+
+TEST(Requirements, AreMetByTheRepresentativePoints) {
+  const Space space = space_of(
+      "w: {int: [1, 64]}\nd: {int: [1, 64]}\nk: {choice: [a, b, c]}\nrequire: [w * d < 512, w > 8, d > 8]");
+  std::set<double> choices;
+  for (const Point& point : representative_points(space)) {
+    EXPECT_TRUE(space.contains(point) && space.allows(point)) << space.describe(point);
+    choices.insert(*point[2]);
+  }
+  EXPECT_EQ(choices.size(), 3U);
+}
+
+TEST(Requirements, ThatAllowAPointInTenThousandAreNoMistakeWhereItCanBeCounted) {
+  const Space space = space_of("a: {int: [1, 300]}\nb: {int: [1, 300]}\nrequire: a + b == 3");
+  EXPECT_EQ(space.cardinality(), 2);
+  for (const Point& point : representative_points(space)) {
+    EXPECT_TRUE(space.allows(point));
+  }
+  EXPECT_FALSE(representative_points(space).empty());
+}
+
 TEST(Grid, ListsEveryDistinctPointOnceWithTheLastParameterFastest) {
   const Space space =
       space_of("a: {choice: [x, y]}\nb: {int: [1, 3], when: a == x}\nc: {float: [0, 1], step: 0.5}\n");

@@ -157,6 +157,24 @@ alpha: {float: [0, 1], when: skip}
   EXPECT_EQ(space.describe({1, std::nullopt, std::nullopt, std::nullopt}), "{kind: mlp}");
 }
 
+TEST(Space, TakesAUsersValueWhereItsDomainHasIt) {
+  const Space space = space_of(kMixed);
+  const auto encode = [&](const char* name, const Value& value) {
+    return space.parameters()[*space.index_of(name)].encode(value);
+  };
+  EXPECT_EQ(encode("optimizer", Value(std::string("adam"))), 1.0);
+  EXPECT_EQ(encode("optimizer", Value(3.0)), 2.0);
+  EXPECT_EQ(encode("optimizer", Value(nullptr)), 4.0);
+  EXPECT_EQ(encode("optimizer", Value(std::string("3"))), std::nullopt);
+  EXPECT_EQ(encode("width", Value(32.0)), 32.0);
+  EXPECT_EQ(encode("width", Value(std::int64_t{33})), std::nullopt);
+  EXPECT_EQ(encode("width", Value(std::string("32"))), std::nullopt);
+  EXPECT_EQ(encode("drop", Value(0.1 + 0.2)), 0.3);  // as the domain writes it
+  EXPECT_EQ(encode("drop", Value(0.35)), std::nullopt);
+  EXPECT_EQ(encode("rate", Value(std::int64_t{10})), 10.0);
+  EXPECT_EQ(encode("rate", Value(11.0)), std::nullopt);
+}
+
 TEST(Space, ContainsExactlyTheValuesOfItsDomains) {
   const Space space = space_of(
       "f: {float: [0, 1], step: 0.25}\ni: {int: [2, 10], step: 4}\nc: {choice: [a, b]}\n"

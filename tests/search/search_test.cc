@@ -58,7 +58,26 @@ TEST(Search, ACallerThatEndsWhenItLikesNeedsNoStopRule) {
   EXPECT_FALSE(config.stop.trials || config.stop.hours || config.stop.target);
 }
 
+TEST(Search, AGridUnderRequirementsEndsWithTheLastPointThatIsAllowed) {
+  EXPECT_EQ(read("search: {sampler: grid}", "x: {int: [1, 6]}, require: x > 2").value().stop.trials, 4);
+}
+
+TEST(Search, ReadsPointsToTryAndStudiesToLearnFrom) {
+  const SearchConfig config =
+      read("search: {try: [{x: 0.25}], learn_from: [runs/a, ../b], stop: {trials: 7}}").value();
+  EXPECT_EQ(config.known, std::vector<Point>{{0.25}});
+  ASSERT_EQ(config.learn_from.size(), 2U);
+  EXPECT_EQ(config.learn_from[1].study, "../b");
+  EXPECT_EQ(config.learn_from[1].place.str(), "exp.yaml:2:49");
+  EXPECT_EQ(read("search: {learn_from: runs/a, stop: {trials: 7}}").value().learn_from.size(), 1U);
+  EXPECT_TRUE(config.earlier.empty());  // nothing is read from disk here
+}
+
 TEST(Search, MistakesAreToldWithTheirPlace) {
+  EXPECT_THAT(message_of(read("search: {try: [{x: 2}], stop: {trials: 1}}")),
+              testing::StartsWith("exp.yaml:2:20: 'x' is a number from 0 to 1, never 2"));
+  EXPECT_THAT(message_of(read("search: {learn_from: {a: 1}, stop: {trials: 1}}")),
+              testing::StartsWith("exp.yaml:2:22: expected the folder of a study to learn from"));
   EXPECT_THAT(message_of(read("search: {sampler: randum, stop: {trials: 1}}")),
               testing::StartsWith("exp.yaml:2:19: 'randum' is not a sampler"));
   EXPECT_THAT(message_of(read("search: {scheduler: {type: hyperbnd}, stop: {trials: 1}}")),
