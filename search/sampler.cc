@@ -5,9 +5,11 @@
 
 #include "base/check.h"
 #include "search/registry.h"
+#include "search/samplers/cma_es.h"
 #include "search/samplers/grid.h"
 #include "search/samplers/random.h"
 #include "search/samplers/sobol.h"
+#include "search/samplers/tpe.h"
 
 namespace regatta {
 namespace {
@@ -19,9 +21,11 @@ struct SamplerEntry {
 };
 
 constexpr std::array kSamplers = {
+    SamplerEntry{.name = "cma-es", .make = make_cma_es},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
+    SamplerEntry{.name = "tpe", .make = make_tpe},
 };
 
 }  // namespace
