@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "search/samplers/branches.h"
+#include "search/samplers/branched_trials.h"
 #include "search/samplers/distinct.h"
 #include "search/samplers/parzen.h"
 #include "search/samplers/ranking.h"
@@ -190,7 +190,7 @@ class Tpe final : public Sampler {
   Random leftovers_;
   DistinctPoints distinct_;
   TrialRanking ranking_;
-  Branches branches_;
+  BranchedTrials branches_;
 };
 
 }  // namespace

@@ -13,9 +13,9 @@ namespace regatta {
 
 // Also keeps the coordinates of every trial, which say which parameters are active. A cache of the points of
 // the history, which never change.
-class Branches {
+class BranchedTrials {
  public:
-  explicit Branches(const Axes& axes) : axes_(&axes) {}  // which must outlive this
+  explicit BranchedTrials(const Axes& axes) : axes_(&axes) {}  // which must outlive this
 
   void update(std::span<const Trial> history);
 

@@ -1,5 +1,5 @@
 // Branches are numbered as they appear, so that a shorter history has the first of them.
-#include "search/samplers/branches.h"
+#include "search/samplers/branched_trials.h"
 
 #include <algorithm>
 
@@ -29,7 +29,7 @@ double promise(std::span<const double> values, double best) {
   return std::max(kLeastPromise, kHalfPromise * spread / (kHalfPromise * spread + deficit));
 }
 
-void Branches::update(std::span<const Trial> history) {
+void BranchedTrials::update(std::span<const Trial> history) {
   for (std::size_t i = branch_of_.size(); i < history.size(); ++i) {
     const std::vector<double> x = axes_->coordinates(history[i].point);
     coordinates_.insert(coordinates_.end(), x.begin(), x.end());
@@ -43,7 +43,7 @@ void Branches::update(std::span<const Trial> history) {
   count_ = history.empty() ? 0 : *std::max_element(branch_of_.begin(), end) + 1;
 }
 
-bool Branches::admits(std::size_t branch, const Point& point) const {
+bool BranchedTrials::admits(std::size_t branch, const Point& point) const {
   if (count_ <= 1) {
     return true;
   }
@@ -51,8 +51,8 @@ bool Branches::admits(std::size_t branch, const Point& point) const {
   return found != known_.end() && found->second == branch;
 }
 
-std::size_t Branches::choose(std::span<const TrialRanking::Place> judged, std::size_t leaders,
-                             Draws& draws) const {
+std::size_t BranchedTrials::choose(std::span<const TrialRanking::Place> judged, std::size_t leaders,
+                                   Draws& draws) const {
   if (count_ <= 1 || judged.empty()) {
     return 0;
   }
