@@ -6,9 +6,13 @@
 #include "base/check.h"
 #include "search/first_points.h"
 #include "search/registry.h"
+#include "search/samplers/cma_es.h"
 #include "search/samplers/grid.h"
+#include "search/samplers/nsga2.h"
+#include "search/samplers/parego.h"
 #include "search/samplers/random.h"
 #include "search/samplers/sobol.h"
+#include "search/samplers/tpe.h"
 
 namespace regatta {
 namespace {
@@ -20,9 +24,13 @@ struct SamplerEntry {
 };
 
 constexpr std::array kSamplers = {
+    SamplerEntry{.name = "cma-es", .make = make_cma_es},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
+    SamplerEntry{.name = "nsga2", .make = make_nsga2},
+    SamplerEntry{.name = "parego", .make = make_parego},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
+    SamplerEntry{.name = "tpe", .make = make_tpe},
 };
 
 }  // namespace
