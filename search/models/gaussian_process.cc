@@ -108,7 +108,7 @@ GaussianProcess::Prediction GaussianProcess::predict(const MatrixXd& at) const {
 
 GaussianProcess::Slope GaussianProcess::predict_with_gradient(const VectorXd& at) const {
   const Kernel::Slope slope = kernel_.slope(x_, at);
-  VectorXd solved = slope.covariance;
+  VectorXd solved = slope.values;
   if (x_.rows() > 0) {
     factor_.triangularView<Eigen::Lower>().solveInPlace(solved);
   }
@@ -116,7 +116,7 @@ GaussianProcess::Slope GaussianProcess::predict_with_gradient(const VectorXd& at
   if (x_.rows() > 0) {
     factor_.triangularView<Eigen::Lower>().transpose().solveInPlace(solved);
   }
-  return {.mean = weights_.transpose() * slope.covariance,
+  return {.mean = weights_.transpose() * slope.values,
           .variance = std::max(variance, kSmallestVariance),
           .mean_gradient = slope.derivative.transpose() * weights_,
           .variance_gradient = -2 * (slope.derivative.transpose() * solved)};

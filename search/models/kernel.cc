@@ -218,11 +218,11 @@ Kernel::Slope Kernel::slope(const MatrixXd& x, const VectorXd& at) const {
     joint += distances.col(group).array() * (5 / std::pow(parameters_.joint_length(group), 2));
     const Matern own(distances.col(group).array() * own_scale);
     const double variance = parameters_.own_variance(group);
-    slope.covariance.array() += variance * own.correlation;
+    slope.values.array() += variance * own.correlation;
     own_fall.col(group) = (variance * own_scale / 3) * own.fall;
   }
   const Matern all(joint);
-  slope.covariance.array() += parameters_.joint_variance() * all.correlation;
+  slope.values.array() += parameters_.joint_variance() * all.correlation;
   for (Index c = 0; c < x.cols(); ++c) {
     const int group = layout_.group[static_cast<std::size_t>(c)];
     const double scale = parameters_.joint_variance() * 5 / std::pow(parameters_.joint_length(group), 2) / 3;
@@ -232,14 +232,20 @@ Kernel::Slope Kernel::slope(const MatrixXd& x, const VectorXd& at) const {
   return slope;
 }
 
-VectorXd Kernel::nearness(const MatrixXd& x, const VectorXd& at, double stretch) const {
+Kernel::Slope Kernel::nearness(const MatrixXd& x, const VectorXd& at, double stretch) const {
   MatrixXd distances;
   squared_distances(layout_, x, 0, at, distances);
-  ArrayXd joint = ArrayXd::Zero(x.rows());
+  VectorXd scales(parameters_.groups());
   for (int group = 0; group < parameters_.groups(); ++group) {
-    joint += distances.col(group).array() * (5 / std::pow(parameters_.joint_length(group) * stretch, 2));
+    scales[group] = 5 / std::pow(parameters_.joint_length(group) * stretch, 2);
   }
-  return matern(joint);
+  const Matern all((distances * scales).array());
+  Slope slope{all.correlation, MatrixXd(x.rows(), x.cols())};
+  for (Index c = 0; c < x.cols(); ++c) {
+    const double scale = scales[layout_.group[static_cast<std::size_t>(c)]] / 3;
+    slope.derivative.col(c).array() = (x.col(c).array() - at[c]) * scale * all.fall;
+  }
+  return slope;
 }
 
 }  // namespace regatta

@@ -54,15 +54,15 @@ class Kernel {
   // lower triangle is read.
   Eigen::VectorXd gradient(const Eigen::MatrixXd& x, const Eigen::MatrixXd& weights) const;
 
-  // Covariances with the function at one point, and their derivatives by its coordinates, one column each.
+  // Covariances with one point, and their derivatives by its coordinates, one column each.
   struct Slope {
-    Eigen::VectorXd covariance;
+    Eigen::VectorXd values;
     Eigen::MatrixXd derivative;
   };
   Slope slope(const Eigen::MatrixXd& x, const Eigen::VectorXd& at) const;
-
-  // Correlation under the joint kernel alone with its lengths times `stretch`: how near points are.
-  Eigen::VectorXd nearness(const Eigen::MatrixXd& x, const Eigen::VectorXd& at, double stretch) const;
+  // The same of the correlation under the joint kernel alone with its lengths times `stretch`: how near
+  // points are.
+  Slope nearness(const Eigen::MatrixXd& x, const Eigen::VectorXd& at, double stretch) const;
 
  private:
   FeatureLayout layout_;

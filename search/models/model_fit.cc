@@ -1,3 +1,5 @@
+// The likelihood of warped values is the warped targets' times the Jacobian, so the knee is fitted with the
+// rest.
 #include "search/models/model_fit.h"
 
 #include <Eigen/Cholesky>

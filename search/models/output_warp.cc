@@ -1,3 +1,4 @@
+// The scale is that of the better half, which outliers do not move.
 #include "search/models/output_warp.h"
 
 #include <algorithm>
