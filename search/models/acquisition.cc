@@ -1,3 +1,4 @@
+// Values and gradients share nothing but formulas: the former come in batches, the latter one by one.
 #include "search/models/acquisition.h"
 
 #include <cmath>
