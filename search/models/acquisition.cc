@@ -25,21 +25,22 @@ double log_mean(const VectorXd& logs, VectorXd& shares) {
   return highest + std::log(sum / static_cast<double>(logs.size()));
 }
 
+// At an observed point the mean is the target less the noise's share of it.
+VectorXd lowest_means(const GaussianProcess& process) {
+  if (process.points().rows() == 0) {
+    return VectorXd::Zero(process.targets().cols());
+  }
+  const MatrixXd means = process.targets() - process.kernel().parameters().noise() * process.weights();
+  return means.colwise().minCoeff();
+}
+
 }  // namespace
 
-VectorXd lowest_means(const GaussianProcess& process, const std::vector<Index>& rows) {
-  // The mean at an observed point is the target less the noise's share of it.
-  const MatrixXd means = process.targets() - process.kernel().parameters().noise() * process.weights();
-  if (rows.empty()) {
-    return means.colwise().minCoeff();
-  }
-  return means(rows, Eigen::all).colwise().minCoeff();
-}
-
 Acquisition::Acquisition(const GaussianProcess& process, MatrixXd succeeded, MatrixXd failed)
-    : process_(&process), succeeded_(std::move(succeeded)), failed_(std::move(failed)) {
-  best_ = process.points().rows() > 0 ? lowest_means(process, {}) : VectorXd::Zero(process.targets().cols());
-}
+    : process_(&process),
+      best_(lowest_means(process)),
+      succeeded_(std::move(succeeded)),
+      failed_(std::move(failed)) {}
 
 VectorXd Acquisition::values(const MatrixXd& at) const {
   const GaussianProcess::Prediction prediction = process_->predict(at);

@@ -3,9 +3,9 @@
 #include "search/samplers/gp.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cmath>
-#include <numeric>
+#include <map>
+#include <numbers>
 #include <set>
 
 #include "search/evidence.h"
@@ -24,7 +24,9 @@ using Eigen::MatrixXd;
 constexpr std::size_t kPending = 64;  // running trials that are thought of
 constexpr std::size_t kAnchors = 5;
 constexpr std::size_t kFewestRows = 2;  // of a model
-constexpr std::uint64_t kBranchDraws = 1000;
+constexpr std::uint64_t kAdmissibleDraws = 1000;
+// Logarithm of an expected improvement, in deviations of the targets, that is as good as none.
+const double kSettled = std::log(1e-3);
 
 class GaussianProcessSampler final : public Sampler {
  public:
@@ -86,13 +88,26 @@ class GaussianProcessSampler final : public Sampler {
     };
     const auto belongs = [&](int number) { return !branch || branches_.key(point(number)) == *branch; };
     std::map<int, double> values;
+    std::vector<double> observed;
     for (std::size_t i = 0; i < evidence.observed.size(); ++i) {
-      values[evidence.observed[i]] = evidence.values[i].front();
+      observed.push_back(evidence.values[i].front());
+      values[evidence.observed[i]] = observed.back();
+    }
+    // A stopped trial did badly before the epoch of these values: it counts as what it had, but not as one of
+    // the better half.
+    if (!observed.empty()) {
+      std::sort(observed.begin(), observed.end());
+      for (const int number : evidence.stopped) {
+        const auto& reached = history[static_cast<std::size_t>(number)].values;
+        values[number] =
+            reached.empty() ? observed.back() : std::max(reached.front(), observed[observed.size() / 2]);
+      }
     }
     Data data;
     for (const auto& [number, value] : values) {
       if (belongs(number)) {
-        data.rows.push_back({.point = point(number), .features = map_.features(point(number)), .value = value});
+        data.rows.push_back(
+            {.point = point(number), .features = map_.features(point(number)), .value = value});
       }
     }
     std::copy_if(evidence.pending.begin(), evidence.pending.end(), std::back_inserter(data.pending), belongs);
@@ -124,24 +139,33 @@ class GaussianProcessSampler final : public Sampler {
     }
     const ModelParameters parameters = maker_.fit(data.rows);
     auto found = search_model(data, parameters, history, admissible, random);
-    const char* mode=getenv("GPX"); const int m=mode?atoi(mode):0;
-    if (m>0 && !found.empty() && found[0].value < std::log(1e-3) && history.size()%2==0) {
-      if (m==1) {
-        ModelParameters doubt=parameters; Eigen::VectorXd logs=doubt.kernel.logs(); const int g=doubt.kernel.groups();
-        logs.segment(2,g).array() -= std::log(2.0); logs.tail(g).array() -= std::log(2.0);
-        doubt.kernel=KernelParameters(g,logs);
-        found = search_model(data, doubt, history, admissible, random);
-      } else return admissible_draw(admissible, random.substream(2));
+    const bool settled = found.empty() || found.front().value < kSettled;
+    if (settled && history.size() % 2 == 0) {
+      found = search_model(data, doubted(parameters), history, admissible, random);
     }
     std::vector<Point> points;
-    for (auto& each : found) points.push_back(std::move(each.point));
+    for (auto& each : found) {
+      points.push_back(std::move(each.point));
+    }
     return points;
   }
 
+  // A model that sees nothing left to gain may be too sure of itself: with half its lengths, the function may
+  // differ again where nobody has looked. Berkenkamp, Schoellig, Krause, "No-regret Bayesian optimization
+  // with unknown hyperparameters", JMLR 20 (2019).
+  static ModelParameters doubted(ModelParameters parameters) {
+    Eigen::VectorXd logs = parameters.kernel.logs();
+    const int groups = parameters.kernel.groups();
+    logs.segment(2, groups).array() -= std::numbers::ln2;
+    logs.tail(groups).array() -= std::numbers::ln2;
+    parameters.kernel = KernelParameters(groups, std::move(logs));
+    return parameters;
+  }
+
   std::vector<AcquisitionSearch::Found> search_model(const Data& data, const ModelParameters& parameters,
-                                  std::span<const Trial> history,
-                                  const std::function<bool(const Point&)>& admissible,
-                                  const Random& random) const {
+                                                     std::span<const Trial> history,
+                                                     const std::function<bool(const Point&)>& admissible,
+                                                     const Random& random) const {
     GaussianProcess process = maker_.process(data.rows, parameters);
     const MatrixXd succeeded = process.points();
     const std::size_t newest = std::min(kPending, data.pending.size());
@@ -164,7 +188,7 @@ class GaussianProcessSampler final : public Sampler {
 
   std::vector<Point> admissible_draw(const std::function<bool(const Point&)>& admissible,
                                      const Random& random) const {
-    for (std::uint64_t attempt = 0; attempt < kBranchDraws; ++attempt) {
+    for (std::uint64_t attempt = 0; attempt < kAdmissibleDraws; ++attempt) {
       if (Point point = uniform_point(random, attempt); admissible(point)) {
         return {std::move(point)};
       }
@@ -188,7 +212,8 @@ Result<std::unique_ptr<Sampler>> make_gp(const Typed& config, const SearchContex
   Section section(config.options, "the gp sampler");
   RETURN_IF_ERROR(section.finish());
   if (context.objectives > 1) {
-    return mistake_at(config.place, "the gp sampler takes one objective");
+    return mistake_at(config.place,
+                      "the gp sampler takes one objective; for several choose nsga2, parego or tpe");
   }
   return std::unique_ptr<Sampler>(std::make_unique<GaussianProcessSampler>(context));
 }
