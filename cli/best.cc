@@ -1,4 +1,4 @@
-// regatta best RUN: the best trial, its metrics and its files.
+// regatta best RUN: the best trial, its metrics and its files; of several objectives the Pareto front.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/study_folder.h"
+#include "cli/summary.h"
 #include "cli/trial_json.h"
 #include "cli/trial_text.h"
 
@@ -64,11 +65,28 @@ void print_json(const StudyView& view, int trial) {
   print_out("{}\n", json.dump(2));
 }
 
+void print_front(const StudyView& view, bool as_json) {
+  const Study& study = *view.study;
+  if (!as_json) {
+    print_out("{}", pareto_front_table(study, study.trials().size()));
+    return;
+  }
+  nlohmann::ordered_json front = nlohmann::ordered_json::array();
+  for (const int trial : pareto_front(study)) {
+    front.push_back(trial_json(study, trial));
+  }
+  print_out("{}\n", nlohmann::ordered_json{{"front", front}}.dump(2));
+}
+
 Result<int> best(const BestOptions& options) {
   ASSIGN_OR_RETURN(const StudyView view, view_study(options.run));
   const auto trial = view.study->best_trial();
   if (!trial) {
     return failure(fmt::format("{}: no trial has ended with a value yet", view.folder.string()));
+  }
+  if (view.study->experiment().objectives.size() > 1) {
+    print_front(view, options.json);
+    return kExitDone;
   }
   options.json ? print_json(view, *trial) : print_text(view, *trial);
   return kExitDone;
@@ -77,7 +95,8 @@ Result<int> best(const BestOptions& options) {
 }  // namespace
 
 void add_best_command(CLI::App& program, Action& action) {
-  CLI::App* command = program.add_subcommand("best", "the best trial: parameters, metrics, files");
+  CLI::App* command = program.add_subcommand(
+      "best", "the best trial: parameters, metrics, files; of several objectives the Pareto front");
   const auto options = std::make_shared<BestOptions>();
   command->add_option("RUN", options->run, "the study's folder, or its name under runs/")->required();
   command->add_flag("--json", options->json, "as one JSON object");

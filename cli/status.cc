@@ -61,7 +61,9 @@ Result<int> status(const std::string& run) {
   for (const std::string& line : busy_crews(view.events)) {
     print_out("crew     {}\n", line);
   }
-  if (const auto best = study.best_trial()) {
+  if (study.experiment().objectives.size() > 1) {
+    print_out("front    {} trials; regatta best lists them\n", pareto_front(study).size());
+  } else if (const auto best = study.best_trial()) {
     print_out("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
               describe_point(study, *best));
   }

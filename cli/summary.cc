@@ -12,6 +12,7 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kBestTrials = 5;
+constexpr std::size_t kFrontTrials = 20;
 
 std::string failed_trials(const Study& study) {
   const TrialCounts counts = count_trials(study);
@@ -68,6 +69,32 @@ std::string best_trials_table(const Study& study, std::size_t count) {
   return table.str("  ");
 }
 
+std::string pareto_front_table(const Study& study, std::size_t count) {
+  const std::vector<int> front = pareto_front(study);
+  if (front.empty()) {
+    return {};
+  }
+  std::vector<Table::Column> columns = {{"trial", Table::Align::right}};
+  for (const Objective& objective : study.experiment().objectives) {
+    columns.push_back({objective.metric, Table::Align::right});
+  }
+  columns.insert(columns.end(), {{"epochs", Table::Align::right}, {"parameters"}});
+  Table table(std::move(columns));
+  for (std::size_t i = 0; i < std::min(count, front.size()); ++i) {
+    std::vector<std::string> cells = {std::to_string(front[i])};
+    for (const auto& [metric, value] : user_values(study, front[i])) {
+      cells.push_back(format_value(value));
+    }
+    cells.insert(cells.end(),
+                 {std::to_string(trained_epochs(study, front[i])), describe_point(study, front[i])});
+    table.add(std::move(cells));
+  }
+  const std::string more = front.size() > count
+                               ? fmt::format("  and {} more; regatta best lists all\n", front.size() - count)
+                               : "";
+  return table.str("  ") + more;
+}
+
 std::string summarize(const Study& study, const std::filesystem::path& folder, double elapsed_seconds) {
   const StudyEnded* ended = study.ended() ? &*study.ended() : nullptr;
   const std::string end = ended != nullptr ? describe_end({.reason = ended->reason}) : "not ended yet";
@@ -78,7 +105,9 @@ std::string summarize(const Study& study, const std::filesystem::path& folder, d
     text += ended->message + "\n";
   }
   text += failed_trials(study);
-  if (const std::string table = best_trials_table(study, kBestTrials); !table.empty()) {
+  if (study.experiment().objectives.size() > 1) {
+    text += "\nthe Pareto front\n" + pareto_front_table(study, kFrontTrials);
+  } else if (const std::string table = best_trials_table(study, kBestTrials); !table.empty()) {
     text += "\nthe best trials\n" + table;
   }
   if (study.test()) {

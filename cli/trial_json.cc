@@ -49,16 +49,20 @@ nlohmann::ordered_json trial_json(const Study& study, int trial) {
     seconds += report.seconds;
   }
   const auto value = user_value(study, trial);
-  return {{"trial", trial},
-          {"state", to_string(found.state)},
-          {"value", value ? number_json(*value) : nlohmann::ordered_json()},
-          {"best_epoch", record.best_epoch},
-          {"epochs", trained_epochs(study, trial)},
-          {"bracket", record.bracket},
-          {"seconds", seconds},
-          {"attempts_lost", record.attempts_lost},
-          {"parameters", parameters},
-          {"message", record.message}};
+  nlohmann::ordered_json json = {{"trial", trial},
+                                 {"state", to_string(found.state)},
+                                 {"value", value ? number_json(*value) : nlohmann::ordered_json()},
+                                 {"best_epoch", record.best_epoch},
+                                 {"epochs", trained_epochs(study, trial)},
+                                 {"bracket", record.bracket},
+                                 {"seconds", seconds},
+                                 {"attempts_lost", record.attempts_lost},
+                                 {"parameters", parameters},
+                                 {"message", record.message}};
+  if (study.experiment().objectives.size() > 1) {
+    json["values"] = metrics_json(user_values(study, trial));
+  }
+  return json;
 }
 
 }  // namespace regatta

@@ -5,15 +5,24 @@
 
 #include <algorithm>
 
+#include "coordinator/objectives.h"
+#include "search/pareto.h"
+
 namespace regatta {
 
 std::optional<double> user_value(const Study& study, int trial) {
-  const Trial& found = study.trials()[static_cast<std::size_t>(trial)];
-  if (found.values.empty()) {
-    return std::nullopt;
+  const Metrics values = user_values(study, trial);
+  return values.empty() ? std::nullopt : std::optional(values.front().second);
+}
+
+Metrics user_values(const Study& study, int trial) {
+  const std::vector<double>& values = study.trials()[static_cast<std::size_t>(trial)].values;
+  Metrics metrics;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Objective& objective = study.experiment().objectives[i];
+    metrics.emplace_back(objective.metric, in_user_direction(objective, values[i]));
   }
-  const bool maximize = study.experiment().objectives.front().direction == Direction::maximize;
-  return maximize ? -found.values.front() : found.values.front();
+  return metrics;
 }
 
 std::string format_value(double value) { return fmt::format("{:.5g}", value); }
@@ -69,6 +78,26 @@ std::vector<int> ranking(const Study& study) {
   };
   std::sort(ranked.begin(), ranked.end(), [&key](int a, int b) { return key(a) < key(b); });
   return ranked;
+}
+
+std::vector<int> pareto_front(const Study& study) {
+  std::vector<int> ranked = ranking(study);
+  const auto state_of = [&](int number) { return study.trials()[static_cast<std::size_t>(number)].state; };
+  if (!ranked.empty() && state_of(ranked.front()) == TrialState::complete) {
+    std::erase_if(ranked, [&](int number) { return state_of(number) != TrialState::complete; });
+  }
+  std::vector<Objectives> values;
+  for (const int number : ranked) {
+    values.push_back(study.trials()[static_cast<std::size_t>(number)].values);
+  }
+  const std::vector<std::size_t> fronts = nondominated_fronts(values);
+  std::vector<int> front;
+  for (std::size_t i = 0; i < ranked.size(); ++i) {
+    if (fronts[i] == 0) {
+      front.push_back(ranked[i]);
+    }
+  }
+  return front;
 }
 
 TrialCounts count_trials(const Study& study) {

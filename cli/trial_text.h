@@ -11,6 +11,8 @@ namespace regatta {
 
 // What the trial counts for by the first objective, as the user measures it; nullopt before its first report.
 std::optional<double> user_value(const Study& study, int trial);
+// The same by every objective, with its metric's name; empty before the first report.
+Metrics user_values(const Study& study, int trial);
 
 std::string format_value(double value);              // "0.90215"
 std::string format_metrics(const Metrics& metrics);  // "accuracy 0.9021, loss 0.2711"
@@ -24,6 +26,10 @@ std::string describe_point(const Study& study, int trial);
 
 // Ended trials with a value, the best first: complete ones before stopped ones.
 std::vector<int> ranking(const Study& study);
+
+// Of several objectives: the complete trials that no other one is better than in all respects, the best by
+// the first objective first. Where none is complete, of the stopped ones.
+std::vector<int> pareto_front(const Study& study);
 
 struct TrialCounts {
   int waiting = 0;

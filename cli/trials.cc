@@ -41,6 +41,10 @@ void print_csv(const Study& study) {
   for (const Parameter& parameter : study.experiment().space.parameters()) {
     header += "," + csv_cell(parameter.name);
   }
+  const auto& objectives = study.experiment().objectives;
+  for (std::size_t i = 1; i < objectives.size(); ++i) {
+    header += "," + csv_cell(objectives[i].metric);
+  }
   print_out("{},message\n", header);
   for (const Trial& trial : study.trials()) {
     const nlohmann::ordered_json json = trial_json(study, trial.number);
@@ -50,6 +54,9 @@ void print_csv(const Study& study) {
     }
     for (const Parameter& parameter : study.experiment().space.parameters()) {
       line += csv_cell(json["parameters"].value(parameter.name, nlohmann::ordered_json())) + ",";
+    }
+    for (std::size_t i = 1; i < objectives.size(); ++i) {
+      line += csv_cell(json["values"].value(objectives[i].metric, nlohmann::ordered_json())) + ",";
     }
     print_out("{}{}\n", line, csv_cell(json["message"]));
   }
@@ -64,15 +71,22 @@ void print_json(const Study& study) {
 }
 
 void print_table(const Study& study) {
-  Table table({{"trial", Table::Align::right},
-               {"state"},
-               {study.experiment().objectives.front().metric, Table::Align::right},
-               {"epochs", Table::Align::right},
-               {"parameters"}});
+  std::vector<Table::Column> columns = {{"trial", Table::Align::right}, {"state"}};
+  for (const Objective& objective : study.experiment().objectives) {
+    columns.push_back({objective.metric, Table::Align::right});
+  }
+  columns.insert(columns.end(), {{"epochs", Table::Align::right}, {"parameters"}});
+  const std::size_t objectives = study.experiment().objectives.size();
+  Table table(std::move(columns));
   for (const Trial& trial : study.trials()) {
-    const auto value = user_value(study, trial.number);
-    table.add({std::to_string(trial.number), to_string(trial.state), value ? format_value(*value) : "-",
-               std::to_string(trained_epochs(study, trial.number)), describe_point(study, trial.number)});
+    std::vector<std::string> cells = {std::to_string(trial.number), to_string(trial.state)};
+    for (const auto& [metric, value] : user_values(study, trial.number)) {
+      cells.push_back(format_value(value));
+    }
+    cells.resize(2 + objectives, "-");
+    cells.insert(cells.end(),
+                 {std::to_string(trained_epochs(study, trial.number)), describe_point(study, trial.number)});
+    table.add(std::move(cells));
   }
   print_out("{}", table.str());
 }

@@ -1,5 +1,6 @@
 """Trials that are looked up in a table: whole studies in virtual time."""
 
+import json
 import signal
 import sqlite3
 
@@ -54,6 +55,26 @@ class ATable(StudyCase):
         self.regatta("resume", "runs/tiny", "--set", "search.stop.trials=64")
         self.assertEqual(sum(trial["state"] == "failed" for trial in self.trials()), 4)
         self.assertIn("has ended", self.regatta("resume", "runs/tiny").stdout)
+
+    def test_of_several_objectives_ends_with_the_pareto_front(self):
+        values = {(0.1, 0.2): (1, 9), (0.3, 0.4): (2, 5), (0.5, 0.6): (3, 6), (0.7, 0.8): (4, 1)}
+        with open(self.path("curves.csv"), "w", encoding="utf-8") as stream:
+            stream.write("x,y,loss1,time1\n")
+            for (x, y), (loss, time) in values.items():
+                stream.write(f"{x},{y},{loss},{time}\n")
+        self.write("tiny.yaml", """\
+objective: [{minimize: loss}, {minimize: time}]
+search: {sampler: nsga2, stop: {trials: 4}}
+space: {x: {float: [0, 1]}, y: {float: [0, 1]}}
+table: {path: curves.csv, values: {loss: loss1, time: time1}}
+""")
+        output = self.regatta("run", "tiny.yaml").stdout
+        self.assertIn("the Pareto front", output)
+        front = json.loads(self.regatta("best", "runs/tiny", "--json").stdout)["front"]
+        self.assertEqual([trial["values"] for trial in front],
+                         [{"loss": 1, "time": 9}, {"loss": 2, "time": 5}, {"loss": 4, "time": 1}])
+        header = self.regatta("trials", "runs/tiny", "--csv").stdout.splitlines()[0]
+        self.assertTrue(header.endswith("x,y,time,message"), header)
 
     def test_that_is_killed_goes_on_and_loses_nothing(self):
         self.table(60_000, "fifo")
