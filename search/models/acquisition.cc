@@ -9,12 +9,23 @@
 namespace regatta {
 namespace {
 
+using Eigen::ArrayXd;
 using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kFailureStretch = 0.5;  // failures tell of a nearer neighbourhood than values
-constexpr double kPriorWeight = 0.1;     // of success, in trials
+constexpr double kFailureWidth = 0.15;  // of the neighbourhood that failures tell of, times √coordinates
+constexpr double kPriorWeight = 0.05;   // of success, in trials
+
+// How near points (a row each) are, from 1 to 0; and the sum's gradient by `at`.
+ArrayXd nearness(const MatrixXd& points, const VectorXd& at) {
+  const double width = kFailureWidth * kFailureWidth * static_cast<double>(at.size());
+  return (-(points.rowwise() - at.transpose()).rowwise().squaredNorm().array() / (2 * width)).exp();
+}
+VectorXd nearness_gradient(const MatrixXd& points, const VectorXd& at, const ArrayXd& near) {
+  const double width = kFailureWidth * kFailureWidth * static_cast<double>(at.size());
+  return (points.rowwise() - at.transpose()).transpose() * near.matrix() / width;
+}
 
 // log mean exp over the sets of targets; `shares` become their weights.
 double log_mean(const VectorXd& logs, VectorXd& shares) {
@@ -78,9 +89,8 @@ double Acquisition::log_success(const VectorXd& at) const {
   if (failed_.rows() == 0) {
     return 0;
   }
-  const Kernel& kernel = process_->kernel();
-  const double failed = kernel.nearness(failed_, at, kFailureStretch).values.sum();
-  const double succeeded = kPriorWeight + kernel.nearness(succeeded_, at, kFailureStretch).values.sum();
+  const double failed = nearness(failed_, at).sum();
+  const double succeeded = kPriorWeight + nearness(succeeded_, at).sum();
   return std::log(succeeded / (succeeded + failed));
 }
 
@@ -88,14 +98,12 @@ double Acquisition::log_success(const VectorXd& at, VectorXd& gradient) const {
   if (failed_.rows() == 0) {
     return 0;
   }
-  const Kernel& kernel = process_->kernel();
-  const auto near_failed = kernel.nearness(failed_, at, kFailureStretch);
-  const auto near_succeeded = kernel.nearness(succeeded_, at, kFailureStretch);
-  const double failed = near_failed.values.sum();
-  const double succeeded = kPriorWeight + near_succeeded.values.sum();
-  const double all = succeeded + failed;
-  gradient += near_succeeded.derivative.colwise().sum().transpose() * (1 / succeeded - 1 / all) -
-              near_failed.derivative.colwise().sum().transpose() / all;
+  const ArrayXd near_failed = nearness(failed_, at);
+  const ArrayXd near_succeeded = nearness(succeeded_, at);
+  const double succeeded = kPriorWeight + near_succeeded.sum();
+  const double all = succeeded + near_failed.sum();
+  gradient += nearness_gradient(succeeded_, at, near_succeeded) * (1 / succeeded - 1 / all) -
+              nearness_gradient(failed_, at, near_failed) / all;
   return std::log(succeeded / all);
 }
 

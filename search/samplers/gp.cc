@@ -21,7 +21,7 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr std::size_t kPending = 64;  // running trials that are thought of
+constexpr Index kMostImagined = 64;  // running and failed trials, the newest ones
 constexpr std::size_t kAnchors = 5;
 constexpr std::size_t kFewestRows = 2;  // of a model
 constexpr std::uint64_t kAdmissibleDraws = 1000;
@@ -42,15 +42,20 @@ class GaussianProcessSampler final : public Sampler {
 
   std::optional<Point> propose(std::span<const Trial> history, int number) override {
     const auto key = static_cast<std::uint64_t>(number);
-    const Random redraws = random_.substream(2).substream(key);
     std::vector<Point> ranked;
-    if (number < initial_trials()) {
-      ranked = {space_->from_unit(design_point(key))};
-    } else {
+    if (number >= initial_trials()) {
       ranked = promising(history, random_.substream(1).substream(key));
+    } else if (Point point = space_->from_unit(design_point(key)); space_->allows(point)) {
+      ranked = {std::move(point)};
     }
+    const Random redraws = random_.substream(2).substream(key);
+    const auto allowed = [&](const Point& point) { return space_->allows(point); };
     const auto draw = [&](std::uint64_t attempt) {
-      return attempt < ranked.size() ? ranked[attempt] : uniform_point(redraws, attempt);
+      if (attempt < ranked.size()) {
+        return ranked[attempt];
+      }
+      const Random random = redraws.substream(attempt);
+      return drawn(allowed, random).value_or(uniform_point(random, 0));
     };
     return distinct_.choose(history, draw, random_.substream(3).substream(key));
   }
@@ -135,7 +140,8 @@ class GaussianProcessSampler final : public Sampler {
     };
     const Data data = gather(history, branch);
     if (data.rows.size() < kFewestRows) {
-      return admissible_draw(admissible, random.substream(2));
+      auto point = drawn(admissible, random.substream(2));
+      return point ? std::vector<Point>(1, *std::move(point)) : std::vector<Point>{};
     }
     const ModelParameters parameters = maker_.fit(data.rows);
     auto found = search_model(data, parameters, history, admissible, random);
@@ -168,10 +174,15 @@ class GaussianProcessSampler final : public Sampler {
                                                      const Random& random) const {
     GaussianProcess process = maker_.process(data.rows, parameters);
     const MatrixXd succeeded = process.points();
-    const std::size_t newest = std::min(kPending, data.pending.size());
-    SurrogateMaker::imagine(process, features_of(history, std::span(data.pending).last(newest)),
+    const MatrixXd failed = features_of(history, data.failed);
+    // Nothing is learned of the values at failed points, and nothing would be learned there again: their own
+    // predictions stand for them.
+    const MatrixXd newest_failed = failed.bottomRows(std::min(failed.rows(), kMostImagined));
+    process.append(newest_failed, process.predict(newest_failed).mean);
+    const MatrixXd running = features_of(history, data.pending);
+    SurrogateMaker::imagine(process, running.bottomRows(std::min(running.rows(), kMostImagined)),
                             random.substream(0));
-    const Acquisition acquisition(process, succeeded, features_of(history, data.failed));
+    const Acquisition acquisition(process, succeeded, failed);
 
     std::vector<const SurrogateRow*> order;
     for (const SurrogateRow& row : data.rows) {
@@ -186,14 +197,15 @@ class GaussianProcessSampler final : public Sampler {
     return search_.maximize(acquisition, anchors, {}, random.substream(1), admissible);
   }
 
-  std::vector<Point> admissible_draw(const std::function<bool(const Point&)>& admissible,
-                                     const Random& random) const {
+  // The first of many uniform points that is admissible.
+  std::optional<Point> drawn(const std::function<bool(const Point&)>& admissible,
+                             const Random& random) const {
     for (std::uint64_t attempt = 0; attempt < kAdmissibleDraws; ++attempt) {
       if (Point point = uniform_point(random, attempt); admissible(point)) {
-        return {std::move(point)};
+        return point;
       }
     }
-    return {};
+    return std::nullopt;
   }
 
   const Space* space_;
