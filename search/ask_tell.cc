@@ -30,11 +30,17 @@ Made made_from(Result<Made> result) {
 
 }  // namespace
 
-AskTell::AskTell(const Experiment& experiment, SearchConfig config)
+AskTell::AskTell(const Experiment& experiment, const SearchConfig& config)
+    : AskTell(experiment, config.stop,
+              made_from(make_sampler(config.sampler, search_context(experiment, config))),
+              made_from(make_scheduler(config.scheduler, search_context(experiment, config)))) {}
+
+AskTell::AskTell(const Experiment& experiment, const StopRule& stop, std::unique_ptr<Sampler> sampler,
+                 std::unique_ptr<Scheduler> scheduler)
     : experiment_(experiment),
-      config_(std::move(config)),
-      sampler_(made_from(make_sampler(config_.sampler, search_context(experiment, config_)))),
-      scheduler_(made_from(make_scheduler(config_.scheduler, search_context(experiment, config_)))),
+      stop_(stop),
+      sampler_(std::move(sampler)),
+      scheduler_(std::move(scheduler)),
       best_value_(kInfinity) {}
 
 AskTell::Answer AskTell::ask() {
@@ -134,12 +140,11 @@ void AskTell::close() {
 }
 
 bool AskTell::limit_reached() const {
-  return config_.stop.trials && static_cast<int>(trials_.size()) - invalid_ >= *config_.stop.trials;
+  return stop_.trials && static_cast<int>(trials_.size()) - invalid_ >= *stop_.trials;
 }
 
 bool AskTell::reaches_target(double value) const {
-  return config_.stop.target &&
-         value <= in_user_direction(experiment_.objectives.front(), *config_.stop.target);
+  return stop_.target && value <= in_user_direction(experiment_.objectives.front(), *stop_.target);
 }
 
 Result<std::vector<double>> AskTell::minimized(const std::vector<double>& values) const {
