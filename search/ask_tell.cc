@@ -67,7 +67,7 @@ AskTell::Answer AskTell::ask() {
       continue;
     }
     if (!open_.empty()) {
-      return nothing_now();
+      return closed_ ? nothing_now() : NothingNow{};
     }
     if (std::holds_alternative<NothingLeft>(next) || closed_) {
       return Done{};
@@ -76,7 +76,8 @@ AskTell::Answer AskTell::ask() {
   }
 }
 
-// A trial that was granted all epochs cannot be paused any more, and so brings no more work.
+// When no new trial will be started: one that was granted all epochs cannot be paused any more, and so brings
+// no more work.
 AskTell::Answer AskTell::nothing_now() const {
   const bool may_pause = std::any_of(open_.begin(), open_.end(), [&](int trial) {
     return progress_[index_of(trial)].until_epoch < scheduler_->max_epochs();

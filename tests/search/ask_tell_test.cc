@@ -273,14 +273,21 @@ class CopyingScheduler final : public Scheduler {
     if (closed_) {
       return NothingLeft{};
     }
+    if (waits_) {
+      return WaitForReports{};
+    }
     StartTrial start{.until_epoch = 2};
     if (started_ % 2 == 1) {
       start = {.until_epoch = 4, .point = Point{0.25}, .parent = started_ - 1};
     }
     return start;
   }
-  void started(const Trial&, const Assignment&) override { ++started_; }
+  void started(const Trial&, const Assignment&) override {
+    ++started_;
+    waits_ = true;
+  }
   Ruling reported(const Trial& trial) override {
+    waits_ = false;
     const bool due = trial.scores.back().epoch >= (trial.number % 2 == 0 ? 2 : 4);
     return {.verdict = {.action = due ? Verdict::Action::complete : Verdict::Action::go_on,
                         .until_epoch = trial.number % 2 == 0 ? 2 : 4}};
@@ -296,6 +303,7 @@ class CopyingScheduler final : public Scheduler {
 
  private:
   int started_ = 0;
+  bool waits_ = false;  // for a report of the newest trial
   bool closed_ = false;
 };
 
@@ -316,6 +324,8 @@ TEST(AskTell, ASchedulerMayChooseThePointAndTheCheckpointToBeginWith) {
   EXPECT_EQ(copy.until_epoch, 4);
   EXPECT_FALSE(copy.resumed);
   EXPECT_THAT(message_of(search.report(1, 2, {0.4})), HasSubstr("trial 1 has trained 2 epochs"));
+  EXPECT_TRUE(std::holds_alternative<AskTell::NothingNow>(search.ask()))
+      << "all epochs are granted, but another trial may follow";
   EXPECT_EQ(search.report(1, 3, {0.4}).value().action, Action::go_on);
   EXPECT_EQ(search.report(1, 4, {0.3}).value().action, Action::stop);
   EXPECT_EQ(search.trials()[1].state, TrialState::complete);
