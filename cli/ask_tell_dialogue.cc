@@ -100,8 +100,8 @@ AskTellDialogue::Answer noted(const Status& status, const AskTellRequest& reques
 
 }  // namespace
 
-AskTellDialogue::AskTellDialogue(const Experiment& experiment, SearchConfig config)
-    : experiment_(experiment), search_(experiment, std::move(config)) {}
+AskTellDialogue::AskTellDialogue(const Experiment& experiment, const SearchConfig& config)
+    : experiment_(experiment), search_(experiment, config) {}
 
 AskTellDialogue::Answer AskTellDialogue::answer(std::string_view line) {
   const auto request = parse_request(line);

@@ -14,7 +14,7 @@ namespace regatta {
 class AskTellDialogue {
  public:
   // The experiment must outlive this.
-  AskTellDialogue(const Experiment& experiment, SearchConfig config);
+  AskTellDialogue(const Experiment& experiment, const SearchConfig& config);
 
   // No more trials are handed out from now on.
   void close() { closed_ = true; }

@@ -59,9 +59,27 @@ class LearningCurvesReader {
   LearningCurvesReader(const Experiment& experiment, const Node& node)
       : experiment_(experiment), node_(node), curves_(experiment) {}
 
-  Result<LearningCurves> read() {
-    RETURN_IF_ERROR(read_section());
-    ASSIGN_OR_RETURN(std::string text, read_compressed_file(path_));
+  Status read_section() {
+    Section section(node_, "table");
+    const std::string path = section.text("path");
+    untrained_ = section.flag("untrained", false);
+    curves_.repeat_ = section.flag("repeat", false);
+    cost_ = section.optional_text("cost");
+    const Node* values = section.child("values");
+    RETURN_IF_ERROR(section.finish());
+    path_ = std::filesystem::path(node_.place().file).parent_path() / path;
+    return read_firsts(values);
+  }
+
+  Result<std::string> read_file() const {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path_, ignored)) {
+      return mistake_at(node_.find("path")->place(), fmt::format("{} does not exist", path_.string()));
+    }
+    return read_compressed_file(path_);
+  }
+
+  Result<LearningCurves> read_table(std::string text) {
     ASSIGN_OR_RETURN(table_, parse_csv(std::move(text), path_.string()));
     RETURN_IF_ERROR(find_columns());
     for (std::size_t row = 0; row < table_.rows(); ++row) {
@@ -79,24 +97,6 @@ class LearningCurvesReader {
     std::string column;
     Place place;
   };
-
-  Status read_section() {
-    Section section(node_, "table");
-    const std::string path = section.text("path");
-    untrained_ = section.flag("untrained", false);
-    curves_.repeat_ = section.flag("repeat", false);
-    cost_ = section.optional_text("cost");
-    const Node* values = section.child("values");
-    const Node* path_node = section.child("path");
-    RETURN_IF_ERROR(section.finish());
-    RETURN_IF_ERROR(read_firsts(values));
-    path_ = std::filesystem::path(node_.place().file).parent_path() / path;
-    std::error_code ignored;
-    if (!std::filesystem::exists(path_, ignored)) {
-      return mistake_at(path_node->place(), fmt::format("{} does not exist", path_.string()));
-    }
-    return {};
-  }
 
   // `values: v1` for one objective; `values: {val_loss: loss1, val_time: time1}` for any number.
   Status read_firsts(const Node* values) {
@@ -250,7 +250,18 @@ class LearningCurvesReader {
 Result<LearningCurves> LearningCurves::load(const Experiment& experiment) {
   const Node* node = experiment.section("table");
   CHECK(node != nullptr, "the caller has seen a table");
-  return LearningCurvesReader(experiment, *node).read();
+  LearningCurvesReader reader(experiment, *node);
+  RETURN_IF_ERROR(reader.read_section());
+  ASSIGN_OR_RETURN(std::string text, reader.read_file());
+  return reader.read_table(std::move(text));
+}
+
+Result<LearningCurves> LearningCurves::parse(const Experiment& experiment, std::string csv) {
+  const Node* node = experiment.section("table");
+  CHECK(node != nullptr, "the caller has seen a table");
+  LearningCurvesReader reader(experiment, *node);
+  RETURN_IF_ERROR(reader.read_section());
+  return reader.read_table(std::move(csv));
 }
 
 int LearningCurves::epochs() const { return *std::max_element(lengths_.begin(), lengths_.end()); }

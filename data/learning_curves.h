@@ -19,6 +19,8 @@ class LearningCurves {
   // Reads the `table:` section, which must be there, and its file. Mistakes are told with their places in the
   // experiment or in the CSV file. The experiment must outlive this.
   static Result<LearningCurves> load(const Experiment& experiment);
+  // The same with this text in place of the file's.
+  static Result<LearningCurves> parse(const Experiment& experiment, std::string csv);
 
   std::size_t rows() const { return lengths_.size(); }  // within the space
   std::size_t rows_in_file() const { return rows_in_file_; }

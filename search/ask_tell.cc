@@ -30,11 +30,17 @@ Made made_from(Result<Made> result) {
 
 }  // namespace
 
-AskTell::AskTell(const Experiment& experiment, SearchConfig config)
+AskTell::AskTell(const Experiment& experiment, const SearchConfig& config)
+    : AskTell(experiment, config.stop,
+              made_from(make_sampler(config.sampler, search_context(experiment, config))),
+              made_from(make_scheduler(config.scheduler, search_context(experiment, config)))) {}
+
+AskTell::AskTell(const Experiment& experiment, const StopRule& stop, std::unique_ptr<Sampler> sampler,
+                 std::unique_ptr<Scheduler> scheduler)
     : experiment_(experiment),
-      config_(std::move(config)),
-      sampler_(made_from(make_sampler(config_.sampler, search_context(experiment, config_)))),
-      scheduler_(made_from(make_scheduler(config_.scheduler, search_context(experiment, config_)))),
+      stop_(stop),
+      sampler_(std::move(sampler)),
+      scheduler_(std::move(scheduler)),
       best_value_(kInfinity) {}
 
 AskTell::Answer AskTell::ask() {
@@ -61,7 +67,7 @@ AskTell::Answer AskTell::ask() {
       continue;
     }
     if (!open_.empty()) {
-      return nothing_now();
+      return closed_ ? nothing_now() : NothingNow{};
     }
     if (std::holds_alternative<NothingLeft>(next) || closed_) {
       return Done{};
@@ -70,7 +76,8 @@ AskTell::Answer AskTell::ask() {
   }
 }
 
-// A trial that was granted all epochs cannot be paused any more, and so brings no more work.
+// When no new trial will be started: one that was granted all epochs cannot be paused any more, and so brings
+// no more work.
 AskTell::Answer AskTell::nothing_now() const {
   const bool may_pause = std::any_of(open_.begin(), open_.end(), [&](int trial) {
     return progress_[index_of(trial)].until_epoch < scheduler_->max_epochs();
@@ -134,12 +141,11 @@ void AskTell::close() {
 }
 
 bool AskTell::limit_reached() const {
-  return config_.stop.trials && static_cast<int>(trials_.size()) - invalid_ >= *config_.stop.trials;
+  return stop_.trials && static_cast<int>(trials_.size()) - invalid_ >= *stop_.trials;
 }
 
 bool AskTell::reaches_target(double value) const {
-  return config_.stop.target &&
-         value <= in_user_direction(experiment_.objectives.front(), *config_.stop.target);
+  return stop_.target && value <= in_user_direction(experiment_.objectives.front(), *stop_.target);
 }
 
 Result<std::vector<double>> AskTell::minimized(const std::vector<double>& values) const {

@@ -51,7 +51,10 @@ class AskTell {
   };
 
   // `config` was read from the experiment, which must outlive this.
-  AskTell(const Experiment& experiment, SearchConfig config);
+  AskTell(const Experiment& experiment, const SearchConfig& config);
+  // With a sampler and a scheduler of the caller's own, made for this experiment's space.
+  AskTell(const Experiment& experiment, const StopRule& stop, std::unique_ptr<Sampler> sampler,
+          std::unique_ptr<Scheduler> scheduler);
 
   // Ends as a study does: with stop.trials or stop.target, with the space, or when the scheduler has nothing
   // left; stop.hours is left to the caller. Does not wait for trials that can bring no more work, so that
@@ -106,7 +109,7 @@ class AskTell {
   void drop(const std::vector<int>& trials);
 
   const Experiment& experiment_;
-  SearchConfig config_;
+  StopRule stop_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<Trial> trials_;

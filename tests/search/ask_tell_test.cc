@@ -265,6 +265,72 @@ TEST(AskTell, MistakesAreErrorsAndChangeNothing) {
               HasSubstr("can fail, but not be invalid"));
 }
 
+// Grants each trial two epochs more than its parent has; every second trial is a copy of the one before it,
+// at a point of the scheduler's own.
+class CopyingScheduler final : public Scheduler {
+ public:
+  Assignment next() const override {
+    if (closed_) {
+      return NothingLeft{};
+    }
+    if (waits_) {
+      return WaitForReports{};
+    }
+    StartTrial start{.until_epoch = 2};
+    if (started_ % 2 == 1) {
+      start = {.until_epoch = 4, .point = Point{0.25}, .parent = started_ - 1};
+    }
+    return start;
+  }
+  void started(const Trial&, const Assignment&) override {
+    ++started_;
+    waits_ = true;
+  }
+  Ruling reported(const Trial& trial) override {
+    waits_ = false;
+    const bool due = trial.scores.back().epoch >= (trial.number % 2 == 0 ? 2 : 4);
+    return {.verdict = {.action = due ? Verdict::Action::complete : Verdict::Action::go_on,
+                        .until_epoch = trial.number % 2 == 0 ? 2 : 4}};
+  }
+  std::vector<int> ended(const Trial&) override { return {}; }
+  std::vector<int> closed() override {
+    closed_ = true;
+    return {};
+  }
+  std::vector<RungPlan> plan() const override { return {}; }
+  int max_epochs() const override { return 4; }
+  int trials_per_round() const override { return 0; }
+
+ private:
+  int started_ = 0;
+  bool waits_ = false;  // for a report of the newest trial
+  bool closed_ = false;
+};
+
+TEST(AskTell, ASchedulerMayChooseThePointAndTheCheckpointToBeginWith) {
+  const Experiment experiment =
+      parse_experiment("objective: {minimize: loss}\nspace: {x: {float: [0, 1]}}", "exp.yaml").value();
+  const SearchConfig config = read_search(experiment, EndRule::optional).value();
+  AskTell search(experiment, {.trials = 4},
+                 make_sampler(config.sampler, search_context(experiment, config)).value(),
+                 std::make_unique<CopyingScheduler>());
+  const auto first = std::get<AskTell::Work>(search.ask());
+  EXPECT_EQ(first.parent, std::nullopt);
+  ASSERT_TRUE(search.report(0, 2, {0.5}).ok());
+  const auto copy = std::get<AskTell::Work>(search.ask());
+  EXPECT_THAT(copy.point, ElementsAre(0.25));
+  EXPECT_EQ(copy.parent, 0);
+  EXPECT_EQ(copy.from_epoch, 2);
+  EXPECT_EQ(copy.until_epoch, 4);
+  EXPECT_FALSE(copy.resumed);
+  EXPECT_THAT(message_of(search.report(1, 2, {0.4})), HasSubstr("trial 1 has trained 2 epochs"));
+  EXPECT_TRUE(std::holds_alternative<AskTell::NothingNow>(search.ask()))
+      << "all epochs are granted, but another trial may follow";
+  EXPECT_EQ(search.report(1, 3, {0.4}).value().action, Action::go_on);
+  EXPECT_EQ(search.report(1, 4, {0.3}).value().action, Action::stop);
+  EXPECT_EQ(search.trials()[1].state, TrialState::complete);
+}
+
 // The same requests lead to the same answers: what a journal relies on.
 TEST(AskTell, IsAFunctionOfItsRequests) {
   std::vector<std::vector<double>> runs;
