@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "search/registry.h"
 #include "search/samplers/cma_es.h"
+#include "search/samplers/gp.h"
 #include "search/samplers/grid.h"
 #include "search/samplers/nsga2.h"
 #include "search/samplers/parego.h"
@@ -24,6 +25,7 @@ struct SamplerEntry {
 
 constexpr std::array kSamplers = {
     SamplerEntry{.name = "cma-es", .make = make_cma_es},
+    SamplerEntry{.name = "gp", .make = make_gp},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "nsga2", .make = make_nsga2},
     SamplerEntry{.name = "parego", .make = make_parego},
