@@ -14,9 +14,9 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr std::size_t kEveryRow = 24;     // fitted anew with every row up to here …
-constexpr std::size_t kStageShare = 12;   // … then with every twelfth more
-constexpr std::size_t kHalvedFrom = 16;   // smaller fits start from typical parameters only
+constexpr std::size_t kEveryRow = 24;    // fitted anew with every row up to here …
+constexpr std::size_t kStageShare = 12;  // … then with every twelfth more
+constexpr std::size_t kHalvedFrom = 16;  // smaller fits start from typical parameters only
 constexpr int kEvaluations = 60;
 
 std::size_t fit_stage(std::size_t rows) {

@@ -1,5 +1,5 @@
-// From trials' values to a Gaussian process: hyperparameters that are fitted at a schedule of sizes, rows that
-// are left out where there are too many, running trials that are imagined.
+// From trials' values to a Gaussian process: hyperparameters that are fitted at a schedule of sizes, rows
+// that are left out where there are too many, running trials that are imagined.
 #pragma once
 
 #include <map>
