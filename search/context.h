@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "experiment/space.h"
@@ -22,6 +23,7 @@ struct SearchContext {
   std::uint64_t seed = 0;
   std::size_t objectives = 1;
   std::vector<Point> known;  // complete, allowed and distinct points that are tried first, in this order
+  std::optional<int> trials;  // after how many the study ends, where that is known
   std::vector<EarlierStudy> earlier;
 };
 

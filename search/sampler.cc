@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "search/first_points.h"
 #include "search/registry.h"
+#include "search/samplers/auto.h"
 #include "search/samplers/cma_es.h"
 #include "search/samplers/gp.h"
 #include "search/samplers/grid.h"
@@ -25,6 +26,7 @@ struct SamplerEntry {
 };
 
 constexpr std::array kSamplers = {
+    SamplerEntry{.name = "auto", .make = make_auto},
     SamplerEntry{.name = "cma-es", .make = make_cma_es},
     SamplerEntry{.name = "gp", .make = make_gp},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},

@@ -40,7 +40,7 @@ enum class EndRule {
   optional,  // the caller ends when it likes
 };
 
-// Falls back to {sampler: random, scheduler: fifo}.
+// Falls back to {sampler: auto, scheduler: fifo}.
 Result<SearchConfig> read_search(const Experiment& experiment, EndRule end = EndRule::required);
 
 }  // namespace regatta
