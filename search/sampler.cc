@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "search/registry.h"
+#include "search/samplers/gp.h"
 #include "search/samplers/grid.h"
 #include "search/samplers/random.h"
 #include "search/samplers/sobol.h"
@@ -19,6 +20,7 @@ struct SamplerEntry {
 };
 
 constexpr std::array kSamplers = {
+    SamplerEntry{.name = "gp", .make = make_gp},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
