@@ -20,6 +20,7 @@ void CheckpointKeeper::add(int trial, const std::string& checkpoint) {
   auto& files = files_[trial];
   if (!contains(files, checkpoint)) {
     files.push_back(checkpoint);
+    ++holders_[checkpoint];
   }
   // The same name may be written again, by another attempt, before the order to delete it has been sent.
   std::erase(obsolete_, checkpoint);
@@ -34,7 +35,11 @@ void CheckpointKeeper::keep_only(int trial, const std::vector<std::string>& need
     if (contains(needed, file)) {
       return false;
     }
-    obsolete_.push_back(file);
+    const auto holders = holders_.find(file);
+    if (--holders->second == 0) {
+      holders_.erase(holders);
+      obsolete_.push_back(file);
+    }
     return true;
   });
   if (found->second.empty()) {
@@ -46,8 +51,8 @@ std::vector<std::string> CheckpointKeeper::take_obsolete() { return std::exchang
 
 std::vector<std::string> CheckpointKeeper::all() const {
   std::vector<std::string> all;
-  for (const auto& [trial, files] : files_) {
-    all.insert(all.end(), files.begin(), files.end());
+  for (const auto& [file, holders] : holders_) {
+    all.push_back(file);
   }
   return all;
 }

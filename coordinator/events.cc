@@ -104,9 +104,11 @@ EncodedEvent encoded(const char* kind, const Json& body) {
 
 struct Encoder {
   EncodedEvent operator()(const TrialProposed& event) const {
-    return encoded(
-        "trial_proposed",
-        {{"trial", event.trial}, {"point", point_to_json(event.point)}, {"bracket", event.bracket}});
+    Json body = {{"trial", event.trial}, {"point", point_to_json(event.point)}, {"bracket", event.bracket}};
+    if (event.parent) {
+      body["parent"] = *event.parent;
+    }
+    return encoded("trial_proposed", body);
   }
   EncodedEvent operator()(const AttemptStarted& event) const {
     return encoded("attempt_started", {{"attempt", event.attempt},
@@ -150,7 +152,8 @@ struct Encoder {
 TrialProposed decode_trial_proposed(const Json& body) {
   return {.trial = integer_at<int>(body, "trial"),
           .point = point_from_json(body.at("point")),
-          .bracket = integer_at<int>(body, "bracket")};
+          .bracket = integer_at<int>(body, "bracket"),
+          .parent = body.contains("parent") ? std::optional(integer_at<int>(body, "parent")) : std::nullopt};
 }
 
 AttemptStarted decode_attempt_started(const Json& body) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -35,6 +36,7 @@ struct TrialProposed {
   int trial = 0;
   Point point;
   int bracket = 0;
+  std::optional<int> parent;  // it begins with this trial's newest checkpoint
 };
 struct AttemptStarted {
   AttemptId attempt = 0;

@@ -117,6 +117,8 @@ struct Reaction {
 struct TrialRecord {
   std::vector<Reported> reports;  // in the order of epochs
   int bracket = 0;
+  std::optional<int> parent;         // it began with this trial's checkpoint
+  bool inherits = false;             // `checkpoint` is still the parent's
   int attempts_lost = 0;             // towards max_attempts
   std::optional<AttemptId> attempt;  // the current one, while running
   std::string crew;                  // of the current attempt

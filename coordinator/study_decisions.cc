@@ -125,17 +125,23 @@ void Study::Implementation::carry_out(Crew& crew, const Work& work) {
 void Study::Implementation::carry_out_start(Crew& crew, const StartTrial& assignment) {
   if (state.unstarted().empty()) {
     const int number = static_cast<int>(state.trials().size());
-    auto point = sampler->propose(state.trials(), number);
+    auto point = assignment.point ? assignment.point : sampler->propose(state.trials(), number);
     if (!point) {
       emit(SearchClosed{.exhausted = true});
       return;
     }
-    emit(TrialProposed{.trial = number, .point = *std::move(point), .bracket = assignment.bracket});
+    CHECK(state.experiment().space.contains(*point), "a scheduler's point lies in the space");
+    emit(TrialProposed{.trial = number,
+                       .point = *std::move(point),
+                       .bracket = assignment.bracket,
+                       .parent = assignment.parent});
   }
   const int trial = *state.unstarted().begin();
-  const auto& scores = state.trials().at(static_cast<std::size_t>(trial)).scores;
-  // A retried trial goes on where it was, which may be further than a new one is granted.
-  const int next_epoch = scores.empty() ? 1 : scores.back().epoch + 1;
+  // A retried trial goes on where it was, which may be further than a new one is granted; one with a parent
+  // where that was.
+  const auto& record = state.records().at(static_cast<std::size_t>(trial));
+  const Trial& begun = state.trials().at(static_cast<std::size_t>(record.inherits ? *record.parent : trial));
+  const int next_epoch = begun.scores.empty() ? 1 : begun.scores.back().epoch + 1;
   start_attempt(crew, trial, std::max(assignment.until_epoch, next_epoch));
 }
 

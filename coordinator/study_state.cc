@@ -58,11 +58,18 @@ void StudyState::apply(const TimedEvent& event) {
 void StudyState::on(const TrialProposed& event) {
   CHECK(event.trial == static_cast<int>(trials_.size()), "trials are numbered without gaps");
   trials_.push_back({.number = event.trial, .point = event.point});
-  records_.push_back({.bracket = event.bracket});
+  records_.push_back({.bracket = event.bracket, .parent = event.parent});
   best_checkpoint_values_.push_back(kInfinity);
   proven_.push_back(false);
   unstarted_.insert(event.trial);
   ++unproven_;
+  if (event.parent) {
+    // The file is the child's, too, until it has one of its own.
+    TrialRecord& record = records_.back();
+    record.checkpoint = records_.at(static_cast<std::size_t>(*event.parent)).checkpoint;
+    record.inherits = !record.checkpoint.empty();
+    checkpoints_.add(event.trial, record.checkpoint);
+  }
 }
 
 void StudyState::on(const AttemptStarted& event) {
@@ -88,10 +95,18 @@ void StudyState::on(const AttemptStarted& event) {
   }
 }
 
-// A retried trial may have trained further than a new one is granted, so that what the scheduler said need
-// not be what the event says; the scheduler has not changed since it said it.
+// What the scheduler said of a new trial stands in the events: it is not asked again, because its answer may
+// have cost the fit of a model. A retried trial may have trained further than a new one is granted, so that
+// what the scheduler said need not be what the event says; the scheduler has not changed since it said it.
 void StudyState::start_with_scheduler(int trial, int until_epoch) {
   TrialRecord& record = records_[static_cast<std::size_t>(trial)];
+  if (record.started == Microseconds{0}) {
+    scheduler_->started(
+        trials_[static_cast<std::size_t>(trial)],
+        StartTrial{
+            .bracket = record.bracket, .until_epoch = until_epoch, .point = {}, .parent = record.parent});
+    return;
+  }
   const Assignment next = scheduler_->next();
   const auto* start = std::get_if<StartTrial>(&next);
   const StartTrial assignment =
@@ -154,6 +169,7 @@ void StudyState::take_checkpoint(int trial, const std::string& checkpoint, std::
   double& best = best_checkpoint_values_[static_cast<std::size_t>(trial)];
   checkpoints_.add(trial, checkpoint);
   record.checkpoint = checkpoint;
+  record.inherits = false;
   if (value && *value < best) {
     best = *value;
     record.best_checkpoint = checkpoint;
@@ -345,7 +361,8 @@ void StudyState::collect_checkpoints(int trial) {
     needed = {record.checkpoint, record.best_checkpoint};
   } else if (of.state == TrialState::failed && retryable_.contains(trial)) {
     needed = {record.checkpoint};
-  } else if (!of.values.empty() && ranking_.contains(rank_of(of, of.state == TrialState::stopped))) {
+  } else if (!record.inherits && !of.values.empty() &&
+             ranking_.contains(rank_of(of, of.state == TrialState::stopped))) {
     needed = {record.best_checkpoint.empty() ? record.checkpoint : record.best_checkpoint};
   }
   checkpoints_.keep_only(trial, needed);

@@ -6,7 +6,10 @@
 #include "search/registry.h"
 #include "search/schedulers/asha.h"
 #include "search/schedulers/fifo.h"
+#include "search/schedulers/freeze_thaw.h"
 #include "search/schedulers/hyperband.h"
+#include "search/schedulers/pbt.h"
+#include "search/schedulers/quantile.h"
 
 namespace regatta {
 namespace {
@@ -20,6 +23,11 @@ constexpr std::array kSchedulers = {
     SchedulerEntry{.name = "fifo", .make = make_fifo},
     SchedulerEntry{.name = "hyperband", .make = make_hyperband},
     SchedulerEntry{.name = "asha", .make = make_asha},
+    SchedulerEntry{.name = "pasha", .make = make_pasha},
+    SchedulerEntry{.name = "freeze-thaw", .make = make_freeze_thaw},
+    SchedulerEntry{.name = "median", .make = make_median},
+    SchedulerEntry{.name = "percentile", .make = make_percentile},
+    SchedulerEntry{.name = "pbt", .make = make_pbt},
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "benchmarks/search/regret.h"
+#include "benchmarks/search/tables.h"
 #include "search/sampler.h"
 
 namespace regatta {
@@ -187,8 +188,23 @@ int main(int argc, char** argv) {
   suggest_app->add_option("--sampler", suggest.sampler, "as in search.sampler")->capture_default_str();
   suggest_app->add_option("--trials", suggest.trials, "ended trials before it")->capture_default_str();
   suggest_app->add_option("--repeats", suggest.repeats)->capture_default_str();
+  regatta::TablesCommand tables;
+  auto* tables_app = app.add_subcommand("tables", "regret on tables of learning curves beside the peers'");
+  tables_app->add_option("--folder", tables.folder, "of the tables")->required();
+  tables_app->add_option("--table", tables.tables, "only these");
+  tables_app->add_option("--sampler", tables.run.sampler, "as in search.sampler")->required();
+  tables_app->add_option("--scheduler", tables.run.scheduler, "as in search.scheduler")->required();
+  tables_app->add_option("--workers", tables.run.workers)->capture_default_str();
+  tables_app->add_option("--budget", tables.run.budget, "total cost in R")->capture_default_str();
+  tables_app->add_option("--seeds", tables.seeds)->capture_default_str();
+  tables_app->add_option("--jobs", tables.jobs, "threads, a seed each")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  if (regret_app->parsed()) {
+  if (tables_app->parsed()) {
+    if (const auto done = regatta::print_tables(tables); !done.ok()) {
+      fmt::print(stderr, "{}\n", done.error().message);
+      return 2;
+    }
+  } else if (regret_app->parsed()) {
     regatta::print_regret(regret);
   } else {
     regatta::print_suggest(suggest);

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "search/schedulers/ladder.h"
+#include "search/schedulers/rank_stability.h"
 #include "search/schedulers/ranked_rung.h"
 
 namespace regatta {
@@ -21,6 +22,7 @@ struct AshaOptions {
   Rule rule = Rule::promotion;
   LadderOptions ladder;
   int brackets = 1;
+  bool progressive = false;  // with the promotion rule and one bracket
 };
 
 class Asha final : public Scheduler {
@@ -60,19 +62,29 @@ class Asha final : public Scheduler {
     return ladders_[static_cast<std::size_t>(progress.bracket)].rungs[index];
   }
   void promote(int trial, Progress& progress);
+  void grow_if_unstable(const Trial& trial, std::size_t rung);
   void leave(int trial);
 
   Rule rule_;
   std::vector<int> epochs_;
+  std::size_t height_;              // rungs of epochs_ in use, those of the end included
   std::vector<Ladder> ladders_;     // by bracket
   std::map<int, Progress> trials_;  // running and paused ones
   int running_ = 0;
   bool closed_ = false;
+
+  // Of a ladder that still grows: the values of each rung, and the curves of the trials above the first.
+  std::vector<std::map<int, double>> values_;
+  std::map<int, std::vector<Score>> curves_;
 };
 
 // A bracket's share of the trials is the number that Hyperband gives to the ladder of the same height.
-Asha::Asha(const AshaOptions& options) : rule_(options.rule), epochs_(rung_epochs(options.ladder)) {
-  const auto round = hyperband_round(options.ladder);
+Asha::Asha(const AshaOptions& options)
+    : rule_(options.rule),
+      epochs_(rungs_above_min(options.ladder)),
+      height_(options.progressive ? std::min<std::size_t>(2, epochs_.size()) : epochs_.size()),
+      values_(epochs_.size()) {
+  const auto round = hyperband_round(epochs_, options.ladder.eta);
   for (std::size_t b = 0; b < static_cast<std::size_t>(options.brackets); ++b) {
     const std::vector<RankedRung> rungs(epochs_.size() - 1, RankedRung(options.ladder.eta));
     ladders_.push_back({.rungs = rungs, .share = round[b].front().trials});
@@ -94,7 +106,7 @@ Assignment Asha::next() const {
 }
 
 std::optional<Asha::Promotion> Asha::best_promotion() const {
-  for (std::size_t index = epochs_.size() - 1; index-- > 0;) {
+  for (std::size_t index = height_ - 1; index-- > 0;) {
     for (const Ladder& ladder : ladders_) {
       if (const auto best = ladder.rungs[index].promotable()) {
         return Promotion{.trial = best->trial, .rung = index + 1};
@@ -148,6 +160,7 @@ Ruling Asha::reported(const Trial& trial) {
   while (progress.rung + 1 < epochs_.size() && score.epoch >= epochs_[progress.rung]) {
     RankedRung& reached = rung(progress, progress.rung);
     reached.record(entry);
+    grow_if_unstable(trial, progress.rung);
     kept = kept && (reached.in_top(entry) || reached.has_no_top());
     ++progress.rung;
   }
@@ -199,6 +212,21 @@ std::vector<int> Asha::ended(const Trial& trial) {
   return {};
 }
 
+// The rungs of a ladder that has grown to max_epochs need no watching.
+void Asha::grow_if_unstable(const Trial& trial, std::size_t rung) {
+  if (height_ == epochs_.size()) {
+    return;
+  }
+  values_[rung][trial.number] = trial.scores.back().values.front();
+  if (rung == 0) {
+    return;
+  }
+  curves_[trial.number] = trial.scores;
+  if (rung + 1 == height_ && !same_ranking(values_[rung - 1], values_[rung], ranking_noise(curves_))) {
+    ++height_;
+  }
+}
+
 void Asha::leave(int trial) {
   const auto found = trials_.find(trial);
   if (found->second.running) {
@@ -237,11 +265,19 @@ Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchCo
   options.ladder = read_ladder(section);
   options.brackets = static_cast<int>(section.integer("brackets", {.fallback = 1, .min = 1, .max = 100}));
   if (const Node* node = section.child("brackets"); node != nullptr) {
-    const auto rungs = rung_epochs(options.ladder).size();
+    const auto rungs = rungs_above_min(options.ladder).size();
     if (static_cast<std::size_t>(options.brackets) > rungs) {
       section.mistake(node->place(), fmt::format("expected at most {} brackets, one for each rung", rungs));
     }
   }
+  RETURN_IF_ERROR(section.finish());
+  return std::unique_ptr<Scheduler>(std::make_unique<Asha>(options));
+}
+
+Result<std::unique_ptr<Scheduler>> make_pasha(const Typed& config, const SearchContext& /*context*/) {
+  Section section(config.options, "the pasha scheduler");
+  AshaOptions options{.progressive = true};
+  options.ladder = read_ladder(section);
   RETURN_IF_ERROR(section.finish());
   return std::unique_ptr<Scheduler>(std::make_unique<Asha>(options));
 }

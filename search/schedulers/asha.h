@@ -18,4 +18,9 @@ namespace regatta {
 // ladders side by side; bracket b leaves out the lowest b rungs, so that its trials are judged later.
 Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchContext& context);
 
+// {type: pasha, min_epochs: 1, max_epochs: R, eta: 3}: asha by promotion whose ladder begins with two rungs
+// and grows by one, up to max_epochs, whenever the trials of its top rung rank otherwise than in the rung
+// below (rank_stability.h). Where rankings are stable, no trial trains to max_epochs.
+Result<std::unique_ptr<Scheduler>> make_pasha(const Typed& config, const SearchContext& context);
+
 }  // namespace regatta

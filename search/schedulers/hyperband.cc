@@ -16,7 +16,7 @@ namespace {
 class Hyperband final : public Scheduler {
  public:
   explicit Hyperband(const LadderOptions& options)
-      : max_epochs_(options.max_epochs), round_(hyperband_round(options)) {}
+      : max_epochs_(options.max_epochs), round_(hyperband_round(rungs_below_max(options), options.eta)) {}
 
   Assignment next() const override;
   void started(const Trial& trial, const Assignment& assignment) override;

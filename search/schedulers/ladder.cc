@@ -25,26 +25,34 @@ LadderOptions read_ladder(Section& section) {
   return options;
 }
 
-std::vector<int> rung_epochs(const LadderOptions& options) {
+std::vector<int> rungs_below_max(const LadderOptions& options) {
   std::int64_t divisor = 1;
   while (options.min_epochs * divisor * options.eta <= options.max_epochs) {
     divisor *= options.eta;
   }
   std::vector<int> epochs;
   for (; divisor >= 1; divisor /= options.eta) {
-    epochs.push_back(static_cast<int>((2 * options.max_epochs + divisor) / (2 * divisor)));  // to the nearest
+    epochs.push_back(static_cast<int>(options.max_epochs / divisor));
   }
   return epochs;
 }
 
-std::vector<std::vector<RungPlan>> hyperband_round(const LadderOptions& options) {
-  const std::vector<int> epochs = rung_epochs(options);
+std::vector<int> rungs_above_min(const LadderOptions& options) {
+  std::vector<int> epochs;
+  for (std::int64_t epoch = options.min_epochs; epoch < options.max_epochs; epoch *= options.eta) {
+    epochs.push_back(static_cast<int>(epoch));
+  }
+  epochs.push_back(options.max_epochs);
+  return epochs;
+}
+
+std::vector<std::vector<RungPlan>> hyperband_round(const std::vector<int>& epochs, int eta) {
   const auto rungs = static_cast<std::int64_t>(epochs.size());  // s_max + 1
   std::vector<std::vector<RungPlan>> brackets;
   for (std::int64_t s = rungs - 1; s >= 0; --s) {
     std::int64_t growth = 1;  // η^s
     for (std::int64_t i = 0; i < s; ++i) {
-      growth *= options.eta;
+      growth *= eta;
     }
     // n = ⌈(s_max + 1) / (s + 1) · η^s⌉ trials start; ⌊n · η^-i⌋ of them reach rung i.
     std::int64_t trials = (rungs * growth + s) / (s + 1);
@@ -53,7 +61,7 @@ std::vector<std::vector<RungPlan>> hyperband_round(const LadderOptions& options)
       bracket.push_back({.bracket = static_cast<int>(brackets.size()),
                          .epochs = epochs[static_cast<std::size_t>(rungs - 1 - s + i)],
                          .trials = static_cast<int>(trials)});
-      trials /= options.eta;
+      trials /= eta;
     }
     brackets.push_back(std::move(bracket));
   }

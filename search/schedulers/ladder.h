@@ -19,11 +19,15 @@ struct LadderOptions {
 // Reads min_epochs (1), max_epochs (required) and eta (3).
 LadderOptions read_ladder(Section& section);
 
-// The budgets R·η^-s, …, R/η, R of the tallest ladder, rounded to whole epochs, rising strictly;
-// s_max = ⌊log_η(R / min_epochs)⌋, so there are s_max + 1 of them. Bracket s uses the last s + 1.
-std::vector<int> rung_epochs(const LadderOptions& options);
+// Hyperband's ladder hangs from R: the budgets R·η^-s, …, R/η, R of the tallest one, rounded down to whole
+// epochs, rising strictly; s_max = ⌊log_η(R / min_epochs)⌋, so there are s_max + 1 of them. Bracket s uses
+// the last s + 1.
+std::vector<int> rungs_below_max(const LadderOptions& options);
+// ASHA's ladder stands on r = min_epochs: r, r·η, r·η², … below R, and then R.
+std::vector<int> rungs_above_min(const LadderOptions& options);
 
-// One round of Hyperband: the rungs of brackets s = s_max, …, 0, numbered 0, …, s_max in that order.
-std::vector<std::vector<RungPlan>> hyperband_round(const LadderOptions& options);
+// One round of Hyperband over the tallest ladder's budgets: the rungs of brackets s = s_max, …, 0, numbered
+// 0, …, s_max in that order.
+std::vector<std::vector<RungPlan>> hyperband_round(const std::vector<int>& epochs, int eta);
 
 }  // namespace regatta

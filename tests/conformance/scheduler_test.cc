@@ -86,6 +86,9 @@ TEST_P(SchedulerConformance, NewTrialsFollowThePlan) {
 }
 
 TEST_P(SchedulerConformance, ACrewNeverIdlesWhileNewTrialsAreAllowed) {
+  if (GetParam() == "pbt") {
+    GTEST_SKIP() << "a population has a size, and ends together";
+  }
   for_many_studies([](const Scheduler&, const CrewsOptions&, const Regatta& regatta) {
     const auto closed = std::find_if(regatta.facts.begin(), regatta.facts.end(),
                                      [](const Fact& fact) { return std::holds_alternative<Closed>(fact); });
@@ -117,8 +120,11 @@ TEST_P(SchedulerConformance, AStudyWhoseEveryTrialFailsEnds) {
 TEST_P(SchedulerConformance, ATrialThatFailedMayStartAgain) {
   const auto scheduler = make();
   for (int attempt = 0; attempt < 5; ++attempt) {
-    scheduler->started({.number = 0}, scheduler->next());
-    scheduler->ended({.number = 0, .state = TrialState::failed});
+    const Assignment next = scheduler->next();
+    ASSERT_TRUE(std::holds_alternative<StartTrial>(next));
+    const Point point = std::get<StartTrial>(next).point.value_or(Point{0.5});
+    scheduler->started({.number = 0, .point = point}, next);
+    scheduler->ended({.number = 0, .point = point, .state = TrialState::failed});
   }
   scheduler->closed();
   EXPECT_TRUE(std::holds_alternative<NothingLeft>(scheduler->next()));
@@ -132,7 +138,11 @@ TEST_P(SchedulerConformance, UnknownOptionsAreRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SchedulerConformance, testing::ValuesIn(scheduler_names()),
-                         [](const auto& each) { return each.param; });
+                         [](const auto& each) {
+                           std::string name = each.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace regatta

@@ -142,7 +142,7 @@ TEST(AshaPromotion, AnswersAsThePaperWhateverTheCrewsDo) {
                                                    .failure_rate = seed % 2 == 0 ? 0.02 : 0,
                                                    .invalid_rate = seed % 5 == 0 ? 0.1 : 0});
     ASSERT_TRUE(regatta.finished);
-    const std::vector<int> epochs = rung_epochs({.min_epochs = 1, .max_epochs = 30, .eta = eta});
+    const std::vector<int> epochs = rungs_above_min({.min_epochs = 1, .max_epochs = 30, .eta = eta});
     PromotionAudit(TextbookAsha(epochs, eta), 30).run(regatta.facts);
     const auto again = scheduler_from(config);
     expect_same_answers(*again, regatta.facts);
@@ -162,7 +162,7 @@ TEST(AshaStopping, JudgesAsThePaperWhateverTheCrewsDo) {
     const Regatta regatta = run_crews(
         *scheduler, {.crews = 8, .trials = 150, .seed = seed, .failure_rate = seed % 2 == 0 ? 0.02 : 0});
     ASSERT_TRUE(regatta.finished);
-    TextbookAsha textbook(rung_epochs({.min_epochs = 1, .max_epochs = 30, .eta = eta}), eta);
+    TextbookAsha textbook(rungs_above_min({.min_epochs = 1, .max_epochs = 30, .eta = eta}), eta);
     for (const Fact& fact : regatta.facts) {
       if (const auto* ended = std::get_if<Ended>(&fact)) {
         const std::size_t rung = next_rung(textbook, ended->trial, 30);
@@ -253,7 +253,7 @@ TEST(Asha, PausedTrialsWaitForRunningOnesAfterClosing) {
 }
 
 TEST(Asha, AReportThatCrossesRungsCountsInEachOfThem) {
-  const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, eta: 2}");  // rungs 1 2 5 9
+  const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, eta: 2}");  // rungs 1 2 4 8 9
   scheduler->started({.number = 0}, scheduler->next());
   scheduler->started({.number = 1}, scheduler->next());
   const Trial slow{.number = 0, .state = TrialState::running, .scores = {{.epoch = 2, .values = {0.9}}}};
@@ -261,7 +261,7 @@ TEST(Asha, AReportThatCrossesRungsCountsInEachOfThem) {
   const Trial fast{.number = 1, .state = TrialState::running, .scores = {{.epoch = 2, .values = {0.1}}}};
   const Verdict verdict = scheduler->reported(fast).verdict;
   EXPECT_EQ(verdict.action, Verdict::Action::go_on);
-  EXPECT_EQ(verdict.until_epoch, 5);
+  EXPECT_EQ(verdict.until_epoch, 4);
 }
 
 TEST(RankedRung, TheTopIsTheBestShareAfterEveryInsertion) {

@@ -36,16 +36,18 @@ TEST(Hyperband, PlansTheBracketsOfThePaper) {
 
 TEST(Hyperband, PowersOfEtaLoseNoRung) {
   // ⌊log(243) / log(3)⌋ is 4 in floating point.
-  EXPECT_THAT(rung_epochs({.min_epochs = 1, .max_epochs = 243, .eta = 3}), ElementsAre(1, 3, 9, 27, 81, 243));
-  EXPECT_THAT(rung_epochs({.min_epochs = 1, .max_epochs = 1000, .eta = 10}), ElementsAre(1, 10, 100, 1000));
+  EXPECT_THAT(rungs_below_max({.min_epochs = 1, .max_epochs = 243, .eta = 3}),
+              ElementsAre(1, 3, 9, 27, 81, 243));
+  EXPECT_THAT(rungs_below_max({.min_epochs = 1, .max_epochs = 1000, .eta = 10}),
+              ElementsAre(1, 10, 100, 1000));
 }
 
 TEST(Hyperband, RungsStayAtOrAboveMinEpochsAndEndAtMaxEpochs) {
-  EXPECT_THAT(rung_epochs({.min_epochs = 2, .max_epochs = 50, .eta = 3}), ElementsAre(6, 17, 50));
-  EXPECT_THAT(rung_epochs({.min_epochs = 7, .max_epochs = 7, .eta = 2}), ElementsAre(7));
+  EXPECT_THAT(rungs_below_max({.min_epochs = 2, .max_epochs = 50, .eta = 3}), ElementsAre(5, 16, 50));
+  EXPECT_THAT(rungs_below_max({.min_epochs = 7, .max_epochs = 7, .eta = 2}), ElementsAre(7));
   for (int eta = 2; eta <= 5; ++eta) {
     for (int max_epochs = 1; max_epochs <= 200; ++max_epochs) {
-      const auto epochs = rung_epochs({.min_epochs = 1, .max_epochs = max_epochs, .eta = eta});
+      const auto epochs = rungs_below_max({.min_epochs = 1, .max_epochs = max_epochs, .eta = eta});
       EXPECT_EQ(epochs.back(), max_epochs);
       EXPECT_GE(epochs.front(), 1);
       EXPECT_TRUE(std::is_sorted(epochs.begin(), epochs.end(), std::less_equal<>())) << max_epochs;

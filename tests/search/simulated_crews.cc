@@ -25,6 +25,7 @@ class Crews {
         options_(options),
         values_(options.seed, "values"),
         chances_(options.seed, "chances"),
+        points_(options.seed, "points"),
         idle_(options.crews) {}
 
   Regatta run() {
@@ -43,6 +44,11 @@ class Crews {
 
  private:
   double chance() { return chances_.uniform(drawn_++); }
+  // The epoch of its newest checkpoint.
+  int reached(int number) {
+    return trial(number).scores.empty() ? begins_[static_cast<std::size_t>(number)]
+                                        : trial(number).scores.back().epoch;
+  }
   Trial& trial(int number) { return regatta_.trials[static_cast<std::size_t>(number)]; }
 
   // False once nothing is left to do.
@@ -56,9 +62,16 @@ class Crews {
           continue;
         }
         const int number = static_cast<int>(regatta_.trials.size());
-        regatta_.trials.push_back({.number = number});
+        if (start->parent) {
+          EXPECT_FALSE(has_ended(trial(*start->parent).state)) << "its checkpoint may be gone";
+        }
+        const Point point = start->point.value_or(Point{points_.uniform(static_cast<std::uint64_t>(number))});
+        EXPECT_TRUE(one_parameter().space->contains(point));
+        regatta_.trials.push_back({.number = number, .point = point});
         regatta_.brackets.push_back(start->bracket);
+        regatta_.parents.push_back(start->parent);
         granted_.push_back(0);
+        begins_.push_back(start->parent ? reached(*start->parent) : 0);
         ++counted_;
         begin(number, answer, start->until_epoch);
       } else if (const auto* resume = std::get_if<ResumeTrial>(&answer)) {
@@ -82,8 +95,7 @@ class Crews {
   }
 
   void begin(int number, const Assignment& assignment, int until_epoch) {
-    const int reached = trial(number).scores.empty() ? 0 : trial(number).scores.back().epoch;
-    EXPECT_GT(until_epoch, reached);
+    EXPECT_GT(until_epoch, reached(number));
     EXPECT_LE(until_epoch, scheduler_.max_epochs());
     granted_[static_cast<std::size_t>(number)] = until_epoch;
     trial(number).state = TrialState::running;
@@ -118,8 +130,7 @@ class Crews {
   }
 
   void report(int number) {
-    const int reached = trial(number).scores.empty() ? 0 : trial(number).scores.back().epoch;
-    const int epoch = std::min(reached + options_.report_every, scheduler_.max_epochs());
+    const int epoch = std::min(reached(number) + options_.report_every, scheduler_.max_epochs());
     const auto key = static_cast<std::uint64_t>(number);
     const double quality = values_.uniform(key) + values_.substream(key).uniform(epoch) / (1 + epoch);
     const double value = static_cast<double>(static_cast<int>(quality * 50)) / 50;
@@ -174,12 +185,14 @@ class Crews {
   CrewsOptions options_;
   Random values_;
   Random chances_;
+  Random points_;
   std::uint64_t drawn_ = 0;
   int idle_;
   int counted_ = 0;
   bool closed_ = false;
   double now_ = 0;
   std::vector<int> granted_;  // by trial
+  std::vector<int> begins_;   // by trial: its parent's epoch
   std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> arrivals_;
   Regatta regatta_;
 };
@@ -211,7 +224,11 @@ void expect_same_answers(Scheduler& scheduler, const std::vector<Fact>& facts) {
 
 std::string to_string(const Assignment& assignment) {
   if (const auto* start = std::get_if<StartTrial>(&assignment)) {
-    return fmt::format("start in bracket {} until {}", start->bracket, start->until_epoch);
+    std::string text = fmt::format("start in bracket {} until {}", start->bracket, start->until_epoch);
+    if (start->point) {
+      text += " at " + fmt::format("{}", *start->point->front());
+    }
+    return start->parent ? text + fmt::format(" from {}", *start->parent) : text;
   }
   if (const auto* resume = std::get_if<ResumeTrial>(&assignment)) {
     return fmt::format("resume {} until {}", resume->trial, resume->until_epoch);

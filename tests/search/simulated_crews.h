@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -40,9 +41,10 @@ using Fact = std::variant<Asked, Started, Reported, Ended, Closed>;
 
 struct Regatta {
   std::vector<Trial> trials;
-  std::vector<int> brackets;  // by trial
-  std::vector<Fact> facts;    // in the order in which the scheduler was told
-  bool finished = false;      // the scheduler said NothingLeft
+  std::vector<int> brackets;                // by trial
+  std::vector<std::optional<int>> parents;  // by trial
+  std::vector<Fact> facts;                  // in the order in which the scheduler was told
+  bool finished = false;                    // the scheduler said NothingLeft
 };
 
 // Fails the running test where the scheduler breaks its contract. Values repeat, so that ties are met.
