@@ -1,9 +1,7 @@
-// Two passes: how many trials have reached each epoch, then the values at the epoch that was chosen.
+// Two passes: how far trials have trained, then the values at the epoch that was chosen.
 #include "search/evidence.h"
 
 #include <algorithm>
-#include <functional>
-#include <map>
 
 namespace regatta {
 namespace {
@@ -16,36 +14,39 @@ int reached(const Trial& trial) {
   return trial.state == TrialState::complete ? kUnlimitedEpochs : trial.scores.back().epoch;
 }
 
-bool has_failed(const Trial& trial) {
-  return trial.state == TrialState::failed || trial.state == TrialState::invalid;
+bool has_failed(TrialState state) { return state == TrialState::failed || state == TrialState::invalid; }
+
+}  // namespace
+
+void EpochCensus::count(TrialState state, int last_epoch, std::ptrdiff_t change) {
+  if (last_epoch == 0 || has_failed(state)) {
+    return;
+  }
+  auto& trials = state == TrialState::complete ? completed_ : ends_;
+  const auto entry = trials.try_emplace(last_epoch, 0).first;
+  entry->second += change;
+  if (entry->second == 0) {
+    trials.erase(entry);
+  }
 }
 
-int choose_epoch(std::span<const Trial> history, std::size_t enough) {
-  std::map<int, std::size_t, std::greater<>> ends;  // last epoch → trials whose last report was there
-  std::size_t completed = 0;
-  int last = 0;
-  for (const Trial& trial : history) {
-    if (trial.scores.empty() || has_failed(trial)) {
-      continue;
-    }
-    last = std::max(last, trial.scores.back().epoch);
-    if (trial.state == TrialState::complete) {
-      ++completed;
-    } else {
-      ++ends[trial.scores.back().epoch];
-    }
+int EpochCensus::choose(std::size_t enough) const {
+  const auto wanted = static_cast<std::ptrdiff_t>(enough);
+  std::ptrdiff_t reached = 0;
+  for (const auto& [epoch, trials] : completed_) {
+    reached += trials;
   }
-  if (completed >= enough || ends.empty()) {
-    return last;
+  if (reached >= wanted || ends_.empty()) {
+    return std::max(completed_.empty() ? 0 : completed_.begin()->first,
+                    ends_.empty() ? 0 : ends_.begin()->first);
   }
-  std::size_t count = completed;
-  for (const auto& [epoch, trials] : ends) {
-    count += trials;
-    if (count >= enough) {
+  for (const auto& [epoch, trials] : ends_) {
+    reached += trials;
+    if (reached >= wanted) {
       return epoch;
     }
   }
-  return ends.rbegin()->first;
+  return ends_.rbegin()->first;
 }
 
 // The reports rise in epochs; the first is used where even it is beyond `epoch`.
@@ -62,20 +63,37 @@ std::vector<double> values_at(const Trial& trial, int epoch) {
   return values;
 }
 
-}  // namespace
+Standing standing_at(const Trial& trial, int epoch) {
+  if (has_failed(trial.state)) {
+    return Standing::failed;
+  }
+  if (reached(trial) >= epoch && epoch > 0) {
+    return Standing::observed;
+  }
+  return has_ended(trial.state) ? Standing::stopped : Standing::pending;
+}
 
 Evidence gather_evidence(std::span<const Trial> history, std::size_t enough) {
-  Evidence evidence{.epoch = choose_epoch(history, std::max<std::size_t>(enough, 1))};
+  EpochCensus census;
   for (const Trial& trial : history) {
-    if (has_failed(trial)) {
-      evidence.failed.push_back(trial.number);
-    } else if (reached(trial) >= evidence.epoch && evidence.epoch > 0) {
-      evidence.observed.push_back(trial.number);
-      evidence.values.push_back(values_at(trial, evidence.epoch));
-    } else if (has_ended(trial.state)) {
-      evidence.stopped.push_back(trial.number);
-    } else {
-      evidence.pending.push_back(trial.number);
+    census.add(trial.state, trial.scores.empty() ? 0 : trial.scores.back().epoch);
+  }
+  Evidence evidence{.epoch = census.choose(std::max<std::size_t>(enough, 1))};
+  for (const Trial& trial : history) {
+    switch (standing_at(trial, evidence.epoch)) {
+      case Standing::observed:
+        evidence.observed.push_back(trial.number);
+        evidence.values.push_back(values_at(trial, evidence.epoch));
+        break;
+      case Standing::pending:
+        evidence.pending.push_back(trial.number);
+        break;
+      case Standing::stopped:
+        evidence.stopped.push_back(trial.number);
+        break;
+      case Standing::failed:
+        evidence.failed.push_back(trial.number);
+        break;
     }
   }
   return evidence;

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -26,5 +28,25 @@ struct Evidence {
 // `enough`: values that a model needs, at least 1. With fewer at every epoch, the epoch that most trials have
 // reached.
 Evidence gather_evidence(std::span<const Trial> history, std::size_t enough);
+
+// The parts of gather_evidence, for those who follow a growing history trial by trial.
+enum class Standing { observed, pending, stopped, failed };
+Standing standing_at(const Trial& trial, int epoch);
+std::vector<double> values_at(const Trial& trial, int epoch);  // of a trial that has reported
+
+// Counts how far trials have trained, to choose the epoch at which they are compared.
+class EpochCensus {
+ public:
+  // `last_epoch`: of the trial's last report; 0: none.
+  void add(TrialState state, int last_epoch) { count(state, last_epoch, 1); }
+  void remove(TrialState state, int last_epoch) { count(state, last_epoch, -1); }  // that was added
+  int choose(std::size_t enough) const;
+
+ private:
+  void count(TrialState state, int last_epoch, std::ptrdiff_t change);
+
+  std::map<int, std::ptrdiff_t, std::greater<>> ends_;       // last epoch → trials that may go on
+  std::map<int, std::ptrdiff_t, std::greater<>> completed_;  // last epoch → trials that stand for every epoch
+};
 
 }  // namespace regatta
