@@ -7,6 +7,7 @@
 #include "search/first_points.h"
 #include "search/registry.h"
 #include "search/samplers/cma_es.h"
+#include "search/samplers/gp.h"
 #include "search/samplers/grid.h"
 #include "search/samplers/nsga2.h"
 #include "search/samplers/parego.h"
@@ -27,6 +28,7 @@ struct SamplerEntry {
 
 constexpr std::array kSamplers = {
     SamplerEntry{.name = "cma-es", .make = make_cma_es},
+    SamplerEntry{.name = "gp", .make = make_gp, .has_model = true},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "nsga2", .make = make_nsga2},
     SamplerEntry{.name = "parego", .make = make_parego, .has_model = true},
@@ -42,7 +44,8 @@ Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SearchC
   ASSIGN_OR_RETURN(const auto* entry, find_named(kSamplers, config, "a sampler"));
   ASSIGN_OR_RETURN(auto sampler, entry->make(config, context));
   if (entry->has_model) {
-    sampler = with_warm_start(std::move(sampler), [=] { return entry->make(config, context).value(); }, context);
+    sampler = with_warm_start(
+        std::move(sampler), [=] { return entry->make(config, context).value(); }, context);
   }
   return with_first_points(std::move(sampler), context);
 }

@@ -15,10 +15,10 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kPseudoTrials = 40;  // at the start
-constexpr double kFadedOut = 40;           // own values, with which the last of them is gone
-constexpr std::size_t kFewestValues = 3;   // own ones that tell a scale
-constexpr std::size_t kNeighbours = 3;     // earlier points that predict the score of an own one
-constexpr double kPriorRelevance = 0.7;    // expected correlation of the studies, worth so many own values:
+constexpr double kFadedOut = 5;  // own values for each parameter and one, with which the last is gone
+constexpr std::size_t kFewestValues = 3;  // own ones that tell a scale
+constexpr std::size_t kNeighbours = 3;    // earlier points that predict the score of an own one
+constexpr double kPriorRelevance = 0.7;   // expected correlation of the studies, worth so many own values:
 constexpr double kPriorValues = 4;
 constexpr std::uint64_t kSmallSpace = 20 * kPseudoTrials;
 
@@ -72,7 +72,8 @@ class ScorePredictor {
     for (std::size_t i = 0; i < unit.size(); ++i) {
       const Point& other = points_[index].point;
       const bool is_choice = std::holds_alternative<ChoiceDomain>(space_.parameters()[i].domain);
-      const bool is_other = point[i].has_value() != other[i].has_value() || (is_choice && point[i] != other[i]);
+      const bool is_other =
+          point[i].has_value() != other[i].has_value() || (is_choice && point[i] != other[i]);
       const double difference = is_other ? 1 : unit[i] - units_[index][i];
       sum += difference * difference;
     }
@@ -98,7 +99,8 @@ double quantile(std::vector<double> numbers, double share) {
 std::vector<double> scores_of(const std::vector<double>& values) {
   std::vector<double> scores;
   for (const double value : values) {
-    const auto below = std::count_if(values.begin(), values.end(), [&](double other) { return other < value; });
+    const auto below =
+        std::count_if(values.begin(), values.end(), [&](double other) { return other < value; });
     const auto equal = std::count(values.begin(), values.end(), value);
     const double place = static_cast<double>(below) + static_cast<double>(equal) / 2;
     scores.push_back(normal_score(place / static_cast<double>(values.size())));
@@ -128,7 +130,11 @@ class WarmStart final : public Sampler {
         sampler_(std::move(sampler)),
         make_(std::move(make)),
         predictor_(*context.space, ranked),
-        pseudo_(select(ranked, kPseudoTrials)) {}
+        pseudo_(select(ranked, kPseudoTrials)) {
+    for (const EarlierPoint& each : ranked) {
+      earlier_.insert(each.point);
+    }
+  }
 
   std::optional<Point> propose(std::span<const Trial> history, int number) override {
     const std::vector<Trial> extended = with_pseudo_trials(history);
@@ -149,20 +155,27 @@ class WarmStart final : public Sampler {
     std::vector<double> values;
     std::vector<double> predicted;  // scores
     double relevance = kPriorRelevance;
+    double floor = std::numeric_limits<double>::infinity();  // no pseudo trial is better
   };
   Comparison compare(std::span<const Trial> history) const {
     const Evidence evidence = gather_evidence(history, space_->size() + 1);
     Comparison result{.epoch = std::max(evidence.epoch, 1), .observed = evidence.observed};
     for (std::size_t i = 0; i < evidence.observed.size(); ++i) {
       result.values.push_back(evidence.values[i].front());
-      result.predicted.push_back(
-          predictor_.predict(history[static_cast<std::size_t>(evidence.observed[i])].point));
+      const Point& point = history[static_cast<std::size_t>(evidence.observed[i])].point;
+      result.predicted.push_back(predictor_.predict(point));
+      if (earlier_.contains(point)) {
+        result.floor = std::min(result.floor, result.values.back());
+      }
+    }
+    if (std::isinf(result.floor) && !result.values.empty()) {
+      result.floor = *std::min_element(result.values.begin(), result.values.end());
     }
     const auto count = static_cast<double>(result.values.size());
     if (result.values.size() >= kFewestValues) {
-      result.relevance = (kPriorValues * kPriorRelevance +
-                          count * correlation(result.predicted, scores_of(result.values))) /
-                         (kPriorValues + count);
+      result.relevance =
+          (kPriorValues * kPriorRelevance + count * correlation(result.predicted, scores_of(result.values))) /
+          (kPriorValues + count);
     }
     return result;
   }
@@ -174,10 +187,10 @@ class WarmStart final : public Sampler {
       return none;
     }
     const Comparison own = compare(history);
-    const double fade = 1 - static_cast<double>(own.values.size()) / kFadedOut;
+    const double fade =
+        1 - static_cast<double>(own.values.size()) / (kFadedOut * static_cast<double>(space_->size() + 1));
     const double share = std::max(0.0, fade) * std::clamp(own.relevance, 0.0, 1.0);
-    const auto count =
-        static_cast<std::size_t>(std::lround(share * static_cast<double>(pseudo_.size())));
+    const auto count = static_cast<std::size_t>(std::lround(share * static_cast<double>(pseudo_.size())));
     if (count == 0) {
       return none;
     }
@@ -210,8 +223,7 @@ class WarmStart final : public Sampler {
     const double slope = own.relevance * spread;
     const double predicted =
         quantile(own.values, 0.5) + slope * (normal_score(each.quantile) - quantile(own.predicted, 0.5));
-    const double best = *std::min_element(own.values.begin(), own.values.end());
-    return std::max(predicted, best + 0.1 * slope * each.quantile);
+    return std::max(predicted, own.floor + 0.1 * slope * each.quantile);
   }
 
   // Stopped, not complete: it stands for one epoch, whichever the models compare at.
@@ -243,6 +255,7 @@ class WarmStart final : public Sampler {
   std::function<std::unique_ptr<Sampler>()> make_;
   ScorePredictor predictor_;
   std::vector<EarlierPoint> pseudo_;
+  std::set<Point> earlier_;
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ double expected_length(double n) { return std::sqrt(n) * (1 - 1 / (4 * n) + 1 / 
 
 std::size_t default_population(std::size_t dimensions, bool has_categories) {
   const double logarithm = std::log(std::max<double>(1, static_cast<double>(dimensions)));
-  return 4 + static_cast<std::size_t>((has_categories ? 3 : 1.5) * logarithm);
+  return 4 + static_cast<std::size_t>((has_categories ? 3 : 1) * logarithm);
 }
 
 CmaParameters::CmaParameters(std::size_t dimensions, std::size_t population) : parents(population / 2) {

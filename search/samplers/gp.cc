@@ -1,0 +1,202 @@
+// A proposal: rows from the history, a model, fantasies of the running trials, then a search for the largest
+// expected improvement.
+#include "search/samplers/gp.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+#include <set>
+
+#include "search/evidence.h"
+#include "search/models/acquisition_search.h"
+#include "search/models/surrogate.h"
+#include "search/samplers/branches.h"
+#include "search/samplers/distinct.h"
+#include "search/samplers/sobol_sequence.h"
+
+namespace regatta {
+namespace {
+
+using Eigen::Index;
+using Eigen::MatrixXd;
+
+constexpr std::size_t kPending = 64;  // running trials that are thought of
+constexpr std::size_t kAnchors = 5;
+constexpr std::size_t kFewestRows = 2;  // of a model
+constexpr std::uint64_t kBranchDraws = 1000;
+
+class GaussianProcessSampler final : public Sampler {
+ public:
+  explicit GaussianProcessSampler(const SearchContext& context)
+      : space_(context.space),
+        map_(*context.space),
+        maker_(map_.layout()),
+        search_(*context.space, map_),
+        random_(context.seed, "gp sampler"),
+        design_(std::min(context.space->size(), SobolSequence::kMaxDimensions), random_.substream(0)),
+        branches_(*context.space, random_.substream(5)),
+        distinct_(*context.space) {}
+
+  std::optional<Point> propose(std::span<const Trial> history, int number) override {
+    const auto key = static_cast<std::uint64_t>(number);
+    const Random redraws = random_.substream(2).substream(key);
+    std::vector<Point> ranked;
+    if (number < initial_trials()) {
+      ranked = {space_->from_unit(design_point(key))};
+    } else {
+      ranked = promising(history, random_.substream(1).substream(key));
+    }
+    const auto draw = [&](std::uint64_t attempt) {
+      return attempt < ranked.size() ? ranked[attempt] : uniform_point(redraws, attempt);
+    };
+    return distinct_.choose(history, draw, random_.substream(3).substream(key));
+  }
+
+ private:
+  int initial_trials() const { return std::clamp(static_cast<int>(space_->size()) + 1, 3, 8); }
+
+  std::vector<double> design_point(std::uint64_t index) {
+    std::vector<double> unit = design_.point(index);
+    const Random rest = random_.substream(4).substream(index);
+    while (unit.size() < space_->size()) {
+      unit.push_back(rest.uniform(unit.size()));
+    }
+    return unit;
+  }
+
+  Point uniform_point(const Random& random, std::uint64_t attempt) const {
+    std::vector<double> unit(space_->size());
+    for (std::size_t i = 0; i < unit.size(); ++i) {
+      unit[i] = random.uniform(attempt * unit.size() + i);
+    }
+    return space_->from_unit(unit);
+  }
+
+  // What the history tells about all trials, or about those of one branch.
+  struct Data {
+    std::vector<SurrogateRow> rows;  // in the order of trials
+    std::vector<int> pending;
+    std::vector<int> failed;
+  };
+  Data gather(std::span<const Trial> history, const std::optional<Branches::Key>& branch) const {
+    const Evidence evidence = gather_evidence(history, space_->size() + 1);
+    const auto point = [&](int number) -> const Point& {
+      return history[static_cast<std::size_t>(number)].point;
+    };
+    const auto belongs = [&](int number) { return !branch || branches_.key(point(number)) == *branch; };
+    std::map<int, double> values;
+    for (std::size_t i = 0; i < evidence.observed.size(); ++i) {
+      values[evidence.observed[i]] = evidence.values[i].front();
+    }
+    Data data;
+    for (const auto& [number, value] : values) {
+      if (belongs(number)) {
+        data.rows.push_back(
+            {.point = point(number), .features = map_.features(point(number)), .value = value});
+      }
+    }
+    std::copy_if(evidence.pending.begin(), evidence.pending.end(), std::back_inserter(data.pending), belongs);
+    std::copy_if(evidence.failed.begin(), evidence.failed.end(), std::back_inserter(data.failed), belongs);
+    return data;
+  }
+
+  MatrixXd features_of(std::span<const Trial> history, std::span<const int> numbers) const {
+    MatrixXd x(static_cast<Index>(numbers.size()), map_.layout().coordinates());
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      x.row(static_cast<Index>(i)) = map_.features(history[static_cast<std::size_t>(numbers[i])].point);
+    }
+    return x;
+  }
+
+  // Points to propose, the best first; empty where there is nothing to learn from.
+  std::vector<Point> promising(std::span<const Trial> history, const Random& random) {
+    std::set<Point> taken;
+    for (const Trial& trial : history) {
+      taken.insert(trial.point);
+    }
+    const auto branch = branches_.neglected(history);
+    const auto admissible = [&](const Point& point) {
+      return space_->allows(point) && !taken.contains(point) && (!branch || branches_.key(point) == *branch);
+    };
+    const Data data = gather(history, branch);
+    if (data.rows.size() < kFewestRows) {
+      return admissible_draw(admissible, random.substream(2));
+    }
+    const ModelParameters parameters = maker_.fit(data.rows);
+    auto found = search_model(data, parameters, history, admissible, random);
+    const char* mode = getenv("GPX");
+    const int m = mode ? atoi(mode) : 0;
+    if (m > 0 && !found.empty() && found[0].value < std::log(1e-3) && history.size() % 2 == 0) {
+      if (m == 1) {
+        ModelParameters doubt = parameters;
+        Eigen::VectorXd logs = doubt.kernel.logs();
+        const int g = doubt.kernel.groups();
+        logs.segment(2, g).array() -= std::log(2.0);
+        logs.tail(g).array() -= std::log(2.0);
+        doubt.kernel = KernelParameters(g, logs);
+        found = search_model(data, doubt, history, admissible, random);
+      } else
+        return admissible_draw(admissible, random.substream(2));
+    }
+    std::vector<Point> points;
+    for (auto& each : found) points.push_back(std::move(each.point));
+    return points;
+  }
+
+  std::vector<AcquisitionSearch::Found> search_model(const Data& data, const ModelParameters& parameters,
+                                                     std::span<const Trial> history,
+                                                     const std::function<bool(const Point&)>& admissible,
+                                                     const Random& random) const {
+    GaussianProcess process = maker_.process(data.rows, parameters);
+    const MatrixXd succeeded = process.points();
+    const std::size_t newest = std::min(kPending, data.pending.size());
+    SurrogateMaker::imagine(process, features_of(history, std::span(data.pending).last(newest)),
+                            random.substream(0));
+    const Acquisition acquisition(process, succeeded, features_of(history, data.failed));
+
+    std::vector<const SurrogateRow*> order;
+    for (const SurrogateRow& row : data.rows) {
+      order.push_back(&row);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto* a, const auto* b) { return a->value < b->value; });
+    std::vector<Point> anchors;
+    for (std::size_t i = 0; i < std::min(kAnchors, order.size()); ++i) {
+      anchors.push_back(order[i]->point);
+    }
+    return search_.maximize(acquisition, anchors, {}, random.substream(1), admissible);
+  }
+
+  std::vector<Point> admissible_draw(const std::function<bool(const Point&)>& admissible,
+                                     const Random& random) const {
+    for (std::uint64_t attempt = 0; attempt < kBranchDraws; ++attempt) {
+      if (Point point = uniform_point(random, attempt); admissible(point)) {
+        return {std::move(point)};
+      }
+    }
+    return {};
+  }
+
+  const Space* space_;
+  FeatureMap map_;
+  SurrogateMaker maker_;
+  AcquisitionSearch search_;
+  Random random_;
+  SobolSequence design_;
+  Branches branches_;
+  DistinctPoints distinct_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sampler>> make_gp(const Typed& config, const SearchContext& context) {
+  Section section(config.options, "the gp sampler");
+  RETURN_IF_ERROR(section.finish());
+  if (context.objectives > 1) {
+    return mistake_at(config.place, "the gp sampler takes one objective");
+  }
+  return std::unique_ptr<Sampler>(std::make_unique<GaussianProcessSampler>(context));
+}
+
+}  // namespace regatta
