@@ -15,6 +15,7 @@
 #include "search/samplers/random.h"
 #include "search/samplers/sobol.h"
 #include "search/samplers/tpe.h"
+#include "search/warm_start.h"
 
 namespace regatta {
 namespace {
@@ -23,18 +24,19 @@ struct SamplerEntry {
   std::string_view name;
   Result<std::unique_ptr<Sampler>> (*make)(const Typed& config, const SearchContext& context);
   bool covers_space = false;
+  bool has_model = false;  // learns from the trials of earlier studies as from the history
 };
 
 constexpr std::array kSamplers = {
     SamplerEntry{.name = "auto", .make = make_auto},
     SamplerEntry{.name = "cma-es", .make = make_cma_es},
-    SamplerEntry{.name = "gp", .make = make_gp},
+    SamplerEntry{.name = "gp", .make = make_gp, .has_model = true},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "nsga2", .make = make_nsga2},
-    SamplerEntry{.name = "parego", .make = make_parego},
+    SamplerEntry{.name = "parego", .make = make_parego, .has_model = true},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
-    SamplerEntry{.name = "tpe", .make = make_tpe},
+    SamplerEntry{.name = "tpe", .make = make_tpe, .has_model = true},
 };
 
 }  // namespace
@@ -43,6 +45,10 @@ Result<std::unique_ptr<Sampler>> make_sampler(const Typed& config, const SearchC
   CHECK(context.space != nullptr);
   ASSIGN_OR_RETURN(const auto* entry, find_named(kSamplers, config, "a sampler"));
   ASSIGN_OR_RETURN(auto sampler, entry->make(config, context));
+  if (entry->has_model) {
+    sampler = with_warm_start(
+        std::move(sampler), [=] { return entry->make(config, context).value(); }, context);
+  }
   return with_first_points(std::move(sampler), context);
 }
 

@@ -204,6 +204,37 @@ TEST_P(SamplerConformance, IsAFunctionOfSeedHistoryAndNumber) {
   }
 }
 
+TEST_P(SamplerConformance, IsAFunctionOfSeedHistoryAndNumberAlsoWithAnEarlierStudy) {
+  const Space space = space_from(kContinuous);
+  SearchContext context{.space = &space, .seed = 1};
+  EarlierStudy study;
+  const Random random(5, "earlier study");
+  for (int number = 0; number < 50; ++number) {
+    const Random own = random.substream(static_cast<std::uint64_t>(number));
+    std::vector<double> unit(space.size());
+    for (std::size_t i = 0; i < unit.size(); ++i) {
+      unit[i] = own.uniform(i);
+    }
+    study.trials.push_back({.number = number, .point = space.from_unit(unit)});
+    give_outcome(study.trials.back(), 1);
+    study.trials.back().state = number % 7 == 0 ? TrialState::failed : TrialState::complete;
+  }
+  context.earlier.push_back(std::move(study));
+  auto made = make_sampler(typed(GetParam()), context);
+  if (!made.ok()) {
+    GTEST_SKIP() << GetParam() << " does not take this space";
+  }
+  const auto sampler = std::move(made).value();
+  const std::vector<Trial> history = propose(*sampler, kTrials);
+  for (std::size_t at = 0; at < history.size(); at += 7) {
+    EXPECT_TRUE(space.contains(history[at].point));
+    const std::span<const Trial> before(history.data(), at);
+    const auto fresh = make_sampler(typed(GetParam()), context).value();
+    EXPECT_EQ(fresh->propose(before, static_cast<int>(at)), history[at].point) << at;
+    EXPECT_EQ(sampler->propose(before, static_cast<int>(at)), history[at].point) << at;
+  }
+}
+
 TEST_P(SamplerConformance, AnotherSeedGivesOtherPoints) {
   const Space space = space_from(kContinuous);
   const auto sampler = make(space, 1);
