@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "cli/ask_tell_dialogue.h"
 #include "cli/commands.h"
+#include "cli/earlier_studies.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/request_journal.h"
+#include "coordinator/learned.h"
 
 namespace regatta {
 namespace {
@@ -48,11 +50,12 @@ bool write_line(const std::string& line) {
 }
 
 // What must be the same for the same requests to lead to the same answers.
-std::string journal_head(const Experiment& experiment) {
+std::string journal_head(const Experiment& experiment, const SearchConfig& config) {
   std::string text;
   for (const char* key : {"objective", "search", "space"}) {
     text += to_yaml(experiment.section_or_empty(key)) + "\n";
   }
+  text += encode_learned(config.earlier);
   const nlohmann::ordered_json head = {{"regatta_ask_tell", 1},
                                        {"experiment", fmt::format("{:08x}", crc32_of(text))},
                                        {"seed", experiment.seed}};
@@ -100,12 +103,13 @@ Result<int> ask_tell(AskTellOptions& options) {
     options.overrides.push_back(fmt::format("seed={}", *options.seed));
   }
   ASSIGN_OR_RETURN(const Experiment experiment, load_experiment(options.file, options.overrides));
-  ASSIGN_OR_RETURN(const SearchConfig config, read_search(experiment, EndRule::optional));
+  ASSIGN_OR_RETURN(SearchConfig config, read_search(experiment, EndRule::optional));
+  ASSIGN_OR_RETURN(config.earlier, read_earlier_studies(experiment, config.learn_from));
   AskTellDialogue dialogue(experiment, config);
   if (!options.state) {
     return serve(dialogue, nullptr, config.stop.hours);
   }
-  ASSIGN_OR_RETURN(RequestJournal journal, RequestJournal::open(*options.state, journal_head(experiment)));
+  ASSIGN_OR_RETURN(RequestJournal journal, RequestJournal::open(*options.state, journal_head(experiment, config)));
   RETURN_IF_ERROR(repeat(journal, *options.state, dialogue));
   return serve(dialogue, &journal, config.stop.hours);
 }

@@ -12,6 +12,7 @@
 #include "cli/study_folder.h"
 #include "cli/summary.h"
 #include "cli/table_trials.h"
+#include "coordinator/learned.h"
 #include "coordinator/simulator.h"
 
 namespace regatta {
@@ -88,7 +89,7 @@ class TableSession {
 Result<int> run_table_study(const NewStudy& request, std::unique_ptr<StudyPlan> plan) {
   const auto study = make_study(*plan);
   ASSIGN_OR_RETURN(const auto folder, make_study_folder(request.runs, plan->experiment.name));
-  ASSIGN_OR_RETURN(const auto store, Store::create(folder, plan->experiment));
+  ASSIGN_OR_RETURN(const auto store, Store::create(folder, plan->experiment, encode_learned(plan->search.earlier)));
   return TableSession(folder, *plan, *study, *store).run(SystemClock().wall());
 }
 
