@@ -11,14 +11,15 @@
 namespace regatta {
 namespace {
 
+// Random points do not depend on what has ended before, which a crash changes.
 constexpr const char* kSearches[] = {
-    "scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}",
-    "scheduler: fifo, stop: {trials: 6}",
-    "scheduler: {type: hyperband, max_epochs: 9}, stop: {trials: 20}",
-    "scheduler: {type: asha, max_epochs: 9}, stop: {trials: 20}",
-    "scheduler: {type: asha, rule: stopping, max_epochs: 9}, stop: {trials: 20}",
-    "scheduler: {type: pbt, max_epochs: 9, interval: 3, population: 6}, stop: {trials: 20}",
-    "scheduler: {type: freeze-thaw, max_epochs: 4}, stop: {trials: 8}",
+    "sampler: random, scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}",
+    "sampler: random, scheduler: fifo, stop: {trials: 6}",
+    "sampler: random, scheduler: {type: hyperband, max_epochs: 9}, stop: {trials: 20}",
+    "sampler: random, scheduler: {type: asha, max_epochs: 9}, stop: {trials: 20}",
+    "sampler: random, scheduler: {type: asha, rule: stopping, max_epochs: 9}, stop: {trials: 20}",
+    "sampler: random, scheduler: {type: pbt, max_epochs: 9, interval: 3, population: 6}, stop: {trials: 20}",
+    "sampler: random, scheduler: {type: freeze-thaw, max_epochs: 4}, stop: {trials: 8}",
 };
 constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 constexpr SimulationOptions kCalm{.crews = 4, .seed = 3};
