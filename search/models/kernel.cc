@@ -58,9 +58,9 @@ struct Prior {
 };
 constexpr Prior kNoise{1e-5, 3.0, 1e-8, 1};
 constexpr Prior kJointVariance{0.5, 1.0, 1e-4, 50};
-constexpr Prior kJointLength{0.4, 1.0, 0.02, 50};  // times √groups: distances grow so
+constexpr Prior kJointLength{0.4, 0.7, 0.02, 50};  // times √groups: distances grow so
 constexpr Prior kOwnVariance{0.5, 1.5, 1e-6, 50};  // divided by the groups
-constexpr Prior kOwnLength{0.4, 1.0, 0.02, 50};
+constexpr Prior kOwnLength{0.4, 0.7, 0.02, 50};
 
 Prior prior_of(int index, int groups) {
   Prior prior = kNoise;
