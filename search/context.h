@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "experiment/space.h"
@@ -21,7 +22,8 @@ struct SearchContext {
   const Space* space = nullptr;  // must outlive what is made
   std::uint64_t seed = 0;
   std::size_t objectives = 1;
-  std::vector<Point> known;  // complete, allowed and distinct points that are tried first, in this order
+  std::vector<Point> known;   // complete, allowed and distinct points that are tried first, in this order
+  std::optional<int> trials;  // after how many the study ends, where that is known
   std::vector<EarlierStudy> earlier;
 };
 

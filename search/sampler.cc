@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "search/first_points.h"
 #include "search/registry.h"
+#include "search/samplers/auto.h"
 #include "search/samplers/cma_es.h"
 #include "search/samplers/gp.h"
 #include "search/samplers/grid.h"
@@ -27,11 +28,12 @@ struct SamplerEntry {
 };
 
 constexpr std::array kSamplers = {
+    SamplerEntry{.name = "auto", .make = make_auto},
     SamplerEntry{.name = "cma-es", .make = make_cma_es},
     SamplerEntry{.name = "gp", .make = make_gp, .has_model = true},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "nsga2", .make = make_nsga2},
-    SamplerEntry{.name = "parego", .make = make_parego, .has_model = true},
+    SamplerEntry{.name = "parego", .make = make_parego},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
     SamplerEntry{.name = "tpe", .make = make_tpe, .has_model = true},

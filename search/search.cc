@@ -75,13 +75,14 @@ SearchContext search_context(const Experiment& experiment, const SearchConfig& c
           .seed = experiment.seed,
           .objectives = experiment.objectives.size(),
           .known = config.known,
+          .trials = config.stop.trials,
           .earlier = config.earlier};
 }
 
 Result<SearchConfig> read_search(const Experiment& experiment) {
   const Node node = experiment.section_or_empty("search");
   Section section(node, "search");
-  const auto sampler = section.take(read_named(section, "sampler", "random"));
+  const auto sampler = section.take(read_named(section, "sampler", "auto"));
   const auto scheduler = section.take(read_named(section, "scheduler", "fifo"));
   const auto stop = section.take(read_stop(section.child("stop")));
   std::vector<Point> known;

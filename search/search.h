@@ -35,7 +35,7 @@ struct SearchConfig {
 // What the samplers and schedulers of this study are made from; refers to the experiment.
 SearchContext search_context(const Experiment& experiment, const SearchConfig& config);
 
-// Falls back to {sampler: random, scheduler: fifo}. A study that would never end (no stop rule, no natural
+// Falls back to {sampler: auto, scheduler: fifo}. A study that would never end (no stop rule, no natural
 // end) is the user's mistake.
 Result<SearchConfig> read_search(const Experiment& experiment);
 

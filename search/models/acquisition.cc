@@ -9,12 +9,23 @@
 namespace regatta {
 namespace {
 
+using Eigen::ArrayXd;
 using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kFailureStretch = 0.5;  // failures tell of a nearer neighbourhood than values
-constexpr double kPriorWeight = 0.1;     // of success, in trials
+constexpr double kFailureWidth = 0.15;  // of the neighbourhood that failures tell of, times √coordinates
+constexpr double kPriorWeight = 0.05;   // of success, in trials
+
+// How near points (a row each) are, from 1 to 0; and the sum's gradient by `at`.
+ArrayXd nearness(const MatrixXd& points, const VectorXd& at) {
+  const double width = kFailureWidth * kFailureWidth * static_cast<double>(at.size());
+  return (-(points.rowwise() - at.transpose()).rowwise().squaredNorm().array() / (2 * width)).exp();
+}
+VectorXd nearness_gradient(const MatrixXd& points, const VectorXd& at, const ArrayXd& near) {
+  const double width = kFailureWidth * kFailureWidth * static_cast<double>(at.size());
+  return (points.rowwise() - at.transpose()).transpose() * near.matrix() / width;
+}
 
 // log mean exp over the sets of targets; `shares` become their weights.
 double log_mean(const VectorXd& logs, VectorXd& shares) {
@@ -25,21 +36,22 @@ double log_mean(const VectorXd& logs, VectorXd& shares) {
   return highest + std::log(sum / static_cast<double>(logs.size()));
 }
 
+// At an observed point the mean is the target less the noise's share of it.
+VectorXd lowest_means(const GaussianProcess& process) {
+  if (process.points().rows() == 0) {
+    return VectorXd::Zero(process.targets().cols());
+  }
+  const MatrixXd means = process.targets() - process.kernel().parameters().noise() * process.weights();
+  return means.colwise().minCoeff();
+}
+
 }  // namespace
 
-VectorXd lowest_means(const GaussianProcess& process, const std::vector<Index>& rows) {
-  // The mean at an observed point is the target less the noise's share of it.
-  const MatrixXd means = process.targets() - process.kernel().parameters().noise() * process.weights();
-  if (rows.empty()) {
-    return means.colwise().minCoeff();
-  }
-  return means(rows, Eigen::all).colwise().minCoeff();
-}
-
 Acquisition::Acquisition(const GaussianProcess& process, MatrixXd succeeded, MatrixXd failed)
-    : process_(&process), succeeded_(std::move(succeeded)), failed_(std::move(failed)) {
-  best_ = process.points().rows() > 0 ? lowest_means(process, {}) : VectorXd::Zero(process.targets().cols());
-}
+    : process_(&process),
+      best_(lowest_means(process)),
+      succeeded_(std::move(succeeded)),
+      failed_(std::move(failed)) {}
 
 VectorXd Acquisition::values(const MatrixXd& at) const {
   const GaussianProcess::Prediction prediction = process_->predict(at);
@@ -77,9 +89,8 @@ double Acquisition::log_success(const VectorXd& at) const {
   if (failed_.rows() == 0) {
     return 0;
   }
-  const Kernel& kernel = process_->kernel();
-  const double failed = kernel.nearness(failed_, at, kFailureStretch).values.sum();
-  const double succeeded = kPriorWeight + kernel.nearness(succeeded_, at, kFailureStretch).values.sum();
+  const double failed = nearness(failed_, at).sum();
+  const double succeeded = kPriorWeight + nearness(succeeded_, at).sum();
   return std::log(succeeded / (succeeded + failed));
 }
 
@@ -87,14 +98,12 @@ double Acquisition::log_success(const VectorXd& at, VectorXd& gradient) const {
   if (failed_.rows() == 0) {
     return 0;
   }
-  const Kernel& kernel = process_->kernel();
-  const auto near_failed = kernel.nearness(failed_, at, kFailureStretch);
-  const auto near_succeeded = kernel.nearness(succeeded_, at, kFailureStretch);
-  const double failed = near_failed.values.sum();
-  const double succeeded = kPriorWeight + near_succeeded.values.sum();
-  const double all = succeeded + failed;
-  gradient += near_succeeded.derivative.colwise().sum().transpose() * (1 / succeeded - 1 / all) -
-              near_failed.derivative.colwise().sum().transpose() / all;
+  const ArrayXd near_failed = nearness(failed_, at);
+  const ArrayXd near_succeeded = nearness(succeeded_, at);
+  const double succeeded = kPriorWeight + near_succeeded.sum();
+  const double all = succeeded + near_failed.sum();
+  gradient += nearness_gradient(succeeded_, at, near_succeeded) * (1 / succeeded - 1 / all) -
+              nearness_gradient(failed_, at, near_failed) / all;
   return std::log(succeeded / all);
 }
 

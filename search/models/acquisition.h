@@ -10,13 +10,11 @@ namespace regatta {
 
 class Acquisition {
  public:
-  // Every set of the process's targets is one way in which running trials may end; the improvement is its
-  // mean over them (Snoek, Larochelle, Adams, "Practical Bayesian optimization", NeurIPS 2012, section 3.2).
+  // Improvement is measured from the lowest mean at the process's points, which also bears noise. Every set
+  // of the process's targets is one way in which running trials may end; the improvement is its mean over
+  // them (Snoek, Larochelle, Adams, "Practical Bayesian optimization", NeurIPS 2012, section 3.2).
   // `succeeded` and `failed`: points of trials, a row each.
   Acquisition(const GaussianProcess& process, Eigen::MatrixXd succeeded, Eigen::MatrixXd failed);
-
-  // Improvement is measured from here; by default from the lowest mean at the process's points.
-  void set_best(Eigen::VectorXd best) { best_ = std::move(best); }  // an element a set of targets
 
   Eigen::VectorXd values(const Eigen::MatrixXd& at) const;
   double value(const Eigen::VectorXd& at, Eigen::VectorXd& gradient) const;
@@ -31,8 +29,5 @@ class Acquisition {
   Eigen::MatrixXd succeeded_;
   Eigen::MatrixXd failed_;
 };
-
-// The lowest mean of each set of targets at rows of the process's points; `rows` may be empty for all.
-Eigen::VectorXd lowest_means(const GaussianProcess& process, const std::vector<Eigen::Index>& rows);
 
 }  // namespace regatta

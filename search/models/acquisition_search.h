@@ -13,9 +13,9 @@
 namespace regatta {
 
 struct AcquisitionSearchOptions {
-  int spread = 200;      // points over the whole space
-  int variations = 200;  // of anchors
-  int starts = 5;
+  int spread = 128;      // points over the whole space
+  int variations = 160;  // of anchors
+  int starts = 4;
   int evaluations = 25;  // of each ascent
 };
 

@@ -61,6 +61,9 @@ void GaussianProcess::factorize() {
 // what is left of the new ones' covariances.
 void GaussianProcess::append(const MatrixXd& x, const MatrixXd& targets) {
   CHECK(x.rows() == targets.rows() && targets.cols() == targets_.cols());
+  if (x.rows() == 0) {
+    return;
+  }
   const Index old = x_.rows();
   const Index total = old + x.rows();
   const MatrixXd solved = factor_.triangularView<Eigen::Lower>().solve(kernel_.between(x_, x));  // old × new

@@ -232,20 +232,4 @@ Kernel::Slope Kernel::slope(const MatrixXd& x, const VectorXd& at) const {
   return slope;
 }
 
-Kernel::Slope Kernel::nearness(const MatrixXd& x, const VectorXd& at, double stretch) const {
-  MatrixXd distances;
-  squared_distances(layout_, x, 0, at, distances);
-  VectorXd scales(parameters_.groups());
-  for (int group = 0; group < parameters_.groups(); ++group) {
-    scales[group] = 5 / std::pow(parameters_.joint_length(group) * stretch, 2);
-  }
-  const Matern all((distances * scales).array());
-  Slope slope{all.correlation, MatrixXd(x.rows(), x.cols())};
-  for (Index c = 0; c < x.cols(); ++c) {
-    const double scale = scales[layout_.group[static_cast<std::size_t>(c)]] / 3;
-    slope.derivative.col(c).array() = (x.col(c).array() - at[c]) * scale * all.fall;
-  }
-  return slope;
-}
-
 }  // namespace regatta

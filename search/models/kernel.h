@@ -60,9 +60,6 @@ class Kernel {
     Eigen::MatrixXd derivative;
   };
   Slope slope(const Eigen::MatrixXd& x, const Eigen::VectorXd& at) const;
-  // The same of the correlation under the joint kernel alone with its lengths times `stretch`: how near
-  // points are.
-  Slope nearness(const Eigen::MatrixXd& x, const Eigen::VectorXd& at, double stretch) const;
 
  private:
   FeatureLayout layout_;

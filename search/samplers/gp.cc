@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <numeric>
+#include <map>
+#include <numbers>
 #include <set>
 
 #include "search/evidence.h"
@@ -21,10 +21,12 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 
-constexpr std::size_t kPending = 64;  // running trials that are thought of
+constexpr Index kMostImagined = 64;  // running and failed trials, the newest ones
 constexpr std::size_t kAnchors = 5;
 constexpr std::size_t kFewestRows = 2;  // of a model
-constexpr std::uint64_t kBranchDraws = 1000;
+constexpr std::uint64_t kAdmissibleDraws = 1000;
+// Logarithm of an expected improvement, in deviations of the targets, that is as good as none.
+const double kSettled = std::log(1e-3);
 
 class GaussianProcessSampler final : public Sampler {
  public:
@@ -40,15 +42,20 @@ class GaussianProcessSampler final : public Sampler {
 
   std::optional<Point> propose(std::span<const Trial> history, int number) override {
     const auto key = static_cast<std::uint64_t>(number);
-    const Random redraws = random_.substream(2).substream(key);
     std::vector<Point> ranked;
-    if (number < initial_trials()) {
-      ranked = {space_->from_unit(design_point(key))};
-    } else {
+    if (number >= initial_trials()) {
       ranked = promising(history, random_.substream(1).substream(key));
+    } else if (Point point = space_->from_unit(design_point(key)); space_->allows(point)) {
+      ranked = {std::move(point)};
     }
+    const Random redraws = random_.substream(2).substream(key);
+    const auto allowed = [&](const Point& point) { return space_->allows(point); };
     const auto draw = [&](std::uint64_t attempt) {
-      return attempt < ranked.size() ? ranked[attempt] : uniform_point(redraws, attempt);
+      if (attempt < ranked.size()) {
+        return ranked[attempt];
+      }
+      const Random random = redraws.substream(attempt);
+      return drawn(allowed, random).value_or(uniform_point(random, 0));
     };
     return distinct_.choose(history, draw, random_.substream(3).substream(key));
   }
@@ -86,8 +93,20 @@ class GaussianProcessSampler final : public Sampler {
     };
     const auto belongs = [&](int number) { return !branch || branches_.key(point(number)) == *branch; };
     std::map<int, double> values;
+    std::vector<double> observed;
     for (std::size_t i = 0; i < evidence.observed.size(); ++i) {
-      values[evidence.observed[i]] = evidence.values[i].front();
+      observed.push_back(evidence.values[i].front());
+      values[evidence.observed[i]] = observed.back();
+    }
+    // A stopped trial did badly before the epoch of these values: it counts as what it had, but not as one of
+    // the better half.
+    if (!observed.empty()) {
+      std::sort(observed.begin(), observed.end());
+      for (const int number : evidence.stopped) {
+        const auto& reached = history[static_cast<std::size_t>(number)].values;
+        values[number] =
+            reached.empty() ? observed.back() : std::max(reached.front(), observed[observed.size() / 2]);
+      }
     }
     Data data;
     for (const auto& [number, value] : values) {
@@ -121,27 +140,32 @@ class GaussianProcessSampler final : public Sampler {
     };
     const Data data = gather(history, branch);
     if (data.rows.size() < kFewestRows) {
-      return admissible_draw(admissible, random.substream(2));
+      auto point = drawn(admissible, random.substream(2));
+      return point ? std::vector<Point>(1, *std::move(point)) : std::vector<Point>{};
     }
     const ModelParameters parameters = maker_.fit(data.rows);
     auto found = search_model(data, parameters, history, admissible, random);
-    const char* mode = getenv("GPX");
-    const int m = mode ? atoi(mode) : 0;
-    if (m > 0 && !found.empty() && found[0].value < std::log(1e-3) && history.size() % 2 == 0) {
-      if (m == 1) {
-        ModelParameters doubt = parameters;
-        Eigen::VectorXd logs = doubt.kernel.logs();
-        const int g = doubt.kernel.groups();
-        logs.segment(2, g).array() -= std::log(2.0);
-        logs.tail(g).array() -= std::log(2.0);
-        doubt.kernel = KernelParameters(g, logs);
-        found = search_model(data, doubt, history, admissible, random);
-      } else
-        return admissible_draw(admissible, random.substream(2));
+    const bool settled = found.empty() || found.front().value < kSettled;
+    if (settled && history.size() % 2 == 0) {
+      found = search_model(data, doubted(parameters), history, admissible, random);
     }
     std::vector<Point> points;
-    for (auto& each : found) points.push_back(std::move(each.point));
+    for (auto& each : found) {
+      points.push_back(std::move(each.point));
+    }
     return points;
+  }
+
+  // A model that sees nothing left to gain may be too sure of itself: with half its lengths, the function may
+  // differ again where nobody has looked. Berkenkamp, Schoellig, Krause, "No-regret Bayesian optimization
+  // with unknown hyperparameters", JMLR 20 (2019).
+  static ModelParameters doubted(ModelParameters parameters) {
+    Eigen::VectorXd logs = parameters.kernel.logs();
+    const int groups = parameters.kernel.groups();
+    logs.segment(2, groups).array() -= std::numbers::ln2;
+    logs.tail(groups).array() -= std::numbers::ln2;
+    parameters.kernel = KernelParameters(groups, std::move(logs));
+    return parameters;
   }
 
   std::vector<AcquisitionSearch::Found> search_model(const Data& data, const ModelParameters& parameters,
@@ -150,10 +174,15 @@ class GaussianProcessSampler final : public Sampler {
                                                      const Random& random) const {
     GaussianProcess process = maker_.process(data.rows, parameters);
     const MatrixXd succeeded = process.points();
-    const std::size_t newest = std::min(kPending, data.pending.size());
-    SurrogateMaker::imagine(process, features_of(history, std::span(data.pending).last(newest)),
+    const MatrixXd failed = features_of(history, data.failed);
+    // Nothing is learned of the values at failed points, and nothing would be learned there again: their own
+    // predictions stand for them.
+    const MatrixXd newest_failed = failed.bottomRows(std::min(failed.rows(), kMostImagined));
+    process.append(newest_failed, process.predict(newest_failed).mean);
+    const MatrixXd running = features_of(history, data.pending);
+    SurrogateMaker::imagine(process, running.bottomRows(std::min(running.rows(), kMostImagined)),
                             random.substream(0));
-    const Acquisition acquisition(process, succeeded, features_of(history, data.failed));
+    const Acquisition acquisition(process, succeeded, failed);
 
     std::vector<const SurrogateRow*> order;
     for (const SurrogateRow& row : data.rows) {
@@ -168,14 +197,15 @@ class GaussianProcessSampler final : public Sampler {
     return search_.maximize(acquisition, anchors, {}, random.substream(1), admissible);
   }
 
-  std::vector<Point> admissible_draw(const std::function<bool(const Point&)>& admissible,
-                                     const Random& random) const {
-    for (std::uint64_t attempt = 0; attempt < kBranchDraws; ++attempt) {
+  // The first of many uniform points that is admissible.
+  std::optional<Point> drawn(const std::function<bool(const Point&)>& admissible,
+                             const Random& random) const {
+    for (std::uint64_t attempt = 0; attempt < kAdmissibleDraws; ++attempt) {
       if (Point point = uniform_point(random, attempt); admissible(point)) {
-        return {std::move(point)};
+        return point;
       }
     }
-    return {};
+    return std::nullopt;
   }
 
   const Space* space_;
@@ -194,7 +224,8 @@ Result<std::unique_ptr<Sampler>> make_gp(const Typed& config, const SearchContex
   Section section(config.options, "the gp sampler");
   RETURN_IF_ERROR(section.finish());
   if (context.objectives > 1) {
-    return mistake_at(config.place, "the gp sampler takes one objective");
+    return mistake_at(config.place,
+                      "the gp sampler takes one objective; for several choose nsga2, parego or tpe");
   }
   return std::unique_ptr<Sampler>(std::make_unique<GaussianProcessSampler>(context));
 }

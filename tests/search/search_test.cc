@@ -18,7 +18,7 @@ std::string message_of(const Result<SearchConfig>& result) {
 
 TEST(Search, FallsBackToRandomAndFifo) {
   const SearchConfig config = read("search: {stop: {trials: 7}}").value();
-  EXPECT_EQ(config.sampler.type, "random");
+  EXPECT_EQ(config.sampler.type, "auto");
   EXPECT_EQ(config.scheduler.type, "fifo");
   EXPECT_EQ(config.stop.trials, 7);
   EXPECT_FALSE(config.stop.hours || config.stop.target);
