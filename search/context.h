@@ -22,7 +22,7 @@ struct SearchContext {
   const Space* space = nullptr;  // must outlive what is made
   std::uint64_t seed = 0;
   std::size_t objectives = 1;
-  std::vector<Point> known;  // complete, allowed and distinct points that are tried first, in this order
+  std::vector<Point> known;   // complete, allowed and distinct points that are tried first, in this order
   std::optional<int> trials;  // after how many the study ends, where that is known
   std::vector<EarlierStudy> earlier;
 };

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kEnoughValues = 10;    // at an epoch, for the values there to be compared
 constexpr double kPromising = 0.3;           // the largest quantile of a point that is tried
 constexpr double kApart = 0.1;               // of the unit cube, in the parameter that differs most
-constexpr std::size_t kMaxDominated = 5000;  // values of several objectives that are compared pair by pair
+constexpr std::size_t kMaxDominated = 1000;  // values of several objectives that are compared pair by pair
 
 bool dominates(const std::vector<double>& a, const std::vector<double>& b) {
   bool is_better = false;

@@ -33,7 +33,7 @@ constexpr std::array kSamplers = {
     SamplerEntry{.name = "gp", .make = make_gp, .has_model = true},
     SamplerEntry{.name = "grid", .make = make_grid, .covers_space = true},
     SamplerEntry{.name = "nsga2", .make = make_nsga2},
-    SamplerEntry{.name = "parego", .make = make_parego, .has_model = true},
+    SamplerEntry{.name = "parego", .make = make_parego},
     SamplerEntry{.name = "random", .make = make_random},
     SamplerEntry{.name = "sobol", .make = make_sobol},
     SamplerEntry{.name = "tpe", .make = make_tpe, .has_model = true},
