@@ -199,7 +199,7 @@ TEST_P(ReplayTest, CrewsAndCoordinatorsMayDieAgainAndAgain) {
 INSTANTIATE_TEST_SUITE_P(Searches, ReplayTest, testing::ValuesIn(kSearches), name_of_search);
 
 TEST(Replay, AStudyWithoutCrashesAndFailuresIsTheSameAsOneWithCrashes) {
-  const char* search = "scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}";
+  const char* search = "sampler: random, scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}";
   Rehearsal calm(search, kCalm, {.tick_seconds = 7});
   calm.run();
   Rehearsal crashing(search, kCalm, {.tick_seconds = 7});
