@@ -23,7 +23,7 @@ using Eigen::MatrixXd;
 
 constexpr Index kMostImagined = 64;  // running and failed trials, the newest ones
 constexpr std::size_t kAnchors = 5;
-constexpr std::size_t kFewestRows = 2;  // of a model
+constexpr std::size_t kFewestRows = 2;  // of a branch's model
 constexpr std::uint64_t kAdmissibleDraws = 1000;
 // Logarithm of an expected improvement, in deviations of the targets, that is as good as none.
 const double kSettled = std::log(1e-3);
@@ -62,6 +62,12 @@ class GaussianProcessSampler final : public Sampler {
 
  private:
   int initial_trials() const { return std::clamp(static_cast<int>(space_->size()) + 1, 3, 8); }
+
+  // With many trials at a time a model of the first few values would place a whole batch where they happen to
+  // point.
+  std::size_t fewest_rows() const {
+    return std::max(kFewestRows, static_cast<std::size_t>(initial_trials()) - 2);
+  }
 
   std::vector<double> design_point(std::uint64_t index) {
     std::vector<double> unit = design_.point(index);
@@ -139,7 +145,7 @@ class GaussianProcessSampler final : public Sampler {
       return space_->allows(point) && !taken.contains(point) && (!branch || branches_.key(point) == *branch);
     };
     const Data data = gather(history, branch);
-    if (data.rows.size() < kFewestRows) {
+    if (data.rows.size() < (branch ? kFewestRows : fewest_rows())) {
       auto point = drawn(admissible, random.substream(2));
       return point ? std::vector<Point>(1, *std::move(point)) : std::vector<Point>{};
     }
