@@ -168,8 +168,9 @@ void StudyState::take_checkpoint(int trial, const std::string& checkpoint, std::
   TrialRecord& record = records_[static_cast<std::size_t>(trial)];
   double& best = best_checkpoint_values_[static_cast<std::size_t>(trial)];
   checkpoints_.add(trial, checkpoint);
+  // An attempt that ends before it has saved anything names the file that it began with.
+  record.inherits = record.inherits && checkpoint == record.checkpoint;
   record.checkpoint = checkpoint;
-  record.inherits = false;
   if (value && *value < best) {
     best = *value;
     record.best_checkpoint = checkpoint;

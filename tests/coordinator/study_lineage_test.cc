@@ -63,6 +63,14 @@ TEST_F(StudyLineage, AChildThatIsLostBeforeItsFirstReportBeginsThereAgain) {
   EXPECT_EQ(again.checkpoint, "checkpoints/1-1");
 }
 
+TEST_F(StudyLineage, AnInterruptedChildStillHasItsParentsFile) {
+  begin();
+  race_.finish(3, Outcome::interrupted, {}, "checkpoints/1-1");
+  race_.report(2, 2, {{"loss", 0.05}}, "checkpoints/1-2");
+  EXPECT_TRUE(race_.record(2).inherits);
+  EXPECT_FALSE(is_deleted("checkpoints/1-1"));
+}
+
 TEST_F(StudyLineage, AReplayedStudyKnowsTheLineage) {
   begin();
   race_.crash();
