@@ -11,6 +11,8 @@ namespace {
 
 // A Gaussian process learns most from a trial, but each suggestion costs more than the one before.
 constexpr int kModelTrials = 300;
+// The same for several objectives, where the model is made anew for each trial.
+constexpr int kParegoTrials = 150;
 // A study that ends soon after is not handed over: a strategy of evolution would have no time to adapt.
 constexpr int kNearlyModelTrials = 500;
 // Beyond these distances tell a Gaussian process little.
@@ -50,10 +52,13 @@ class Auto final : public Sampler {
 
 std::vector<AutoPhase> auto_phases(const SearchContext& context) {
   const Space& space = *context.space;
-  const bool conditional = is_conditional(space);
-  const std::string evolution = conditional || has_choices(space) ? "tpe" : "cma-es";
+  const std::string evolution = is_conditional(space) || has_choices(space) ? "tpe" : "cma-es";
   if (context.objectives > 1) {
-    return {{0, "tpe"}, {kModelTrials, conditional ? "tpe" : "nsga2"}};
+    const std::string lasting = evolution == "tpe" ? "tpe" : "nsga2";
+    if (space.size() > kMaxModelParameters) {
+      return {{0, lasting}};
+    }
+    return {{0, "{type: parego, model: gp}"}, {kParegoTrials, lasting}};
   }
   if (space.size() > kMaxModelParameters) {
     return {{0, evolution}};

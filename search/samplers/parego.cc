@@ -19,10 +19,8 @@ class Parego final : public Sampler {
  public:
   Parego(const SearchContext& context, Typed model)
       : context_(context), model_(std::move(model)), weights_(context.seed, "parego sampler, weights") {
-    if (objectives_ > 1) {
-      context_.objectives = 1;
-      context_.earlier.clear();  // their values are not sums
-    }
+    context_.objectives = 1;
+    context_.earlier.clear();  // their values are not sums
   }
 
   std::optional<Point> propose(std::span<const Trial> history, int number) override {
@@ -111,7 +109,7 @@ class Parego final : public Sampler {
 
 Result<std::unique_ptr<Sampler>> make_parego(const Typed& config, const SearchContext& context) {
   Section section(config.options, "the parego sampler");
-  Typed model{"tpe", config.place, Node::map(config.place, {})};
+  Typed model{"gp", config.place, Node::map(config.place, {})};
   if (const Node* node = section.child("model"); node != nullptr) {
     if (const auto named = section.take(read_typed(*node, "model"))) {
       model = *named;
@@ -120,7 +118,10 @@ Result<std::unique_ptr<Sampler>> make_parego(const Typed& config, const SearchCo
   RETURN_IF_ERROR(section.finish());
   SearchContext single = context;
   single.objectives = 1;
-  RETURN_IF_ERROR(make_sampler(model, single));
+  ASSIGN_OR_RETURN(auto sampler, make_sampler(model, single));
+  if (context.objectives == 1) {
+    return sampler;  // there is nothing to sum up
+  }
   return std::unique_ptr<Sampler>(std::make_unique<Parego>(context, std::move(model)));
 }
 

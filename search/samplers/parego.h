@@ -8,7 +8,7 @@
 
 namespace regatta {
 
-// {type: parego, model: tpe}. `model`: a sampler for one objective, by name or with its options. Each trial
+// {type: parego, model: gp}. `model`: a sampler for one objective, by name or with its options. Each trial
 // is proposed by this sampler for an augmented Chebyshev sum of the objectives with weights of its own.
 Result<std::unique_ptr<Sampler>> make_parego(const Typed& config, const SearchContext& context);
 

@@ -24,6 +24,8 @@ constexpr std::size_t kMaxGood = 25;
 constexpr std::size_t kMaxNearlyGood = 128;
 constexpr std::size_t kMaxSampled = 128;
 constexpr std::size_t kMaxOpen = 256;
+// A running trial counts as a bad one, but with less certainty.
+constexpr double kOpenWeight = 0.3;
 // The narrowest kernels, in ranges, of n trials: 1 / (sharpness · (n + 2)), but not below a limit. Those of
 // the good trials go on narrowing, or the search could not close in.
 constexpr double kGoodSharpness = 2;
@@ -55,7 +57,9 @@ class Tpe final : public Sampler {
     branches_.update(history);
     const auto key = static_cast<std::uint64_t>(number);
     Draws draws(random_.substream(key));
-    const bool has_model = ranking_.judged() >= options_.startup && ranking_.observed() >= 2;
+    // Parallel trials are many before the first of them end.
+    const bool has_model =
+        key >= options_.startup && 2 * ranking_.judged() >= options_.startup && ranking_.observed() >= 2;
     const bool by_model = draws.uniform() >= options_.random_fraction && has_model;
     const std::vector<Point> candidates = by_model ? ranked_candidates(draws) : std::vector<Point>{};
     const auto draw = [&](std::uint64_t attempt) {
@@ -103,7 +107,7 @@ class Tpe final : public Sampler {
       kernels.push_back(kernel(far[middle], static_cast<double>(far.size()) / static_cast<double>(sampled)));
     }
     for (const Place& place : open.last(std::min(open.size(), kMaxOpen))) {
-      kernels.push_back(kernel(place, 1));
+      kernels.push_back(kernel(place, kOpenWeight));
     }
     return kernels;
   }

@@ -33,8 +33,9 @@ TEST(Simulator, TheSameSeedGivesTheSameEvents) {
 
 TEST(Simulator, AThousandCrewsFinishTenThousandTrials) {
   for (const char* scheduler : {"{type: hyperband, max_epochs: 27}", "{type: asha, max_epochs: 27}"}) {
-    const SimulationResult result = simulated(
-        std::string("scheduler: ") + scheduler + ", stop: {trials: 10000}", {.crews = 1000, .seed = 1});
+    const SimulationResult result =
+        simulated(std::string("sampler: random, scheduler: ") + scheduler + ", stop: {trials: 10000}",
+                  {.crews = 1000, .seed = 1});
     EXPECT_EQ(result.trials, 10000);
     EXPECT_EQ(result.complete + result.stopped, 10000);
     EXPECT_GT(result.busy_fraction, 0.2);

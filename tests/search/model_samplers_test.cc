@@ -252,7 +252,8 @@ TEST_P(SeveralObjectives, CoverMoreOfTheFrontThanChance) {
   EXPECT_GT(covered(GetParam()), covered("random") + 0.4);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SeveralObjectives, testing::Values("tpe", "nsga2", "parego", "auto"));
+INSTANTIATE_TEST_SUITE_P(All, SeveralObjectives,
+                         testing::Values("tpe", "nsga2", "{type: parego, model: tpe}"));
 
 TEST(Parego, TakesTheModelThatIsAskedForAndRefusesAnUnknownOne) {
   const Space space = space_from(kBox);
@@ -279,7 +280,16 @@ TEST(Auto, ChoosesBySpaceBudgetAndObjectives) {
   EXPECT_THAT(phases(kBox, 1, 5000), testing::ElementsAre("0 gp", "300 cma-es"));
   EXPECT_THAT(phases(kBox, 1, std::nullopt), testing::ElementsAre("0 gp", "300 cma-es"));
   EXPECT_THAT(phases(kChoices, 1, 5000), testing::ElementsAre("0 gp", "300 tpe"));
-  EXPECT_THAT(phases(kBox, 2, 5000), testing::ElementsAre("0 tpe", "300 nsga2"));
+  EXPECT_THAT(phases(kBox, 2, 5000), testing::ElementsAre("0 {type: parego, model: gp}", "150 nsga2"));
+}
+
+TEST(Auto, HandsTheWholeHistoryToTheSamplerOfThePhase) {
+  const Space space = space_from(kBox);
+  const std::vector<Trial> history = study(*sampler_from("sobol", space), 300, bowl);
+  const std::span<const Trial> early(history.data(), 30);
+  const auto sampler = sampler_from("auto", space);
+  EXPECT_EQ(sampler->propose(early, 30), sampler_from("gp", space)->propose(early, 30));
+  EXPECT_EQ(sampler->propose(history, 300), sampler_from("cma-es", space)->propose(history, 300));
 }
 
 }  // namespace
