@@ -15,7 +15,7 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kPseudoTrials = 40;  // at the start
-constexpr double kFadedOut = 5;  // own values for each parameter and one, with which the last is gone
+constexpr double kFadedOut = 3;  // own values for each parameter and one, with which the last is gone
 constexpr std::size_t kFewestValues = 3;  // own ones that tell a scale
 constexpr std::size_t kNeighbours = 3;    // earlier points that predict the score of an own one
 constexpr double kPriorRelevance = 0.7;   // expected correlation of the studies, worth so many own values:
