@@ -109,7 +109,8 @@ Result<int> ask_tell(AskTellOptions& options) {
   if (!options.state) {
     return serve(dialogue, nullptr, config.stop.hours);
   }
-  ASSIGN_OR_RETURN(RequestJournal journal, RequestJournal::open(*options.state, journal_head(experiment, config)));
+  ASSIGN_OR_RETURN(RequestJournal journal,
+                   RequestJournal::open(*options.state, journal_head(experiment, config)));
   RETURN_IF_ERROR(repeat(journal, *options.state, dialogue));
   return serve(dialogue, &journal, config.stop.hours);
 }

@@ -89,7 +89,8 @@ class TableSession {
 Result<int> run_table_study(const NewStudy& request, std::unique_ptr<StudyPlan> plan) {
   const auto study = make_study(*plan);
   ASSIGN_OR_RETURN(const auto folder, make_study_folder(request.runs, plan->experiment.name));
-  ASSIGN_OR_RETURN(const auto store, Store::create(folder, plan->experiment, encode_learned(plan->search.earlier)));
+  ASSIGN_OR_RETURN(const auto store,
+                   Store::create(folder, plan->experiment, encode_learned(plan->search.earlier)));
   return TableSession(folder, *plan, *study, *store).run(SystemClock().wall());
 }
 
