@@ -187,9 +187,11 @@ TEST_F(CrewKeeperTest, KillsOnlyTheAdoptedCrewThatHasNotComeBack) {
   ASSERT_THAT(keeper.adopt(), IsEmpty());
   ASSERT_THAT(keeper.tend({"crew-0.1", "crew-2.1"}).exits, IsEmpty());
   pass(seconds(46));
-  keeper.tend({"crew-0.1", "crew-2.1"});
+  // It may be gone by the time that the same tend looks for it, or only by the next.
+  std::vector<CrewExit> exits = keeper.tend({"crew-0.1", "crew-2.1"}).exits;
   EXPECT_TRUE(stuck.killed());
-  const std::vector<CrewExit> exits = keeper.tend({"crew-0.1", "crew-2.1"}).exits;
+  const std::vector<CrewExit> later = keeper.tend({"crew-0.1", "crew-2.1"}).exits;
+  exits.insert(exits.end(), later.begin(), later.end());
   ASSERT_EQ(exits.size(), 1U);
   EXPECT_EQ(exits[0].name, "crew-1.1");
   pass(seconds(60));
