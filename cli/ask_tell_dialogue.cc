@@ -6,6 +6,7 @@
 
 #include "base/overloaded.h"
 #include "cli/trial_json.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -70,13 +71,9 @@ std::string open_line(const Space& space, const AskTell& search) {
   return text_of({{"trials", trials}});
 }
 
-std::string best_line(const Experiment& experiment, const AskTell& search) {
-  const auto best = search.best();
-  if (!best) {
-    return text_of({{"best", nullptr}});
-  }
-  const Trial& trial = search.trials()[static_cast<std::size_t>(*best)];
-  ordered_json json = {{"trial", *best},
+ordered_json ended_json(const Experiment& experiment, const AskTell& search, int number) {
+  const Trial& trial = search.trials()[static_cast<std::size_t>(number)];
+  ordered_json json = {{"trial", number},
                        {"params", parameters_json(experiment.space, trial.point)},
                        {"state", to_string(trial.state)}};
   ordered_json values = ordered_json::array();
@@ -88,7 +85,19 @@ std::string best_line(const Experiment& experiment, const AskTell& search) {
   } else {
     json["values"] = values;
   }
-  return text_of({{"best", json}});
+  return json;
+}
+
+std::string best_line(const Experiment& experiment, const AskTell& search) {
+  const auto best = search.best();
+  ordered_json json = {{"best", best ? ended_json(experiment, search, *best) : ordered_json()}};
+  if (experiment.objectives.size() > 1) {
+    json["front"] = ordered_json::array();
+    for (const int number : pareto_front(search.trials())) {
+      json["front"].push_back(ended_json(experiment, search, number));
+    }
+  }
+  return text_of(json);
 }
 
 AskTellDialogue::Answer noted(const Status& status, const AskTellRequest& request) {

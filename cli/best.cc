@@ -10,6 +10,7 @@
 #include "cli/summary.h"
 #include "cli/trial_json.h"
 #include "cli/trial_text.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -72,7 +73,7 @@ void print_front(const StudyView& view, bool as_json) {
     return;
   }
   nlohmann::ordered_json front = nlohmann::ordered_json::array();
-  for (const int trial : pareto_front(study)) {
+  for (const int trial : pareto_front(study.trials())) {
     front.push_back(trial_json(study, trial));
   }
   print_out("{}\n", nlohmann::ordered_json{{"front", front}}.dump(2));

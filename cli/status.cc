@@ -10,6 +10,7 @@
 #include "cli/study_folder.h"
 #include "cli/summary.h"
 #include "cli/trial_text.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -62,7 +63,7 @@ Result<int> status(const std::string& run) {
     print_out("crew     {}\n", line);
   }
   if (study.experiment().objectives.size() > 1) {
-    print_out("front    {} trials; regatta best lists them\n", pareto_front(study).size());
+    print_out("front    {} trials; regatta best lists them\n", pareto_front(study.trials()).size());
   } else if (const auto best = study.best_trial()) {
     print_out("best     trial {}, {}  {}\n", *best, format_metrics(best_metrics(study, *best)),
               describe_point(study, *best));

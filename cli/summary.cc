@@ -7,6 +7,7 @@
 #include "cli/study_folder.h"
 #include "cli/table.h"
 #include "cli/trial_text.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -70,7 +71,7 @@ std::string best_trials_table(const Study& study, std::size_t count) {
 }
 
 std::string pareto_front_table(const Study& study, std::size_t count) {
-  const std::vector<int> front = pareto_front(study);
+  const std::vector<int> front = pareto_front(study.trials());
   if (front.empty()) {
     return {};
   }

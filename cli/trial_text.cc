@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "coordinator/objectives.h"
-#include "search/pareto.h"
 
 namespace regatta {
 
@@ -78,26 +77,6 @@ std::vector<int> ranking(const Study& study) {
   };
   std::sort(ranked.begin(), ranked.end(), [&key](int a, int b) { return key(a) < key(b); });
   return ranked;
-}
-
-std::vector<int> pareto_front(const Study& study) {
-  std::vector<int> ranked = ranking(study);
-  const auto state_of = [&](int number) { return study.trials()[static_cast<std::size_t>(number)].state; };
-  if (!ranked.empty() && state_of(ranked.front()) == TrialState::complete) {
-    std::erase_if(ranked, [&](int number) { return state_of(number) != TrialState::complete; });
-  }
-  std::vector<Objectives> values;
-  for (const int number : ranked) {
-    values.push_back(study.trials()[static_cast<std::size_t>(number)].values);
-  }
-  const std::vector<std::size_t> fronts = nondominated_fronts(values);
-  std::vector<int> front;
-  for (std::size_t i = 0; i < ranked.size(); ++i) {
-    if (fronts[i] == 0) {
-      front.push_back(ranked[i]);
-    }
-  }
-  return front;
 }
 
 TrialCounts count_trials(const Study& study) {

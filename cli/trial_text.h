@@ -27,10 +27,6 @@ std::string describe_point(const Study& study, int trial);
 // Ended trials with a value, the best first: complete ones before stopped ones.
 std::vector<int> ranking(const Study& study);
 
-// Of several objectives: the complete trials that no other one is better than in all respects, the best by
-// the first objective first. Where none is complete, of the stopped ones.
-std::vector<int> pareto_front(const Study& study);
-
 struct TrialCounts {
   int waiting = 0;
   int running = 0;

@@ -150,4 +150,33 @@ double hypervolume(std::span<const Objectives> points, const Objectives& referen
   return volume_of_front(front, reference);
 }
 
+std::vector<int> pareto_front(std::span<const Trial> trials) {
+  std::vector<int> numbers;
+  std::vector<Objectives> values;
+  for (const TrialState wanted : {TrialState::complete, TrialState::stopped}) {
+    for (const Trial& trial : trials) {
+      if (trial.state == wanted && !trial.values.empty()) {
+        numbers.push_back(trial.number);
+        values.push_back(trial.values);
+      }
+    }
+    if (!numbers.empty()) {
+      break;
+    }
+  }
+  const std::vector<std::size_t> fronts = nondominated_fronts(values);
+  std::vector<std::pair<double, int>> front;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (fronts[i] == 0) {
+      front.emplace_back(values[i].front(), numbers[i]);
+    }
+  }
+  std::sort(front.begin(), front.end());
+  std::vector<int> sorted;
+  for (const auto& [value, number] : front) {
+    sorted.push_back(number);
+  }
+  return sorted;
+}
+
 }  // namespace regatta

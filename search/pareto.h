@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "search/trial.h"
+
 namespace regatta {
 
 using Objectives = std::vector<double>;  // of one trial, one value an objective, none NaN
@@ -24,6 +26,10 @@ std::vector<double> crowding_distances(std::span<const Objectives> front);
 
 // The indices of values from best to worst: by front, then from lonely to crowded, then as given.
 std::vector<std::size_t> pareto_order(std::span<const Objectives> values);
+
+// The numbers of the complete trials that none of them dominates, the best by the first objective first; where
+// none is complete, of the stopped ones.
+std::vector<int> pareto_front(std::span<const Trial> trials);
 
 // The volume that the points dominate within the box below `reference`; what lies beyond it counts nothing.
 // Exact for any number of objectives, exponential in it: While, Bradstreet, Barone, "A fast way of

@@ -111,7 +111,9 @@ class TheProtocol(AskTellCase):
         self.assertEqual(search.request(tell=0, values=[0.5, 3]), {"ok": True})
         self.assertEqual(search.request(tell=1, values=[0.7, 4]), {"ok": True})
         self.assertEqual(search.request(tell=2, value=None), {"ok": True})
-        self.assertEqual(search.request(best=True)["best"]["values"], [0.7, 4])
+        answer = search.request(best=True)
+        self.assertEqual(answer["best"]["values"], [0.7, 4])
+        self.assertEqual(answer["front"][0], answer["best"])
 
     def test_paused_trials_come_back_with_their_epoch(self):
         self.space("{type: asha, max_epochs: 9}", trials=27)
