@@ -27,7 +27,7 @@ double in_user_direction(const Objective& objective, double value);
 struct Experiment {
   std::string name;
   std::uint64_t seed = 0;
-  std::vector<Objective> objectives;  // at least one; the first decides promotions
+  std::vector<Objective> objectives;  // at least one
   Space space;
   Node root = Node::null({});  // the whole file, overrides applied
 

@@ -27,8 +27,8 @@ std::vector<double> crowding_distances(std::span<const Objectives> front);
 // The indices of values from best to worst: by front, then from lonely to crowded, then as given.
 std::vector<std::size_t> pareto_order(std::span<const Objectives> values);
 
-// The numbers of the complete trials that none of them dominates, the best by the first objective first; where
-// none is complete, of the stopped ones.
+// The numbers of the complete trials that none of them dominates, the best by the first objective first;
+// where none is complete, of the stopped ones.
 std::vector<int> pareto_front(std::span<const Trial> trials);
 
 // The volume that the points dominate within the box below `reference`; what lies beyond it counts nothing.

@@ -49,7 +49,6 @@ class Asha final : public Scheduler {
     int bracket = 0;
     std::size_t rung = 0;  // the next to reach; epochs_.size() - 1: the end
     bool running = true;
-    double value = 0;  // while paused: its score in rung - 1
   };
   struct Promotion {
     int trial = 0;
@@ -109,7 +108,7 @@ std::optional<Asha::Promotion> Asha::best_promotion() const {
   for (std::size_t index = height_ - 1; index-- > 0;) {
     for (const Ladder& ladder : ladders_) {
       if (const auto best = ladder.rungs[index].promotable()) {
-        return Promotion{.trial = best->trial, .rung = index + 1};
+        return Promotion{.trial = *best, .rung = index + 1};
       }
     }
   }
@@ -141,7 +140,7 @@ void Asha::started(const Trial& trial, const Assignment& assignment) {
 }
 
 void Asha::promote(int trial, Progress& progress) {
-  rung(progress, progress.rung - 1).remove_candidate({progress.value, trial});
+  rung(progress, progress.rung - 1).remove_candidate(trial);
   progress.running = true;
 }
 
@@ -154,14 +153,13 @@ Ruling Asha::reported(const Trial& trial) {
   Progress& progress = trials_.at(number);
   CHECK(progress.running, "a report of a trial that does not run");
 
-  const Ranked entry{score.values.front(), number};
   const std::size_t first = progress.rung;
   bool kept = true;
   while (progress.rung + 1 < epochs_.size() && score.epoch >= epochs_[progress.rung]) {
     RankedRung& reached = rung(progress, progress.rung);
-    reached.record(entry);
+    reached.record(number, score.values);
     grow_if_unstable(trial, progress.rung);
-    kept = kept && (reached.in_top(entry) || reached.has_no_top());
+    kept = kept && (reached.in_top(number) || reached.has_no_top());
     ++progress.rung;
   }
   if (score.epoch >= max_epochs()) {
@@ -179,8 +177,7 @@ Ruling Asha::reported(const Trial& trial) {
     leave(number);
     return {.verdict = {.action = Verdict::Action::stop}};
   }
-  progress.value = entry.value;
-  rung(progress, progress.rung - 1).add_candidate(entry);
+  rung(progress, progress.rung - 1).add_candidate(number);
   if (const auto best = best_promotion(); best && best->trial == number) {
     promote(number, progress);
     return {.verdict = go_on};
@@ -203,11 +200,10 @@ std::vector<int> Asha::ended(const Trial& trial) {
     return {};
   }
   const bool complete = trial.state == TrialState::complete && !trial.scores.empty();
-  const double worst = std::numeric_limits<double>::infinity();
-  const Ranked entry{complete ? trial.scores.back().values.front() : worst, trial.number};
+  const Objectives values = complete ? trial.scores.back().values : Objectives();
   const std::size_t end = complete ? epochs_.size() - 1 : std::min(progress.rung + 1, epochs_.size() - 1);
   for (std::size_t index = progress.rung; index < end; ++index) {
-    rung(progress, index).record(entry);
+    rung(progress, index).record(trial.number, values);
   }
   return {};
 }
@@ -274,7 +270,10 @@ Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchCo
   return std::unique_ptr<Scheduler>(std::make_unique<Asha>(options));
 }
 
-Result<std::unique_ptr<Scheduler>> make_pasha(const Typed& config, const SearchContext& /*context*/) {
+Result<std::unique_ptr<Scheduler>> make_pasha(const Typed& config, const SearchContext& context) {
+  if (context.objectives > 1) {
+    return mistake_at(config.place, "the pasha scheduler takes one objective; choose asha or hyperband");
+  }
   Section section(config.options, "the pasha scheduler");
   AshaOptions options{.progressive = true};
   options.ladder = read_ladder(section);

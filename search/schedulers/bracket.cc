@@ -37,11 +37,11 @@ void Bracket::resume(int trial) {
   set_place(trial, contenders_.at(trial), Place::running);
 }
 
-std::vector<int> Bracket::score(int trial, int epoch, double value, bool finished) {
+std::vector<int> Bracket::score(int trial, int epoch, const Objectives& values, bool finished) {
   Contender& contender = contenders_.at(trial);
   CHECK(contender.place == Place::running && (epoch >= budget() || finished));
   contender.epoch = epoch;
-  contender.value = value;
+  contender.values = values;
   contender.finished = finished;
   set_place(trial, contender, Place::scored);
   return settle();
@@ -53,7 +53,6 @@ std::vector<int> Bracket::fail(int trial) {
     return {};
   }
   set_place(trial, found->second, Place::scored);
-  found->second.value = std::numeric_limits<double>::infinity();
   found->second.failed = true;
   return settle();
 }
@@ -82,10 +81,10 @@ void Bracket::set_place(int trial, Contender& contender, Place place) {
   const auto unscored = [](Place at) { return at == Place::running || at == Place::promoted; };
   unscored_ += static_cast<int>(unscored(place)) - static_cast<int>(unscored(contender.place));
   if (contender.place == Place::promoted) {
-    promoted_.erase({contender.value, trial});
+    promoted_.erase({contender.rank, trial});
   }
   if (place == Place::promoted) {
-    promoted_.insert({contender.value, trial});
+    promoted_.insert({contender.rank, trial});
   }
   contender.place = place;
 }
@@ -106,24 +105,25 @@ std::vector<int> Bracket::settle() {
 // Of a rung planned for n_i trials that a have reached, ⌊a · n_{i+1} / n_i⌋ are promoted, but at least one:
 // the full rung promotes n_{i+1}, a truncated one its share. Failed trials count in a and are never promoted.
 std::vector<int> Bracket::judge() {
-  std::vector<Ranked> ranking;
+  std::map<int, Objectives> values;
   for (const auto& [trial, contender] : contenders_) {
     if (!contender.failed) {
-      ranking.push_back({contender.value, trial});
+      values[trial] = contender.values;
     }
   }
+  const std::vector<int> ranking = ranked_trials(values);
   const auto reached = static_cast<std::int64_t>(contenders_.size());
   const std::int64_t share = reached * rungs_[rung_ + 1].trials / rungs_[rung_].trials;
   const auto promotions =
       std::min(ranking.size(), static_cast<std::size_t>(std::max<std::int64_t>(share, 1)));
-  std::sort(ranking.begin(), ranking.end());
 
   ++rung_;
   std::vector<int> losers;
   std::map<int, Contender> promoted;
   for (std::size_t rank = 0; rank < ranking.size(); ++rank) {
-    const int trial = ranking[rank].trial;
+    const int trial = ranking[rank];
     Contender& contender = contenders_.at(trial);
+    contender.rank = static_cast<double>(rank);
     if (rank >= promotions) {
       if (!contender.finished) {
         losers.push_back(trial);

@@ -38,7 +38,7 @@ class Bracket {
 
   // Each of these tells a fact about a trial and returns the trials that lost because of it and have not
   // ended otherwise, in rising order; the trial of a score may be among them.
-  std::vector<int> score(int trial, int epoch, double value,
+  std::vector<int> score(int trial, int epoch, const Objectives& values,
                          bool finished);  // epoch >= budget(), or finished
   std::vector<int> fail(int trial);       // scores worst in its rung; never promoted
   std::vector<int> remove(int trial);     // leaves its rung as if it had never come
@@ -50,7 +50,8 @@ class Bracket {
   struct Contender {
     Place place = Place::out;
     int epoch = 0;          // of its last score
-    double value = 0;       // of its last score; infinite after a failure
+    Objectives values;      // of its last score
+    double rank = 0;        // in the rung that it was promoted from; 0 is the best
     bool finished = false;  // complete: it will not train again, but its value still competes
     bool failed = false;
   };

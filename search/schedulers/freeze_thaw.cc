@@ -285,6 +285,10 @@ constexpr std::int64_t kMaxEpochsLimit = 1'000'000;
 }  // namespace
 
 Result<std::unique_ptr<Scheduler>> make_freeze_thaw(const Typed& config, const SearchContext& context) {
+  if (context.objectives > 1) {
+    return mistake_at(config.place,
+                      "the freeze-thaw scheduler takes one objective; choose asha or hyperband");
+  }
   Section section(config.options, "the freeze-thaw scheduler");
   FreezeThawOptions options;
   options.max_epochs = static_cast<int>(section.integer("max_epochs", {.min = 1, .max = kMaxEpochsLimit}));

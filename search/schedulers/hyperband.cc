@@ -95,7 +95,7 @@ Ruling Hyperband::reported(const Trial& trial) {
 
   const bool finished = score.epoch >= max_epochs_;
   Ruling ruling;
-  ruling.dropped = bracket.score(number, score.epoch, score.values.front(), finished);
+  ruling.dropped = bracket.score(number, score.epoch, score.values, finished);
   std::erase(ruling.dropped, number);  // the reporter learns it by its verdict
   if (finished) {
     ruling.verdict.action = Verdict::Action::complete;
@@ -128,7 +128,7 @@ std::vector<int> Hyperband::ended(const Trial& trial) {
   std::vector<int> dropped;
   if (trial.state == TrialState::complete && runs && !trial.scores.empty()) {
     const Score& last = trial.scores.back();
-    dropped = bracket.score(number, last.epoch, last.values.front(), true);
+    dropped = bracket.score(number, last.epoch, last.values, true);
   } else if (trial.state == TrialState::invalid) {
     dropped = bracket.remove(number);
   } else {

@@ -47,14 +47,14 @@ class Pbt final : public Scheduler {
     Point point;
     bool running = true;
     int granted = 0;
-    int epoch = 0;  // of the latest report, or of the checkpoint that it began with
-    std::optional<double> value;
+    int epoch = 0;      // of the latest report, or of the checkpoint that it began with
+    Objectives values;  // latest; empty: none yet
   };
 
   int end_of_interval(int epoch) const {
     return std::min((epoch / options_.interval + 1) * options_.interval, options_.max_epochs);
   }
-  std::vector<Ranked> ranking() const;
+  std::vector<int> ranking() const;
   std::size_t share(std::size_t trials) const {
     return static_cast<std::size_t>(std::floor(options_.quantile * static_cast<double>(trials)));
   }
@@ -66,12 +66,12 @@ class Pbt final : public Scheduler {
   PbtOptions options_;
   const Space* space_;
   Random random_;
-  std::map<int, Member> members_;   // running and paused ones
-  std::map<int, double> finished_;  // last values of those that trained to the end
-  int newcomers_;                   // places that no trial has taken yet
-  int vacancies_ = 0;               // places that wait for a successor
-  int empty_ = 0;                   // places whose last trial has ended
-  std::uint64_t successors_ = 0;    // so far
+  std::map<int, Member> members_;       // running and paused ones
+  std::map<int, Objectives> finished_;  // last values of those that trained to the end
+  int newcomers_;                       // places that no trial has taken yet
+  int vacancies_ = 0;                   // places that wait for a successor
+  int empty_ = 0;                       // places whose last trial has ended
+  std::uint64_t successors_ = 0;        // so far
   bool closed_ = false;
 };
 
@@ -99,14 +99,14 @@ Assignment Pbt::next() const {
 
 // One of the best members that still train: the checkpoints of ended trials may be gone.
 std::optional<StartTrial> Pbt::successor() const {
-  std::vector<Ranked> candidates = ranking();
-  std::erase_if(candidates, [this](const Ranked& each) { return !members_.contains(each.trial); });
+  std::vector<int> candidates = ranking();
+  std::erase_if(candidates, [this](int each) { return !members_.contains(each); });
   if (candidates.empty()) {
     return std::nullopt;
   }
   const Random random = random_.substream(successors_);
   const std::size_t best = std::max<std::size_t>(1, share(candidates.size()));
-  const int parent = candidates[random.below(0, best)].trial;
+  const int parent = candidates[random.below(0, best)];
   const Member& member = members_.at(parent);
   return StartTrial{.bracket = 0,
                     .until_epoch = end_of_interval(member.epoch),
@@ -134,16 +134,16 @@ void Pbt::started(const Trial& trial, const Assignment& assignment) {
   --(newcomers_ > 0 ? newcomers_ : vacancies_);
   const int epoch = start.parent && members_.contains(*start.parent) ? members_.at(*start.parent).epoch : 0;
   const Member member{
-      .point = trial.point, .running = true, .granted = start.until_epoch, .epoch = epoch, .value = {}};
+      .point = trial.point, .running = true, .granted = start.until_epoch, .epoch = epoch, .values = {}};
   CHECK(members_.emplace(trial.number, member).second, "a trial starts once");
 }
 
 Ruling Pbt::reported(const Trial& trial) {
   Member& member = members_.at(trial.number);
   member.epoch = trial.scores.back().epoch;
-  member.value = trial.scores.back().values.front();
+  member.values = trial.scores.back().values;
   if (member.epoch >= options_.max_epochs) {
-    finished_[trial.number] = *member.value;
+    finished_[trial.number] = member.values;
     leave(trial.number, true);
     return {.verdict = {.action = Verdict::Action::complete}};
   }
@@ -165,26 +165,21 @@ Ruling Pbt::reported(const Trial& trial) {
 }
 
 // The latest values of all that have one, those that trained to the end among them.
-std::vector<Ranked> Pbt::ranking() const {
-  std::vector<Ranked> ranking;
+std::vector<int> Pbt::ranking() const {
+  std::map<int, Objectives> values = finished_;
   for (const auto& [number, member] : members_) {
-    if (member.value) {
-      ranking.push_back({*member.value, number});
+    if (!member.values.empty()) {
+      values[number] = member.values;
     }
   }
-  for (const auto& [number, value] : finished_) {
-    ranking.push_back({value, number});
-  }
-  std::sort(ranking.begin(), ranking.end());
-  return ranking;
+  return ranked_trials(values);
 }
 
 // One that has nobody to learn from but itself is kept.
 bool Pbt::is_poor(int trial) const {
-  const std::vector<Ranked> all = ranking();
-  const auto at = std::find_if(all.begin(), all.end(), [&](const Ranked& r) { return r.trial == trial; });
-  const bool others =
-      std::any_of(all.begin(), at, [&](const Ranked& r) { return members_.contains(r.trial); });
+  const std::vector<int> all = ranking();
+  const auto at = std::find(all.begin(), all.end(), trial);
+  const bool others = std::any_of(all.begin(), at, [&](int better) { return members_.contains(better); });
   return others && static_cast<std::size_t>(all.end() - at) <= share(all.size());
 }
 
@@ -209,8 +204,8 @@ std::vector<int> Pbt::ended(const Trial& trial) {
     return {};
   }
   const bool complete = trial.state == TrialState::complete;
-  if (complete && found->second.value) {
-    finished_[trial.number] = *found->second.value;
+  if (complete && !found->second.values.empty()) {
+    finished_[trial.number] = found->second.values;
   }
   leave(trial.number, complete);
   return {};

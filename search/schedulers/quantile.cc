@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -88,32 +89,44 @@ class QuantileRule final : public Scheduler {
   void finish(const Trial& trial) {
     running_.erase(trial.number);
     ++complete_;
-    double sum = 0;
+    Objectives sums(trial.scores.empty() ? 0 : trial.scores.front().values.size());
     double count = 0;
     for (const Score& score : trial.scores) {
-      sum += score.values.front();
       ++count;
-      const double value = options_.average ? sum / count : score.values.front();
-      auto& values = values_[score.epoch];
-      values.insert(std::upper_bound(values.begin(), values.end(), value), value);
+      auto& columns = values_[score.epoch];
+      columns.resize(sums.size());
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        sums[i] += score.values[i];
+        const double value = options_.average ? sums[i] / count : score.values[i];
+        columns[i].insert(std::upper_bound(columns[i].begin(), columns[i].end(), value), value);
+      }
     }
   }
 
+  // With several objectives: in all of them.
   bool is_behind(const Trial& trial) const {
     const auto values = values_.find(trial.scores.back().epoch);
     if (complete_ < options_.startup_trials || values == values_.end()) {
       return false;
     }
-    double best = trial.scores.front().values.front();
+    Objectives best = trial.scores.front().values;
     for (const Score& score : trial.scores) {
-      best = std::min(best, score.values.front());
+      for (std::size_t i = 0; i < best.size(); ++i) {
+        best[i] = std::min(best[i], score.values[i]);
+      }
     }
-    return best > percentile_of(values->second, options_.percentile);
+    for (std::size_t i = 0; i < best.size(); ++i) {
+      if (best[i] <= percentile_of(values->second[i], options_.percentile)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   QuantileOptions options_;
-  std::map<int, int> running_;                 // trial → epoch granted
-  std::map<int, std::vector<double>> values_;  // by epoch, of complete trials, rising
+  std::map<int, int> running_;  // trial → epoch granted
+  // By epoch and objective, of complete trials, rising.
+  std::map<int, std::vector<std::vector<double>>> values_;
   int complete_ = 0;
   bool closed_ = false;
 };

@@ -2,8 +2,12 @@
 #pragma once
 
 #include <compare>
+#include <map>
 #include <optional>
 #include <set>
+#include <vector>
+
+#include "search/pareto.h"
 
 namespace regatta {
 
@@ -14,30 +18,42 @@ struct Ranked {
   friend auto operator<=>(const Ranked&, const Ranked&) = default;
 };
 
+// Trials from best to worst, each with the same number of values. One objective: by value, ties by the lower
+// number. Several: by front, then from lonely to crowded, as in NSGA-II; Schmucker et al., "Multi-objective
+// asynchronous successive halving", arXiv:2106.12639 (2021), rank rungs likewise.
+std::vector<int> ranked_trials(const std::map<int, Objectives>& values);
+
 class RankedRung {
  public:
   explicit RankedRung(int eta) : eta_(eta) {}
 
-  // A trial reached the rung. O(log n), like everything here. The same entry twice (a failed trial that
-  // failed again) counts once.
-  void record(const Ranked& entry);
-  // Whether a recorded entry is among the best ⌊size / η⌋.
-  bool in_top(const Ranked& entry) const;
+  // A trial reached the rung; without values it failed and stands behind all others. One objective: O(log n),
+  // like everything here. Several: O(n log n), because every new one can change the place of all.
+  void record(int trial, const Objectives& values);
+  // Whether a recorded trial is among the best ⌊size / η⌋.
+  bool in_top(int trial) const { return is_in_top(entry_of(trial)); }
   bool has_no_top() const { return top_.empty(); }  // fewer than η entries
 
-  // Candidates are recorded entries whose trial is paused here: neither promoted nor ended.
-  void add_candidate(const Ranked& entry) { candidates_.insert(entry); }
-  void remove_candidate(const Ranked& entry) { candidates_.erase(entry); }
+  // Candidates are recorded trials that are paused here: neither promoted nor ended.
+  void add_candidate(int trial) { candidates_.insert(entry_of(trial)); }
+  void remove_candidate(int trial) { candidates_.erase(entry_of(trial)); }
   // The best candidate, if it is in the top.
-  std::optional<Ranked> promotable() const;
+  std::optional<int> promotable() const;
 
   int size() const { return static_cast<int>(top_.size() + rest_.size()); }
 
  private:
+  Ranked entry_of(int trial) const { return {places_.at(trial), trial}; }
+  bool is_in_top(const Ranked& entry) const { return !top_.empty() && entry <= *top_.rbegin(); }
+  void insert(const Ranked& entry);
+  void rank_again();
+
   int eta_;
-  std::set<Ranked> top_;         // the best ⌊size / η⌋
-  std::set<Ranked> rest_;        // all others; each is behind all of top_
-  std::set<Ranked> candidates_;  // a subset of both together
+  std::map<int, double> places_;       // by trial: its value, or with several objectives its rank
+  std::map<int, Objectives> vectors_;  // several objectives: of the trials that did not fail
+  std::set<Ranked> top_;               // the best ⌊size / η⌋
+  std::set<Ranked> rest_;              // all others; each is behind all of top_
+  std::set<Ranked> candidates_;        // a subset of both together
 };
 
 }  // namespace regatta

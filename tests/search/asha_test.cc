@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "base/random.h"
 #include "search/schedulers/ladder.h"
 #include "search/schedulers/ranked_rung.h"
 #include "tests/search/simulated_crews.h"
@@ -269,12 +270,35 @@ TEST(RankedRung, TheTopIsTheBestShareAfterEveryInsertion) {
   std::vector<Ranked> all;
   for (int i = 0; i < 300; ++i) {
     all.push_back({static_cast<double>(i * 7919 % 101), i});
-    rung.record(all.back());
+    rung.record(i, {all.back().value});
     std::vector<Ranked> sorted = all;
     std::sort(sorted.begin(), sorted.end());
     for (std::size_t rank = 0; rank < sorted.size(); ++rank) {
-      ASSERT_EQ(rung.in_top(sorted[rank]), rank < sorted.size() / 3);
+      ASSERT_EQ(rung.in_top(sorted[rank].trial), rank < sorted.size() / 3);
     }
+  }
+}
+
+TEST(RankedRung, OfSeveralObjectivesTheTopIsTheBestShareOfTheFrontsAfterEveryInsertion) {
+  const Random random(5, "objectives");
+  RankedRung rung(3);
+  std::map<int, Objectives> all;
+  for (int i = 0; i < 90; ++i) {
+    if (i % 10 == 7) {
+      rung.record(i, {});
+    } else {
+      const auto index = static_cast<std::uint64_t>(2 * i);
+      all[i] = {random.uniform(index), random.uniform(index + 1)};
+      rung.record(i, all[i]);
+    }
+    const std::vector<int> ranked = ranked_trials(all);
+    for (std::size_t rank = 0; rank < ranked.size(); ++rank) {
+      ASSERT_EQ(rung.in_top(ranked[rank]), rank < static_cast<std::size_t>(i + 1) / 3);
+    }
+    rung.add_candidate(i);
+    const auto promotable = rung.promotable();
+    ASSERT_EQ(promotable.has_value(), i >= 2 && !ranked.empty());
+    ASSERT_EQ(promotable.value_or(-1), promotable ? ranked.front() : -1);
   }
 }
 

@@ -265,5 +265,19 @@ TEST(Hyperband, ATrialThatCompletesEarlyStillCompetes) {
   EXPECT_EQ(to_string(scheduler->next()), "resume 1 until 3");
 }
 
+TEST(Hyperband, OfSeveralObjectivesItPromotesWhatNothingDominates) {
+  const auto scheduler = scheduler_from("{type: hyperband, max_epochs: 4, min_epochs: 2, eta: 2}");
+  Trial dominated{.number = 0, .state = TrialState::running};
+  Trial better{.number = 1, .state = TrialState::running};
+  scheduler->started(dominated, scheduler->next());
+  scheduler->started(better, scheduler->next());
+  dominated.scores = {{.epoch = 2, .values = {6, 6}}};
+  EXPECT_EQ(scheduler->reported(dominated).verdict.action, Verdict::Action::pause);
+  better.scores = {{.epoch = 2, .values = {6, 5}}};  // by the first objective alone the first trial would win
+  const Ruling ruling = scheduler->reported(better);
+  EXPECT_EQ(ruling.verdict.action, Verdict::Action::go_on);
+  EXPECT_EQ(ruling.dropped, std::vector<int>{0});
+}
+
 }  // namespace
 }  // namespace regatta

@@ -1,4 +1,5 @@
 // PASHA: the comparison of rankings, and when its ladder grows.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -72,6 +73,16 @@ TEST(Pasha, StableRankingsEndEarlyAndUnstableOnesTrainOn) {
   // It turns around between 1 epoch and 3: the ladder grows to 9, where it is as at 3.
   const auto turns_early = [](int trial, int epoch) { return epoch > 2 ? trial : -trial; };
   EXPECT_EQ(longest(*scheduler_from(config), turns_early), 9);
+}
+
+TEST(Pasha, TakesOneObjectiveAsFreezeThawDoes) {
+  for (const char* type : {"pasha", "freeze-thaw"}) {
+    SearchContext context = one_parameter();
+    context.objectives = 2;
+    const auto refused = make_scheduler(typed(fmt::format("{{type: {}, max_epochs: 9}}", type)), context);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, Error::Kind::user_mistake);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/random.h"
+#include "search/pareto.h"
 #include "tests/search/simulated_crews.h"
 
 namespace regatta {
@@ -125,6 +126,23 @@ TEST(PercentileStopping, KeepsTheBestShare) {
 
 TEST(MedianStopping, CoarseReportsAreComparedAtTheirOwnEpochs) {
   expect_rule("{type: median, max_epochs: 12}", {}, 3);
+}
+
+TEST(MedianStopping, OfSeveralObjectivesOnlyStopsWhatIsBehindInAll) {
+  const auto scheduler = scheduler_from("{type: median, max_epochs: 2, startup_trials: 1}");
+  Trial first{.number = 0, .state = TrialState::running};
+  scheduler->started(first, scheduler->next());
+  first.scores = {{.epoch = 1, .values = {3, 3}}, {.epoch = 2, .values = {2, 2}}};
+  EXPECT_EQ(scheduler->reported(first).verdict.action, Verdict::Action::complete);
+  const std::vector<std::pair<Objectives, Verdict::Action>> cases = {
+      {{9, 1}, Verdict::Action::go_on}, {{1, 9}, Verdict::Action::go_on}, {{9, 9}, Verdict::Action::stop}};
+  for (const auto& [values, action] : cases) {
+    Trial next{.number = first.number + 1, .state = TrialState::running};
+    scheduler->started(next, scheduler->next());
+    next.scores = {{.epoch = 1, .values = values}};
+    EXPECT_EQ(scheduler->reported(next).verdict.action, action);
+    ++first.number;
+  }
 }
 
 }  // namespace
