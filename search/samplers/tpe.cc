@@ -19,6 +19,10 @@ using Place = TrialRanking::Place;
 using Group = TrialRanking::Group;
 
 constexpr std::size_t kMaxGood = 25;
+// Under a scheduler that stops trials early few have trained as long as the values are compared at; if all of
+// them were good, the good ones would be no choice.
+constexpr std::size_t kComparablePerGood = 3;
+constexpr std::size_t kFewestGood = 2;
 // A mixture of thousands would cost milliseconds. The best of the bad trials, which lie where the choice is
 // made, stand for themselves, an even sample of the others for all of them.
 constexpr std::size_t kMaxNearlyGood = 128;
@@ -74,7 +78,9 @@ class Tpe final : public Sampler {
  private:
   std::size_t good_count(std::size_t judged) const {
     const auto share = static_cast<std::size_t>(std::ceil(options_.gamma * static_cast<double>(judged)));
-    return std::min(share, kMaxGood);
+    const std::size_t comparable =
+        std::max<std::size_t>(ranking_.observed() / kComparablePerGood, kFewestGood);
+    return std::min({share, comparable, kMaxGood});
   }
 
   ParzenKernel kernel(const Place& place, double weight) const {
