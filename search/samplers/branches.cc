@@ -2,6 +2,7 @@
 #include "search/samplers/branches.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace regatta {
@@ -31,7 +32,9 @@ Branches::Branches(const Space& space, const Random& random)
     for (std::size_t i = 0; i < unit.size(); ++i) {
       unit[i] = random.uniform(probe * unit.size() + i);
     }
-    keys.insert(key(space.from_unit(unit)));
+    if (const Point point = space.from_unit(unit); space.allows(point)) {
+      keys.insert(key(point));
+    }
   }
   known_.assign(keys.begin(), keys.end());
 }
@@ -46,19 +49,20 @@ Branches::Key Branches::key(const Point& point) const {
   return key;
 }
 
-std::optional<Branches::Key> Branches::neglected(std::span<const Trial> history) const {
+std::vector<Branches::Key> Branches::neglected(std::span<const Trial> history) const {
   if (known_.size() < 2) {
-    return std::nullopt;
+    return {};
   }
   std::map<Key, std::size_t> counts;
   for (const Trial& trial : history) {
     ++counts[key(trial.point)];
   }
-  const Key* least = &known_.front();
-  for (const Key& key : known_) {
-    least = counts[key] < counts[*least] ? &key : least;
-  }
-  return counts[*least] * 2 * known_.size() < history.size() ? std::optional(*least) : std::nullopt;
+  std::vector<Key> neglected;
+  std::copy_if(known_.begin(), known_.end(), std::back_inserter(neglected),
+               [&](const Key& key) { return counts[key] * 2 * known_.size() < history.size(); });
+  std::stable_sort(neglected.begin(), neglected.end(),
+                   [&](const Key& a, const Key& b) { return counts[a] < counts[b]; });
+  return neglected;
 }
 
 }  // namespace regatta

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,9 +22,9 @@ class Branches {
 
   Key key(const Point& point) const;
 
-  // The branch that history has neglected: with B branches, each has a right to 1 / (2B) of the trials, so
-  // that a few bad points do not end it. nullopt: none.
-  std::optional<Key> neglected(std::span<const Trial> history) const;
+  // The branches that history has neglected, the one with the fewest trials first: with B branches, each has
+  // a right to 1 / (2B) of the trials, so that a few bad points do not end it.
+  std::vector<Key> neglected(std::span<const Trial> history) const;
 
  private:
   const Space* space_;

@@ -140,10 +140,17 @@ class GaussianProcessSampler final : public Sampler {
     for (const Trial& trial : history) {
       taken.insert(trial.point);
     }
-    const auto branch = branches_.neglected(history);
+    std::optional<Branches::Key> branch;
     const auto admissible = [&](const Point& point) {
       return space_->allows(point) && !taken.contains(point) && (!branch || branches_.key(point) == *branch);
     };
+    for (const Branches::Key& neglected : branches_.neglected(history)) {
+      branch = neglected;
+      if (drawn(admissible, random.substream(3))) {
+        break;
+      }
+      branch.reset();  // all of its points have been proposed
+    }
     const Data data = gather(history, branch);
     if (data.rows.size() < (branch ? kFewestRows : fewest_rows())) {
       auto point = drawn(admissible, random.substream(2));

@@ -166,12 +166,17 @@ void CurveSurrogate::update(const std::map<int, int>& pending) {
     values.push_back(all[source]);
   }
   model_->set_values(values);
+  std::vector<std::pair<int, int>> imagined;  // slot, epoch
   for (const auto& [trial, epoch] : pending) {
-    const int slot = slots_[curve_of_.at(trial)];
+    if (const int slot = slots_[curve_of_.at(trial)]; slot >= 0) {  // a trial that is retried may be left out
+      imagined.emplace_back(slot, epoch);
+    }
+  }
+  for (const auto& [slot, epoch] : imagined) {
     values.push_back(model_->mean(model_->similarity(slot), slot, time_of(epoch)));
   }
-  for (const auto& [trial, epoch] : pending) {
-    model_->add_point(slots_[curve_of_.at(trial)], time_of(epoch));
+  for (const auto& [slot, epoch] : imagined) {
+    model_->add_point(slot, time_of(epoch));
   }
   model_->set_values(values);
 }

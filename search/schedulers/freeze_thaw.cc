@@ -46,7 +46,8 @@ class FreezeThaw final : public Scheduler {
         own_points_(options.own_points),
         budgets_(steps(options)),
         random_(context.seed, "freeze-thaw"),
-        initial_(std::clamp(context.space->size(), kFewestInitial, kMostInitial)),
+        initial_(
+            std::max(std::clamp(context.space->size(), kFewestInitial, kMostInitial), context.known.size())),
         surrogate_(*context.space, budgets_) {}
 
   Assignment next() const override;

@@ -70,7 +70,6 @@ class Pbt final : public Scheduler {
   std::map<int, Objectives> finished_;  // last values of those that trained to the end
   int newcomers_;                       // places that no trial has taken yet
   int vacancies_ = 0;                   // places that wait for a successor
-  int empty_ = 0;                       // places whose last trial has ended
   std::uint64_t successors_ = 0;        // so far
   bool closed_ = false;
 };
@@ -123,9 +122,9 @@ void Pbt::started(const Trial& trial, const Assignment& assignment) {
     return;
   }
   const auto& start = std::get<StartTrial>(assignment);
-  if (newcomers_ == 0 && vacancies_ == 0) {
+  if (newcomers_ == 0 && members_.empty()) {
     newcomers_ = options_.population;
-    empty_ = 0;
+    vacancies_ = 0;
     finished_.clear();
   }
   if (start.parent) {
@@ -195,7 +194,7 @@ const std::pair<const int, Pbt::Member>* Pbt::next_paused() const {
 
 void Pbt::leave(int trial, bool finished) {
   members_.erase(trial);
-  ++(finished ? empty_ : vacancies_);
+  vacancies_ += finished ? 0 : 1;
 }
 
 std::vector<int> Pbt::ended(const Trial& trial) {

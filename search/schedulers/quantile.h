@@ -15,7 +15,8 @@ namespace regatta {
 // ends where its best value so far is worse than the percentile of their values there (50 for `median`;
 // between two of them by linear interpolation). average: as Google Vizier's stopping rule (Golovin et al.,
 // "Google Vizier: a service for black-box optimization", KDD 2017, section 3.2.2): against the percentile of
-// the means of their values up to there. With several objectives the first one decides.
+// the means of their values up to there. With several objectives it must be
+// so in all of them.
 Result<std::unique_ptr<Scheduler>> make_median(const Typed& config, const SearchContext& context);
 Result<std::unique_ptr<Scheduler>> make_percentile(const Typed& config, const SearchContext& context);
 

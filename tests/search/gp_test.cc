@@ -159,14 +159,13 @@ TEST(Branches, ANeglectedOneIsNamed) {
   const Space space = space_from("{kind: {choice: [a, b, c]}, depth: {int: [1, 3], when: kind == b}}");
   const Branches branches(space, Random(1, "branches"));
   std::vector<Trial> history;
-  EXPECT_EQ(branches.neglected(history), std::nullopt);
+  EXPECT_TRUE(branches.neglected(history).empty());
   for (int number = 0; number < 12; ++number) {
     history.push_back({.number = number, .point = {number % 2 == 0 ? 0.0 : 1.0, std::nullopt}});
     history.back().point = space.drop_inactive({history.back().point[0], 2.0});
   }
-  EXPECT_EQ(branches.neglected(history), branches.key({2.0, std::nullopt}));
-  EXPECT_EQ(Branches(space_from("{x: {float: [0, 1]}}"), Random(1, "branches")).neglected(history),
-            std::nullopt);
+  EXPECT_EQ(branches.neglected(history), std::vector<Branches::Key>{branches.key({2.0, std::nullopt})});
+  EXPECT_TRUE(Branches(space_from("{x: {float: [0, 1]}}"), Random(1, "branches")).neglected(history).empty());
 }
 
 class GpSampler : public testing::Test {
@@ -295,6 +294,30 @@ TEST_F(GpSampler, RefusesSeveralObjectivesAndNamesOthers) {
   EXPECT_THAT(refused.error().message,
               testing::HasSubstr("test.yaml:1:1: the gp sampler takes one objective"));
   EXPECT_THAT(refused.error().message, testing::HasSubstr("nsga2"));
+}
+
+// A branch of one point that has been proposed, and one that no requirement allows, have no right to more.
+TEST_F(GpSampler, ABranchWithoutPointsLeftDoesNotEndTheModel) {
+  for (const char* yaml :
+       {"{aug: {choice: [yes, no]}, x: {float: [0, 1], when: aug == yes}}",
+        "{aug: {choice: [yes, no]}, x: {float: [0, 1], when: aug == yes}, require: aug == yes}"}) {
+    const Space space = space_from(yaml);
+    const auto sampler = make(space, 1);
+    std::vector<Trial> history;
+    double best = 1;
+    for (int number = 0; number < 25; ++number) {
+      const auto point = sampler->propose(history, number);
+      ASSERT_TRUE(point.has_value());
+      const double value = (*point)[1] ? std::abs(*(*point)[1] - 0.3) : 1;
+      best = std::min(best, value);
+      history.push_back({.number = number,
+                         .point = *point,
+                         .state = TrialState::complete,
+                         .scores = {{.epoch = 1, .values = {value}}},
+                         .values = {value}});
+    }
+    EXPECT_LT(best, 1e-3) << yaml;  // 25 points drawn at random come within 0.02
+  }
 }
 
 }  // namespace

@@ -150,5 +150,26 @@ TEST(Pbt, AnUnknownParameterIsRefusedWhereItStands) {
   EXPECT_THAT(refused.error().message, testing::HasSubstr("'momentum' is no parameter of the space"));
 }
 
+TEST(Pbt, APopulationThatEndsWithAFailureIsFollowedByAWholeOne) {
+  const auto scheduler = scheduler_from("{type: pbt, max_epochs: 2, interval: 2, population: 3}");
+  std::vector<Trial> trials;
+  for (int number = 0; number < 3; ++number) {
+    trials.push_back({.number = number, .point = {0.5}, .state = TrialState::running});
+    scheduler->started(trials.back(), scheduler->next());
+  }
+  for (int number = 0; number < 2; ++number) {
+    trials[static_cast<std::size_t>(number)].scores = {{.epoch = 2, .values = {1.0 * number}}};
+    scheduler->reported(trials[static_cast<std::size_t>(number)]);
+  }
+  trials[2].state = TrialState::failed;
+  scheduler->ended(trials[2]);
+  for (int number = 3; number < 6; ++number) {
+    const Assignment next = scheduler->next();
+    ASSERT_TRUE(std::holds_alternative<StartTrial>(next)) << number << ": " << to_string(next);
+    EXPECT_FALSE(std::get<StartTrial>(next).parent.has_value());
+    scheduler->started({.number = number, .point = {0.5}, .state = TrialState::running}, next);
+  }
+}
+
 }  // namespace
 }  // namespace regatta
