@@ -157,8 +157,7 @@ class WarmStart final : public Sampler {
     double relevance = kPriorRelevance;
     double floor = std::numeric_limits<double>::infinity();  // no pseudo trial is better
   };
-  Comparison compare(std::span<const Trial> history) const {
-    const Evidence evidence = gather_evidence(history, space_->size() + 1);
+  Comparison compare(std::span<const Trial> history, const Evidence& evidence) const {
     Comparison result{.epoch = std::max(evidence.epoch, 1), .observed = evidence.observed};
     for (std::size_t i = 0; i < evidence.observed.size(); ++i) {
       result.values.push_back(evidence.values[i].front());
@@ -186,10 +185,14 @@ class WarmStart final : public Sampler {
     if (history.size() > kMaxHistory) {
       return none;
     }
-    const Comparison own = compare(history);
-    const double fade =
-        1 - static_cast<double>(own.values.size()) / (kFadedOut * static_cast<double>(space_->size() + 1));
-    const double share = std::max(0.0, fade) * std::clamp(own.relevance, 0.0, 1.0);
+    const Evidence evidence = gather_evidence(history, space_->size() + 1);
+    const double fade = 1 - static_cast<double>(evidence.observed.size()) /
+                                (kFadedOut * static_cast<double>(space_->size() + 1));
+    if (fade <= 0) {
+      return none;  // before the comparison, which costs own trials times earlier ones
+    }
+    const Comparison own = compare(history, evidence);
+    const double share = fade * std::clamp(own.relevance, 0.0, 1.0);
     const auto count = static_cast<std::size_t>(std::lround(share * static_cast<double>(pseudo_.size())));
     if (count == 0) {
       return none;
