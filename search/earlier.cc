@@ -2,11 +2,10 @@
 #include "search/earlier.h"
 
 #include <algorithm>
-#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
-#include <numbers>
 
 #include "search/evidence.h"
+#include "search/pareto.h"
 
 namespace regatta {
 namespace {
@@ -15,17 +14,6 @@ constexpr std::size_t kEnoughValues = 10;    // at an epoch, for the values ther
 constexpr double kPromising = 0.3;           // the largest quantile of a point that is tried
 constexpr double kApart = 0.1;               // of the unit cube, in the parameter that differs most
 constexpr std::size_t kMaxDominated = 1000;  // values of several objectives that are compared pair by pair
-
-bool dominates(const std::vector<double>& a, const std::vector<double>& b) {
-  bool is_better = false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i] > b[i]) {
-      return false;
-    }
-    is_better = is_better || a[i] < b[i];
-  }
-  return is_better;
-}
 
 // A number a trial, lower is better, in which only the order counts.
 std::vector<double> scalar_values(const std::vector<std::vector<double>>& values) {
@@ -131,7 +119,5 @@ std::vector<Point> promising_points(const Space& space, std::span<const EarlierP
   }
   return chosen;
 }
-
-double normal_score(double quantile) { return -std::numbers::sqrt2 * boost::math::erfc_inv(2 * quantile); }
 
 }  // namespace regatta

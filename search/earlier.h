@@ -26,7 +26,4 @@ std::vector<EarlierPoint> rank_earlier(const std::vector<EarlierStudy>& studies)
 std::vector<Point> promising_points(const Space& space, std::span<const EarlierPoint> ranked,
                                     std::size_t count);
 
-// The quantile as a value of a standard normal distribution: Salinas et al. 2020, section 3.
-double normal_score(double quantile);
-
 }  // namespace regatta

@@ -99,4 +99,10 @@ Evidence gather_evidence(std::span<const Trial> history, std::size_t enough) {
   return evidence;
 }
 
+bool is_evidence(const Trial& trial) {
+  const bool has_value = !trial.values.empty();
+  return trial.state == TrialState::failed ||
+         ((trial.state == TrialState::complete || trial.state == TrialState::stopped) && has_value);
+}
+
 }  // namespace regatta

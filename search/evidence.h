@@ -29,6 +29,9 @@ struct Evidence {
 // reached.
 Evidence gather_evidence(std::span<const Trial> history, std::size_t enough);
 
+// Whether an ended trial says something: it has a value, or has failed.
+bool is_evidence(const Trial& trial);
+
 // The parts of gather_evidence, for those who follow a growing history trial by trial.
 enum class Standing { observed, pending, stopped, failed };
 Standing standing_at(const Trial& trial, int epoch);

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "search/earlier.h"
+#include "search/evidence.h"
 
 namespace regatta {
 namespace {
@@ -168,9 +169,7 @@ ParameterImportance importance_of(const Space& space, std::size_t parameter,
 EarlierStudy evidence_of(std::span<const Trial> trials) {
   EarlierStudy study;
   for (const Trial& trial : trials) {
-    const bool has_value =
-        (trial.state == TrialState::complete || trial.state == TrialState::stopped) && !trial.values.empty();
-    if (has_value || trial.state == TrialState::failed) {
+    if (is_evidence(trial)) {
       study.trials.push_back(trial);
       study.trials.back().number = static_cast<int>(study.trials.size()) - 1;
     }

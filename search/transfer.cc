@@ -2,6 +2,7 @@
 #include "search/transfer.h"
 
 #include "base/random.h"
+#include "search/evidence.h"
 
 namespace regatta {
 namespace {
@@ -59,12 +60,6 @@ class Carrier {
   Space everything_;
   std::vector<std::optional<std::size_t>> sources_;  // by our parameter: theirs of the same name
 };
-
-bool is_evidence(const Trial& trial) {
-  const bool has_value = !trial.values.empty();
-  return trial.state == TrialState::failed ||
-         ((trial.state == TrialState::complete || trial.state == TrialState::stopped) && has_value);
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 
 #include "search/earlier.h"
 #include "search/evidence.h"
+#include "search/normal_quantile.h"
 
 namespace regatta {
 namespace {
@@ -60,7 +61,7 @@ class ScorePredictor {
     double total = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const double weight = 1 / (nearest[i].first + 1e-4);
-      sum += weight * normal_score(points_[nearest[i].second].quantile);
+      sum += weight * normal_quantile(points_[nearest[i].second].quantile);
       total += weight;
     }
     return sum / total;
@@ -103,7 +104,7 @@ std::vector<double> scores_of(const std::vector<double>& values) {
         std::count_if(values.begin(), values.end(), [&](double other) { return other < value; });
     const auto equal = std::count(values.begin(), values.end(), value);
     const double place = static_cast<double>(below) + static_cast<double>(equal) / 2;
-    scores.push_back(normal_score(place / static_cast<double>(values.size())));
+    scores.push_back(normal_quantile(place / static_cast<double>(values.size())));
   }
   return scores;
 }
@@ -205,7 +206,7 @@ class WarmStart final : public Sampler {
     std::vector<Trial> extended;
     for (const EarlierPoint& each : select(pseudo_, count)) {
       if (!tried.contains(each.point)) {
-        const double value = has_scale ? value_of(each, own) : normal_score(each.quantile);
+        const double value = has_scale ? value_of(each, own) : normal_quantile(each.quantile);
         extended.push_back(pseudo_trial(each, own.epoch, value));
       }
     }
@@ -225,7 +226,7 @@ class WarmStart final : public Sampler {
     const double spread = (quantile(own.values, 0.75) - quantile(own.values, 0.25)) / 1.349;
     const double slope = own.relevance * spread;
     const double predicted =
-        quantile(own.values, 0.5) + slope * (normal_score(each.quantile) - quantile(own.predicted, 0.5));
+        quantile(own.values, 0.5) + slope * (normal_quantile(each.quantile) - quantile(own.predicted, 0.5));
     return std::max(predicted, own.floor + 0.1 * slope * each.quantile);
   }
 

@@ -2,11 +2,11 @@
 #include "search/models/rank_warp.h"
 
 #include <algorithm>
-#include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <map>
-#include <numbers>
 #include <numeric>
+
+#include "search/normal_quantile.h"
 
 namespace regatta {
 namespace {
@@ -14,10 +14,6 @@ namespace {
 constexpr double kValueShare = 0.3;  // of the value itself in the mixture
 constexpr double kValueScale = 2;    // from the median to the least, in standard deviations
 constexpr double kWorstPlace = 0.5;  // of the same, beyond the median
-
-double normal_quantile(double share) {
-  return -std::numbers::sqrt2 * boost::math::erfc_inv(2 * std::clamp(share, 1e-6, 1 - 1e-6));
-}
 
 std::vector<double> weights_of(std::span<const CurveValue> values) {
   std::map<int, int> counts;
@@ -30,6 +26,9 @@ std::vector<double> weights_of(std::span<const CurveValue> values) {
   }
   return weights;
 }
+
+// Of a share that is kept away from the ends, where it is infinite.
+double finite_quantile(double share) { return normal_quantile(std::clamp(share, 1e-6, 1 - 1e-6)); }
 
 }  // namespace
 
@@ -53,7 +52,7 @@ std::vector<double> rank_warp(std::span<const CurveValue> values) {
     if (below <= total / 2) {
       median = values[order[begin]].value;
     }
-    const double quantile = normal_quantile((below + here / 2) / total);
+    const double quantile = finite_quantile((below + here / 2) / total);
     below += here;
     for (; begin < end; ++begin) {
       warped[order[begin]] = quantile;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "search/schedulers/curve_surrogate.h"
+#include "search/schedulers/ladder.h"
 
 namespace regatta {
 namespace {
@@ -24,18 +25,17 @@ constexpr double kReachRatio = 15;
 constexpr double kHope = 0.05;  // the chance below which a trial is given up when the study closes
 
 struct FreezeThawOptions {
-  int min_epochs = 1;
-  int max_epochs = 1;
+  EpochRange epochs;
   bool own_points = true;
 };
 
-std::vector<int> steps(const FreezeThawOptions& options) {
+std::vector<int> steps(const EpochRange& epochs) {
   std::vector<int> budgets;
-  for (double epoch = options.min_epochs; std::lround(epoch) < options.max_epochs;) {
+  for (double epoch = epochs.min_epochs; std::lround(epoch) < epochs.max_epochs;) {
     budgets.push_back(static_cast<int>(std::lround(epoch)));
     epoch = std::max(static_cast<double>(budgets.back() + 1), std::round(budgets.back() * kStepGrowth));
   }
-  budgets.push_back(options.max_epochs);
+  budgets.push_back(epochs.max_epochs);
   return budgets;
 }
 
@@ -44,7 +44,7 @@ class FreezeThaw final : public Scheduler {
   FreezeThaw(const FreezeThawOptions& options, const SearchContext& context)
       : space_(context.space),
         own_points_(options.own_points),
-        budgets_(steps(options)),
+        budgets_(steps(options.epochs)),
         random_(context.seed, "freeze-thaw"),
         initial_(
             std::max(std::clamp(context.space->size(), kFewestInitial, kMostInitial), context.known.size())),
@@ -281,8 +281,6 @@ std::vector<RungPlan> FreezeThaw::plan() const {
   return rungs;
 }
 
-constexpr std::int64_t kMaxEpochsLimit = 1'000'000;
-
 }  // namespace
 
 Result<std::unique_ptr<Scheduler>> make_freeze_thaw(const Typed& config, const SearchContext& context) {
@@ -292,15 +290,8 @@ Result<std::unique_ptr<Scheduler>> make_freeze_thaw(const Typed& config, const S
   }
   Section section(config.options, "the freeze-thaw scheduler");
   FreezeThawOptions options;
-  options.max_epochs = static_cast<int>(section.integer("max_epochs", {.min = 1, .max = kMaxEpochsLimit}));
-  options.min_epochs =
-      static_cast<int>(section.integer("min_epochs", {.fallback = 1, .min = 1, .max = kMaxEpochsLimit}));
+  options.epochs = read_epoch_range(section);
   options.own_points = section.choice("points", {"model", "sampler"}, "model") == "model";
-  if (options.max_epochs > 0 && options.min_epochs > options.max_epochs) {
-    const Node* node = section.child("min_epochs");
-    section.mistake(node != nullptr ? node->place() : section.place(),
-                    "expected min_epochs to be at most max_epochs");
-  }
   RETURN_IF_ERROR(section.finish());
   return std::unique_ptr<Scheduler>(std::make_unique<FreezeThaw>(options, context));
 }

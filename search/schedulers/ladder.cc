@@ -6,23 +6,28 @@
 namespace regatta {
 namespace {
 
-constexpr std::int64_t kMaxEpochsLimit = 1'000'000;  // keeps the trials of a round within an int
 constexpr std::int64_t kMaxEta = 1000;
 
 }  // namespace
 
-LadderOptions read_ladder(Section& section) {
-  LadderOptions options;
-  options.max_epochs = static_cast<int>(section.integer("max_epochs", {.min = 1, .max = kMaxEpochsLimit}));
-  options.min_epochs =
+EpochRange read_epoch_range(Section& section) {
+  EpochRange range;
+  range.max_epochs = static_cast<int>(section.integer("max_epochs", {.min = 1, .max = kMaxEpochsLimit}));
+  range.min_epochs =
       static_cast<int>(section.integer("min_epochs", {.fallback = 1, .min = 1, .max = kMaxEpochsLimit}));
-  options.eta = static_cast<int>(section.integer("eta", {.fallback = 3, .min = 2, .max = kMaxEta}));
-  if (options.max_epochs > 0 && options.min_epochs > options.max_epochs) {
+  if (range.max_epochs > 0 && range.min_epochs > range.max_epochs) {
     const Node* node = section.child("min_epochs");
     section.mistake(node != nullptr ? node->place() : section.place(),
                     "expected min_epochs to be at most max_epochs");
   }
-  return options;
+  return range;
+}
+
+LadderOptions read_ladder(Section& section) {
+  const EpochRange range = read_epoch_range(section);
+  return {.min_epochs = range.min_epochs,
+          .max_epochs = range.max_epochs,
+          .eta = static_cast<int>(section.integer("eta", {.fallback = 3, .min = 2, .max = kMaxEta}))};
 }
 
 std::vector<int> rungs_below_max(const LadderOptions& options) {

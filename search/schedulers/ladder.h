@@ -3,6 +3,7 @@
 // optimization", JMLR 18 (2018), algorithm 1.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "experiment/section.h"
@@ -16,7 +17,16 @@ struct LadderOptions {
   int eta = 3;         // one in eta trials is promoted, and its budget is eta times as large
 };
 
-// Reads min_epochs (1), max_epochs (required) and eta (3).
+inline constexpr std::int64_t kMaxEpochsLimit = 1'000'000;  // keeps the trials of a round within an int
+
+struct EpochRange {
+  int min_epochs = 1;
+  int max_epochs = 1;
+};
+// Reads min_epochs (1) and max_epochs (required); the first is at most the second.
+EpochRange read_epoch_range(Section& section);
+
+// Reads an epoch range and eta (3).
 LadderOptions read_ladder(Section& section);
 
 // Hyperband's ladder hangs from R: the budgets R·η^-s, …, R/η, R of the tallest one, rounded down to whole

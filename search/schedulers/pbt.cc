@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "search/schedulers/ladder.h"
 #include "search/schedulers/perturb.h"
 #include "search/schedulers/ranked_rung.h"
 
@@ -225,7 +226,6 @@ std::vector<RungPlan> Pbt::plan() const {
   }
 }
 
-constexpr std::int64_t kMaxEpochsLimit = 1'000'000;
 constexpr std::int64_t kMaxPopulation = 1000;
 
 std::vector<std::size_t> read_perturbed(Section& section, const Space& space) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "search/pareto.h"
+#include "search/schedulers/ladder.h"
 
 namespace regatta {
 namespace {
@@ -130,8 +131,6 @@ class QuantileRule final : public Scheduler {
   int complete_ = 0;
   bool closed_ = false;
 };
-
-constexpr std::int64_t kMaxEpochsLimit = 1'000'000;
 
 QuantileOptions read_options(Section& section) {
   QuantileOptions options;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "search/normal_quantile.h"
 #include "search/sampler.h"
 #include "search/transfer.h"
 #include "tests/search/simulated_crews.h"
@@ -116,9 +117,9 @@ TEST(RankEarlier, ComparesSeveralObjectivesByDominance) {
 }
 
 TEST(NormalScore, IsTheQuantileOfTheNormalDistribution) {
-  EXPECT_NEAR(normal_score(0.5), 0, 1e-12);
-  EXPECT_NEAR(normal_score(0.975), 1.959963984540054, 1e-12);
-  EXPECT_NEAR(normal_score(0.1), -1.2815515655446004, 1e-12);
+  EXPECT_NEAR(normal_quantile(0.5), 0, 1e-12);
+  EXPECT_NEAR(normal_quantile(0.975), 1.959963984540054, 1e-12);
+  EXPECT_NEAR(normal_quantile(0.1), -1.2815515655446004, 1e-12);
 }
 
 TEST(PromisingPoints, LieApartAndComeFromTheStudiesInTurn) {
