@@ -15,7 +15,7 @@ struct Resources {
   int threads = 1;              // a rank; by default the cores divided by all ranks
   int max_attempts = 3;         // a trial: lost crews before it counts as failed
   std::string device = "auto";  // auto, cpu, cuda
-  int lanes = 1;
+  int lanes = 1;                // trials that a crew trains at once, where their shapes are alike
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.

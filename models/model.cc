@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "base/text.h"
@@ -184,6 +185,28 @@ Loss read_loss(Section& section, bool classification) {
   return loss == "mse" ? Loss::mse : Loss::cross_entropy;
 }
 
+// `world`, or {type: world, shards: 16}.
+Result<int> read_shards(const Node& node) {
+  constexpr std::int64_t kMostShards = 1024;
+  ASSIGN_OR_RETURN(const Typed typed, read_typed(node, "deterministic"));
+  if (typed.type != "world") {
+    return mistake_at(typed.place,
+                      fmt::format("unknown deterministic '{}'; expected world: the same bits for "
+                                  "any number of ranks (for one number of ranks they are always "
+                                  "the same)",
+                                  typed.type));
+  }
+  Section section(typed.options, "deterministic");
+  const auto shards =
+      static_cast<unsigned>(section.integer("shards", {.fallback = 8, .min = 1, .max = kMostShards}));
+  if (!std::has_single_bit(shards)) {
+    section.mistake(section.child("shards")->place(),
+                    fmt::format("expected a power of two for 'shards', not {}", shards));
+  }
+  RETURN_IF_ERROR(section.finish());
+  return static_cast<int>(shards);
+}
+
 Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   Section section(node, "train");
   TrainConfig train;
@@ -206,6 +229,14 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   const Node* stopping = section.child("early_stopping");
   if (stopping != nullptr && !stopping->is_null()) {
     train.early_stopping = section.take(read_early_stopping(*stopping, input.classification));
+  }
+  const Node* deterministic = section.child("deterministic");
+  if (deterministic != nullptr && !deterministic->is_null()) {
+    train.shards = section.take(read_shards(*deterministic)).value_or(0);
+    if (train.shards > train.batch_size) {
+      section.mistake(deterministic->place(), fmt::format("a batch of {} cannot be cut into {} shards",
+                                                          train.batch_size, train.shards));
+    }
   }
   RETURN_IF_ERROR(section.finish());
   return train;
