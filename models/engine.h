@@ -21,6 +21,10 @@ struct BatchView {
   std::span<const float> inputs;
   std::span<const std::int32_t> labels;  // classification: [capacity]
   std::span<const float> targets;        // regression: [capacity, targets]
+  // Where two samples were mixed into each row: the other one's label, and the part of `labels`. Both are
+  // empty where nothing was mixed.
+  std::span<const std::int32_t> other_labels;
+  std::span<const float> label_shares;
   std::int64_t count = 0;
   std::int64_t first_sample = 0;  // this rank's first row within the global batch: with it dropout's random
                                   // numbers do not depend on the number of ranks

@@ -77,6 +77,8 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
   CHECK(options_.classification
             ? batch.labels.size() >= rows
             : batch.targets.size() >= rows * static_cast<std::size_t>(element_count(config_.network.output)));
+  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= rows);
+  CHECK(batch.label_shares.size() == batch.other_labels.size());
 }
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed
