@@ -39,6 +39,7 @@ class Program {
   Tensor lower_residual(const Residual& residual, const Tensor& input);
   Tensor append(Planned planned, const std::string& layer_name = {});
   Tensor flat(const Tensor& input);
+  Tensor reshaped(const Tensor& input, const Shape& shape);
   std::size_t final_floats_after(const std::string& layer_name) const;
 
   Planner planner_;
