@@ -15,7 +15,8 @@ bool followed_by_relu(const std::vector<Layer>& layers, std::size_t index) {
 }
 
 bool has_weights(const Layer& layer) {
-  return std::holds_alternative<Dense>(layer.what) || std::holds_alternative<Conv>(layer.what);
+  return std::holds_alternative<Dense>(layer.what) || std::holds_alternative<Conv>(layer.what) ||
+         std::holds_alternative<Depthwise>(layer.what);
 }
 
 // The sizes that `window` leaves of an image.
@@ -33,7 +34,7 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
   const Tensor output = flat(lower(config.network.layers, planner_.network_input(config.network.input)));
   planner_.advance();
   stages_.push_back({.name = "loss",
-                     .operation = plan_loss(planner_, config.train.loss, output, global_batch),
+                     .operation = plan_loss(planner_, config.train, output, global_batch),
                      .has_backward = output.needs_gradient});
   if (phase == Phase::train) {
     for (std::size_t i = stages_.size(); i-- > 0;) {
@@ -67,16 +68,19 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
             planner_.advance();
             return append(plan_dense(planner_, layer.name, dense, features, ending), layer.name);
           },
-          [&](const Conv& conv) {
-            planner_.advance();
-            const Shape output = windowed(image, conv.filters, conv.kernel, conv.stride, conv.padding);
-            return append(plan_conv(planner_, layer.name, conv, input, output, ending), layer.name);
+          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, ending); },
+          [&](const Depthwise& depthwise) {
+            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, ending);
           },
           [&](const Pool& pool) {
             planner_.advance();
             return append(
                 plan_pool(planner_, pool, input, windowed(image, image[0], pool.size, pool.stride, 0)),
                 layer.name);
+          },
+          [&](const GlobalPool& pool) {
+            planner_.advance();
+            return append(plan_global_pool(planner_, pool, input), layer.name);
           },
           [&](const Relu&) {
             planner_.advance();
@@ -98,6 +102,12 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
           [&](const Residual& residual) { return lower_residual(layer.name, residual, input); },
       },
       layer.what);
+}
+
+Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending) {
+  planner_.advance();
+  const Shape output = windowed(input.shape, conv.filters, conv.kernel, conv.stride, conv.padding);
+  return append(plan_conv(planner_, name, conv, input, output, ending), name);
 }
 
 Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {
