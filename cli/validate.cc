@@ -108,6 +108,10 @@ const char* kind_of(const Layer& layer) {
   struct Names {
     const char* operator()(const Dense&) const { return "dense"; }
     const char* operator()(const Conv&) const { return "conv"; }
+    const char* operator()(const Depthwise&) const { return "depthwise"; }
+    const char* operator()(const GlobalPool& pool) const {
+      return pool.kind == Pool::Kind::max ? "global_pool: max" : "global_pool: average";
+    }
     const char* operator()(const Pool& pool) const {
       return pool.kind == Pool::Kind::max ? "max_pool" : "average_pool";
     }

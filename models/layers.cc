@@ -57,11 +57,32 @@ Result<What> read_conv(const Node& node) {
   conv.kernel = options->integer("kernel", {.fallback = 3, .min = 1, .max = kLargestWindow});
   conv.stride = options->integer("stride", {.fallback = 1, .min = 1, .max = kLargestWindow});
   conv.bias = options->flag("bias", true);
+  conv.groups = options->integer("groups", {.fallback = 1, .min = 1, .max = kLargestWidth});
+  if (conv.filters % conv.groups != 0) {
+    options->mistake(options->child("groups")->place(),
+                     fmt::format("{} filters cannot be split into {} groups; make `filters` a multiple of "
+                                 "`groups`",
+                                 conv.filters, conv.groups));
+  }
   if (const auto padding =
           options->take(read_padding(options->child("padding"), node.place(), conv.kernel))) {
     conv.padding = *padding;
   }
   return options.finish(conv);
+}
+
+Result<What> read_depthwise(const Node& node) {
+  Options options(node, "depthwise", "kernel");
+  Depthwise depthwise;
+  depthwise.kernel = options->integer("kernel", {.fallback = 3, .min = 1, .max = kLargestWindow});
+  depthwise.stride = options->integer("stride", {.fallback = 1, .min = 1, .max = kLargestWindow});
+  depthwise.bias = options->flag("bias", true);
+  depthwise.multiplier = options->integer("multiplier", {.fallback = 1, .min = 1, .max = kLargestWindow});
+  if (const auto padding =
+          options->take(read_padding(options->child("padding"), node.place(), depthwise.kernel))) {
+    depthwise.padding = *padding;
+  }
+  return options.finish(depthwise);
 }
 
 template <Pool::Kind kind>
@@ -71,6 +92,12 @@ Result<What> read_pool(const Node& node) {
   pool.size = options->integer("size", {.fallback = 2, .min = 1, .max = kLargestWindow});
   pool.stride = options->integer("stride", {.fallback = pool.size, .min = 1, .max = kLargestWindow});
   return options.finish(pool);
+}
+
+Result<What> read_global_pool(const Node& node) {
+  Options options(node, "global_pool", "kind");
+  const std::string kind = options->choice("kind", {"average", "max"}, "average");
+  return options.finish(GlobalPool{kind == "max" ? Pool::Kind::max : Pool::Kind::average});
 }
 
 Result<What> read_dropout(const Node& node) {
@@ -107,8 +134,10 @@ struct LayerKind {
 constexpr std::array kLayerKinds = {
     LayerKind{"dense", read_dense},
     LayerKind{"conv", read_conv},
+    LayerKind{"depthwise", read_depthwise},
     LayerKind{"max_pool", read_pool<Pool::Kind::max>},
     LayerKind{"average_pool", read_pool<Pool::Kind::average>},
+    LayerKind{"global_pool", read_global_pool},
     LayerKind{"relu", read_plain<Activation{Activation::Kind::relu}>},
     LayerKind{"gelu", read_plain<Activation{Activation::Kind::gelu}>},
     LayerKind{"tanh", read_plain<Activation{Activation::Kind::tanh}>},
@@ -238,6 +267,15 @@ Status give_names(std::vector<Layer>& layers, const std::string& prefix, int dep
 }
 
 }  // namespace
+
+Conv as_conv(const Depthwise& depthwise, std::int64_t channels) {
+  return {.filters = channels * depthwise.multiplier,
+          .kernel = depthwise.kernel,
+          .stride = depthwise.stride,
+          .padding = depthwise.padding,
+          .bias = depthwise.bias,
+          .groups = channels};
+}
 
 Result<std::vector<Layer>> read_layers(const Node& node) {
   ASSIGN_OR_RETURN(auto layers, read_list(node));

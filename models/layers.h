@@ -21,7 +21,8 @@ struct Dense {
   std::int64_t units = 0;
   bool bias = true;
 };
-// Cross-correlation.  x: {C, H, W}; y: {filters, H', W'}; W: [filters, C, kernel, kernel]; b: [filters].
+// Cross-correlation.  x: {C, H, W}; y: {filters, H', W'}; W: [filters, C / groups, kernel, kernel]; b:
+// [filters]. The filters of a group see the channels of that group only.
 struct Conv {
   std::int64_t filters = 0;
   std::int64_t kernel = 3;
@@ -29,13 +30,27 @@ struct Conv {
   std::int64_t padding =
       0;  // zeros on each side; in YAML also `same` (the default, stride 1 keeps the size) and `valid`
   bool bias = true;
+  std::int64_t groups = 1;
 };
+// A convolution with a group for each channel, and `multiplier` filters a group.
+struct Depthwise {
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;  // as of Conv
+  bool bias = true;
+  std::int64_t multiplier = 1;
+};
+Conv as_conv(const Depthwise& depthwise, std::int64_t channels);
 // Over size × size windows; windows that do not fit are left out.
 struct Pool {
   enum class Kind { max, average };
   Kind kind = Kind::max;
   std::int64_t size = 2;
   std::int64_t stride = 2;
+};
+// Over whole images: {C, H, W} becomes {C}.
+struct GlobalPool {
+  Pool::Kind kind = Pool::Kind::average;
 };
 // Element by element. gelu(x) = x Φ(x), Φ the normal distribution (Hendrycks and Gimpel 2016), without the
 // tanh approximation.
@@ -72,7 +87,9 @@ struct Residual {
 };
 
 struct Layer {
-  std::variant<Dense, Conv, Pool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape, TimePool> what;
+  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape,
+               TimePool>
+      what;
   Place place;       // in the experiment file
   std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names
 };

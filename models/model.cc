@@ -184,11 +184,23 @@ Loss read_loss(Section& section, bool classification) {
   return loss == "mse" ? Loss::mse : Loss::cross_entropy;
 }
 
+// Szegedy et al. 2016, section 7, as PyTorch defines it.
+double read_label_smoothing(Section& section, bool classification) {
+  const double smoothing =
+      section.number("label_smoothing", {.fallback = 0.0, .min = 0, .max = 1, .max_excluded = true});
+  if (smoothing > 0 && !classification) {
+    section.mistake(section.child("label_smoothing")->place(),
+                    "label_smoothing is for classification, and the data asks for regression; leave it out");
+  }
+  return smoothing;
+}
+
 Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   Section section(node, "train");
   TrainConfig train;
   refuse_epochs(section);
   train.loss = read_loss(section, input.classification);
+  train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});

@@ -51,6 +51,7 @@ struct EarlyStopping {
 
 struct TrainConfig {
   Loss loss = Loss::cross_entropy;
+  double label_smoothing = 0;  // cross entropy: this part of each target is spread evenly over the classes
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   std::int64_t batch_size = 128;        // global: over all ranks

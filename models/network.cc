@@ -57,7 +57,8 @@ class Planner {
         return activation->kind == Activation::Kind::relu || activation->kind == Activation::Kind::gelu;
       }
       const bool passes = std::holds_alternative<BatchNorm>(what) || std::holds_alternative<Pool>(what) ||
-                          std::holds_alternative<Dropout>(what) || std::holds_alternative<Flatten>(what);
+                          std::holds_alternative<GlobalPool>(what) || std::holds_alternative<Dropout>(what) ||
+                          std::holds_alternative<Flatten>(what);
       if (!passes) {
         return false;
       }
@@ -80,17 +81,32 @@ class Planner {
 
   Result<Shape> plan(const Layer& layer, const Conv& conv, const Shape& input) {
     RETURN_IF_ERROR(check_window(layer, input, conv.kernel, conv.padding));
+    if (input[0] % conv.groups != 0) {
+      return mistake_at(layer.place,
+                        fmt::format("{}: the {} channels of its input cannot be split into {} groups",
+                                    layer.name, input[0], conv.groups));
+    }
+    const std::int64_t channels = input[0] / conv.groups;
     const std::int64_t area = conv.kernel * conv.kernel;
-    add_weights(layer, {conv.filters, input[0], conv.kernel, conv.kernel}, input[0] * area,
-                conv.filters * area, conv.bias);
+    add_weights(layer, {conv.filters, channels, conv.kernel, conv.kernel}, channels * area,
+                conv.filters / conv.groups * area, conv.bias);
     return Shape{conv.filters, window_positions(input[1], conv.kernel, conv.stride, conv.padding),
                  window_positions(input[2], conv.kernel, conv.stride, conv.padding)};
+  }
+
+  Result<Shape> plan(const Layer& layer, const Depthwise& depthwise, const Shape& input) {
+    return plan(layer, as_conv(depthwise, input[0]), input);
   }
 
   Result<Shape> plan(const Layer& layer, const Pool& pool, const Shape& input) {
     RETURN_IF_ERROR(check_window(layer, input, pool.size, 0));
     return Shape{input[0], window_positions(input[1], pool.size, pool.stride, 0),
                  window_positions(input[2], pool.size, pool.stride, 0)};
+  }
+
+  Result<Shape> plan(const Layer& layer, const GlobalPool&, const Shape& input) {
+    RETURN_IF_ERROR(check_window(layer, input, 1, 0));
+    return Shape{input[0]};
   }
 
   Result<Shape> plan(const Layer&, const Activation&, const Shape& input) { return input; }

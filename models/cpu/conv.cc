@@ -11,6 +11,14 @@ Layout any_layout(const memory::dims& sizes) {
   return {sizes, memory::data_type::f32, memory::format_tag::any};
 }
 
+// Groups are an axis of their own to oneDNN; the memory is the same, [filters, channels / groups, k, k].
+Layout weight_layout(const Conv& conv, std::int64_t channels) {
+  const Shape filter = {channels / conv.groups, conv.kernel, conv.kernel};
+  return conv.groups == 1
+             ? plain_layout(conv.filters, filter)
+             : plain_layout(conv.groups, {conv.filters / conv.groups, filter[0], filter[1], filter[2]});
+}
+
 memory::dims sizes_of(std::int64_t rows, const Shape& shape) { return {rows, shape[0], shape[1], shape[2]}; }
 
 class ConvOperation final : public Operation {
@@ -23,8 +31,8 @@ class ConvOperation final : public Operation {
         input_(std::move(input)),
         input_any_(any_layout(sizes_of(planner.rows(), input_.shape))),
         output_any_(any_layout(sizes_of(planner.rows(), output))),
-        weight_any_(any_layout({conv.filters, input_.shape[0], conv.kernel, conv.kernel})),
-        weight_plain_(plain_layout(conv.filters, {input_.shape[0], conv.kernel, conv.kernel})),
+        weight_plain_(weight_layout(conv, input_.shape[0])),
+        weight_any_(any_layout(weight_plain_.dims())),
         bias_plain_({conv.filters}, memory::data_type::f32, memory::format_tag::a),
         plan_(make_forward(planner, ending)),
         output_(planner.allocate(output, plan_.dst_desc())) {
@@ -154,8 +162,8 @@ class ConvOperation final : public Operation {
   Tensor input_;
   Layout input_any_;
   Layout output_any_;
-  Layout weight_any_;
   Layout weight_plain_;
+  Layout weight_any_;
   Layout bias_plain_;
   dnnl::convolution_forward::primitive_desc plan_;
   Tensor output_;

@@ -20,6 +20,7 @@ class CpuEngine final : public Engine {
   void start_lane(int lane, const LaneSettings& settings) override { lanes_.start(lane, settings); }
   LaneState save_lane(int lane) const override { return lanes_.save(lane); }
   Status restore_lane(int lane, const LaneState& state) override { return lanes_.restore(lane, state); }
+  void select_lanes(std::span<const int> lanes) override { lanes_.select(lanes); }
   Status train(const BatchView& batch, const TrainStep& step) override;
   Status evaluate(const BatchView& batch, std::span<MetricSums> sums) override;
   std::span<const float> gradients() const override { return lanes_.gradients(); }
@@ -77,6 +78,8 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
   CHECK(options_.classification
             ? batch.labels.size() >= rows
             : batch.targets.size() >= rows * static_cast<std::size_t>(element_count(config_.network.output)));
+  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= rows);
+  CHECK(batch.label_shares.size() == batch.other_labels.size());
 }
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed

@@ -31,6 +31,7 @@ enum class ActivationForward { needed, applied };
 Planned plan_activation(Planner& planner, const Activation& activation, const Tensor& input,
                         ActivationForward forward);
 Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
+Planned plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
 // The same values under another shape, in row-major layout.
 Planned plan_reshape(Planner& planner, const Tensor& input, const Shape& shape);
 // The `index`-th dropout layer of the network, from 0. Training only.
@@ -51,8 +52,8 @@ PlannedFork plan_fork(Planner& planner, const Tensor& input);
 Planned plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
-// `global_batch` samples.
-std::unique_ptr<Operation> plan_loss(Planner& planner, Loss loss, const Tensor& output,
+// `global_batch` samples. Labels are smoothed in training only.
+std::unique_ptr<Operation> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,
                                      std::int64_t global_batch);
 
 }  // namespace regatta

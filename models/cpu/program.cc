@@ -15,7 +15,8 @@ bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
 bool can_apply(const Layer& layer, Activation::Kind kind) {
   using Kind = Activation::Kind;
   return (std::holds_alternative<Dense>(layer.what) && kind != Kind::gelu) ||
-         (std::holds_alternative<Conv>(layer.what) && (kind == Kind::relu || kind == Kind::tanh));
+         ((std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what)) &&
+          (kind == Kind::relu || kind == Kind::tanh));
 }
 
 Ending ending_of(const std::vector<Layer>& layers, std::size_t index) {
@@ -40,7 +41,7 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
     output = flat(output);
   }
   planner_.advance();
-  stages_.push_back({.operation = plan_loss(planner_, config.train.loss, output, global_batch),
+  stages_.push_back({.operation = plan_loss(planner_, config.train, output, global_batch),
                      .has_backward = output.needs_gradient});
   if (phase == Phase::train) {
     for (std::size_t i = stages_.size(); i-- > 0;) {
@@ -73,15 +74,18 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
             planner_.advance();
             return append(plan_dense(planner_, layer.name, dense, features, ending), layer.name);
           },
-          [&](const Conv& conv) {
-            planner_.advance();
-            const Shape output = windowed(image, conv.filters, conv.kernel, conv.stride, conv.padding);
-            return append(plan_conv(planner_, layer.name, conv, input, output, ending), layer.name);
+          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, ending); },
+          [&](const Depthwise& depthwise) {
+            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, ending);
           },
           [&](const Pool& pool) {
             planner_.advance();
             return append(
                 plan_pool(planner_, pool, input, windowed(image, image[0], pool.size, pool.stride, 0)));
+          },
+          [&](const GlobalPool& pool) {
+            planner_.advance();
+            return append(plan_global_pool(planner_, pool, input));
           },
           [&](const Activation& activation) {
             planner_.advance();
@@ -110,6 +114,12 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
           },
       },
       layer.what);
+}
+
+Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending) {
+  planner_.advance();
+  const Shape output = windowed(input.shape, conv.filters, conv.kernel, conv.stride, conv.padding);
+  return append(plan_conv(planner_, name, conv, input, output, ending), name);
 }
 
 Tensor Program::lower_residual(const Residual& residual, const Tensor& input) {

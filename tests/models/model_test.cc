@@ -62,6 +62,13 @@ early_stopping: {metric: val_accuracy, patience: 3, min_delta: 0.001}
   EXPECT_EQ(train.early_stopping->min_delta, 0.001);
 }
 
+TEST(Model, LabelsAreSmoothedForClassificationOnly) {
+  EXPECT_EQ(read("label_smoothing: 0.1").value().train.label_smoothing, 0.1);
+  EXPECT_EQ(read("label_smoothing: 0", kRegressionInput).value().train.label_smoothing, 0);
+  EXPECT_THAT(read("label_smoothing: 0.1", kRegressionInput).error().message,
+              StartsWith("exp.yaml:1:18: label_smoothing is for classification"));
+}
+
 TEST(Model, EarlyStoppingKnowsWhichMetricsAreErrors) {
   EXPECT_FALSE(read("early_stopping: {metric: val_loss}").value().train.early_stopping->maximize);
   EXPECT_FALSE(
@@ -108,6 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"los: mse", "exp.yaml:1:1: "},
         Mistake{"loss: mse", "exp.yaml:1:7: the loss mse does not fit"},
         Mistake{"loss: mean", "exp.yaml:1:7: expected cross_entropy or mse"},
+        Mistake{"label_smoothing: 1", "exp.yaml:1:18: expected a number"},
         Mistake{"batch_size: 0", "exp.yaml:1:13: expected an integer"},
         Mistake{"gradient_clip: 0", "exp.yaml:1:16: expected a number above 0"},
         Mistake{"optimizer: adm", "exp.yaml:1:12: there is no optimizer 'adm' (did you mean 'adam'?)"},

@@ -108,6 +108,21 @@ TEST(Network, WeightsHavePyTorchsShapes) {
   EXPECT_EQ(network.parameters[3].shape, Shape{6});
 }
 
+TEST(Network, GroupedWeightsHaveTheChannelsOfOneGroup) {
+  const Network network =
+      plan("[conv: {filters: 6, groups: 2}, depthwise: {kernel: 5, multiplier: 3}, global_pool, dense: 2]",
+           {4, 7, 7})
+          .value();
+  EXPECT_THAT(rows(network),
+              ElementsAre("conv1 6×7×7 114", "depthwise1 18×7×7 468", "global_pool1 18 0", "dense1 2 38"));
+  EXPECT_EQ(network.parameters[2].shape, (Shape{18, 1, 5, 5}));
+  EXPECT_EQ(network.parameters[2].fan_in, 25);
+  EXPECT_EQ(network.parameters[2].fan_out, 75);
+  EXPECT_EQ(network.parameters[4].shape, (Shape{6, 2, 3, 3}));
+  EXPECT_EQ(network.parameters[4].fan_in, 18);
+  EXPECT_EQ(network.parameters[4].fan_out, 27);
+}
+
 TEST(Network, WeightsBeforeAReluAreInitialisedForIt) {
   const Network network =
       plan("[conv: 2, batch_norm, max_pool: 2, relu, dense: 4, relu, dense: 3]", {1, 4, 4}).value();
@@ -183,6 +198,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"- conv: {filters: 1, padding: some}",
                 {1, 4, 4},
                 "exp.yaml:1:31: expected `same`, `valid` or a number"},
+        Mistake{"- conv: {filters: 6, groups: 4}",
+                {4, 4, 4},
+                "exp.yaml:1:30: 6 filters cannot be split into 4 groups"},
+        Mistake{"- conv: {filters: 6, groups: 3}",
+                {4, 4, 4},
+                "exp.yaml:1:3: conv1: the 4 channels of its input cannot be split into 3 groups"},
+        Mistake{"- depthwise: {filters: 6}", {4, 4, 4}, "exp.yaml:1:15: unknown key 'filters' in depthwise"},
+        Mistake{"- depthwise", {4}, "exp.yaml:1:3: depthwise1 needs an image"},
+        Mistake{"- global_pool: mean", {4, 4, 4}, "exp.yaml:1:16: expected average or max"},
+        Mistake{"- global_pool", {4}, "exp.yaml:1:3: global_pool1 needs an image"},
         Mistake{"- residual: []", {4}, "exp.yaml:1:13: expected a list of layers, not an empty list"},
         Mistake{"- residual: {body: []}", {4}, "exp.yaml:1:14: unknown key 'body' in residual"},
         Mistake{"- reshape: [3, 3]",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "models/dropout.h"
 
@@ -77,18 +78,36 @@ class Evaluation {
     const std::int64_t k = conv.kernel;
     const auto size = [&](std::int64_t in) { return (in + 2 * conv.padding - k) / conv.stride + 1; };
     const auto& weight = value(name + ".weight");
+    const std::int64_t channels = x.shape[0] / conv.groups;  // of a group
     return image({conv.filters, size(x.shape[1]), size(x.shape[2])}, [&](auto n, auto f, auto i, auto j) {
       double sum = conv.bias ? value(name + ".bias")[static_cast<std::size_t>(f)] : 0;
-      for (std::int64_t c = 0; c < x.shape[0]; ++c) {
+      for (std::int64_t c = 0; c < channels; ++c) {
         for (std::int64_t a = 0; a < k; ++a) {
           for (std::int64_t b = 0; b < k; ++b) {
-            sum += weight[static_cast<std::size_t>(((f * x.shape[0] + c) * k + a) * k + b)] *
-                   at(x, n, c, i * conv.stride + a - conv.padding, j * conv.stride + b - conv.padding);
+            sum += weight[static_cast<std::size_t>(((f * channels + c) * k + a) * k + b)] *
+                   at(x, n, f / (conv.filters / conv.groups) * channels + c,
+                      i * conv.stride + a - conv.padding, j * conv.stride + b - conv.padding);
           }
         }
       }
       return sum;
     });
+  }
+
+  Values apply(const std::string& name, const Depthwise& depthwise, const Values& x) {
+    return apply(name, as_conv(depthwise, x.shape[0]), x);
+  }
+
+  Values apply(const std::string&, const GlobalPool& pool, const Values& x) {
+    const std::int64_t pixels = x.shape[1] * x.shape[2];
+    Values y{{x.shape[0]}, {}};
+    for (std::size_t begin = 0; begin < x.values.size(); begin += static_cast<std::size_t>(pixels)) {
+      const auto first = x.values.begin() + static_cast<long>(begin);
+      y.values.push_back(pool.kind == Pool::Kind::max
+                             ? *std::max_element(first, first + pixels)
+                             : std::accumulate(first, first + pixels, 0.0) / static_cast<double>(pixels));
+    }
+    return y;
   }
 
   Values apply(const std::string&, const Pool& pool, const Values& x) {
@@ -216,13 +235,30 @@ class Evaluation {
   int dropouts_ = 0;
 };
 
-double cross_entropy(const double* logits, std::size_t classes, std::int32_t label) {
+// -Σⱼ tⱼ log softmax(y)ⱼ
+double cross_entropy(const double* logits, const std::vector<double>& target) {
+  const std::size_t classes = target.size();
   const double largest = *std::max_element(logits, logits + classes);
   double sum = 0;
   for (std::size_t j = 0; j < classes; ++j) {
     sum += std::exp(logits[j] - largest);
   }
-  return std::log(sum) + largest - logits[label];
+  double loss = 0;
+  for (std::size_t j = 0; j < classes; ++j) {
+    loss -= target[j] * (logits[j] - largest - std::log(sum));
+  }
+  return loss;
+}
+
+// What row n's softmax should be.
+std::vector<double> target_of(const BatchView& batch, std::size_t n, std::size_t classes, double smoothing) {
+  std::vector<double> target(classes, smoothing / static_cast<double>(classes));
+  const double share = batch.label_shares.empty() ? 1 : static_cast<double>(batch.label_shares[n]);
+  target[static_cast<std::size_t>(batch.labels[n])] += (1 - smoothing) * share;
+  if (!batch.other_labels.empty()) {
+    target[static_cast<std::size_t>(batch.other_labels[n])] += (1 - smoothing) * (1 - share);
+  }
+  return target;
 }
 
 }  // namespace
@@ -245,7 +281,8 @@ double reference_loss(const ModelConfig& config, const ReferenceValues& values, 
   double sum = 0;
   for (std::size_t n = 0; n < static_cast<std::size_t>(batch.count); ++n) {
     if (config.train.loss == Loss::cross_entropy) {
-      sum += cross_entropy(&y.values[n * outputs], outputs, batch.labels[n]);
+      const double smoothing = options.training ? config.train.label_smoothing : 0;
+      sum += cross_entropy(&y.values[n * outputs], target_of(batch, n, outputs, smoothing));
       continue;
     }
     for (std::size_t j = 0; j < outputs; ++j) {
