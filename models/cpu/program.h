@@ -45,6 +45,7 @@ class Program {
   Tensor lower_residual(const std::string& name, const Residual& residual, const Tensor& input);
   Tensor append(Planned planned, const std::string& name);
   Tensor flat(const Tensor& input);
+  Tensor reshaped(const Tensor& input, const Shape& shape);
   std::size_t final_floats_after(const std::string& layer_name) const;
 
   Planner planner_;
