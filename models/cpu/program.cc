@@ -41,7 +41,8 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
     output = flat(output);
   }
   planner_.advance();
-  stages_.push_back({.operation = plan_loss(planner_, config.train, output, global_batch),
+  stages_.push_back({.name = "loss",
+                     .operation = plan_loss(planner_, config.train, output, global_batch),
                      .has_backward = output.needs_gradient});
   if (phase == Phase::train) {
     for (std::size_t i = stages_.size(); i-- > 0;) {
@@ -81,17 +82,19 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
           [&](const Pool& pool) {
             planner_.advance();
             return append(
-                plan_pool(planner_, pool, input, windowed(image, image[0], pool.size, pool.stride, 0)));
+                plan_pool(planner_, pool, input, windowed(image, image[0], pool.size, pool.stride, 0)),
+                layer.name);
           },
           [&](const GlobalPool& pool) {
             planner_.advance();
-            return append(plan_global_pool(planner_, pool, input));
+            return append(plan_global_pool(planner_, pool, input), layer.name);
           },
           [&](const Activation& activation) {
             planner_.advance();
             const bool applied = index > 0 && can_apply(layers[index - 1], activation.kind);
             return append(plan_activation(planner_, activation, input,
-                                          applied ? ActivationForward::applied : ActivationForward::needed));
+                                          applied ? ActivationForward::applied : ActivationForward::needed),
+                          layer.name);
           },
           [&](const Flatten&) { return flat(input); },
           [&](const Reshape& reshape) { return reshaped(input, reshape.shape); },
@@ -101,13 +104,13 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
               return input;
             }
             planner_.advance();
-            return append(plan_dropout(planner_, number, input));
+            return append(plan_dropout(planner_, number, input), layer.name);
           },
           [&](const BatchNorm& norm) {
             planner_.advance();
             return append(plan_batch_norm(planner_, layer.name, norm, input), layer.name);
           },
-          [&](const Residual& residual) { return lower_residual(residual, input); },
+          [&](const Residual& residual) { return lower_residual(layer.name, residual, input); },
           [&](const auto& what) {
             planner_.advance();
             return append(plan_operation(planner_, layer.name, what, input), layer.name);
@@ -122,20 +125,23 @@ Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tens
   return append(plan_conv(planner_, name, conv, input, output, ending), name);
 }
 
-Tensor Program::lower_residual(const Residual& residual, const Tensor& input) {
+Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {
   planner_.advance();
   PlannedFork fork = plan_fork(planner_, input);
-  stages_.push_back({.operation = std::move(fork.operation), .has_backward = input.needs_gradient});
+  stages_.push_back({.name = name + ".fork",
+                     .operation = std::move(fork.operation),
+                     .has_backward = input.needs_gradient});
   const Tensor body = lower(residual.body, fork.body);
   const Tensor shortcut = lower(residual.shortcut, fork.shortcut);
   planner_.advance();
-  return append(plan_add(planner_, body, shortcut));
+  return append(plan_add(planner_, body, shortcut), name + ".add");
 }
 
-Tensor Program::append(Planned planned, const std::string& layer_name) {
-  stages_.push_back({.operation = std::move(planned.operation),
+Tensor Program::append(Planned planned, const std::string& name) {
+  stages_.push_back({.name = name,
+                     .operation = std::move(planned.operation),
                      .has_backward = planned.output.needs_gradient,
-                     .final_floats = layer_name.empty() ? 0 : final_floats_after(layer_name)});
+                     .final_floats = final_floats_after(name)});
   return std::move(planned.output);
 }
 
@@ -146,7 +152,7 @@ Tensor Program::reshaped(const Tensor& input, const Shape& shape) {
     return input;
   }
   planner_.advance();
-  return append(plan_reshape(planner_, input, shape));
+  return append(plan_reshape(planner_, input, shape), "reshape");
 }
 
 std::size_t Program::final_floats_after(const std::string& layer_name) const {
