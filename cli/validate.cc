@@ -118,11 +118,25 @@ const char* kind_of(const Layer& layer) {
     const char* operator()(const Pool& pool) const {
       return pool.kind == Pool::Kind::max ? "max_pool" : "average_pool";
     }
-    const char* operator()(const Relu&) const { return "relu"; }
+    const char* operator()(const Activation& activation) const {
+      switch (activation.kind) {
+        case Activation::Kind::relu:
+          return "relu";
+        case Activation::Kind::gelu:
+          return "gelu";
+        case Activation::Kind::tanh:
+          return "tanh";
+        case Activation::Kind::sigmoid:
+          return "sigmoid";
+      }
+      check_failed("a known activation", __FILE__, __LINE__);
+    }
     const char* operator()(const Flatten&) const { return "flatten"; }
     const char* operator()(const Dropout&) const { return "dropout"; }
     const char* operator()(const BatchNorm&) const { return "batch_norm"; }
     const char* operator()(const Residual&) const { return "residual"; }
+    const char* operator()(const Reshape&) const { return "reshape"; }
+    const char* operator()(const TimePool&) const { return "pool_time"; }
   };
   return std::visit(Names{}, layer.what);
 }

@@ -37,9 +37,7 @@ void read_image_changes(Section& section, std::span<const std::int64_t> shape, A
     for (const char* key : {"flip", "crop", "cutout"}) {
       if (const Node* node = section.child(key)) {
         section.mistake(node->place(),
-                        fmt::format("'{}' is for images, and these samples are rows of a table; "
-                                    "leave it out",
-                                    key));
+                        fmt::format("'{}' is for images, and these samples are none; leave it out", key));
       }
     }
     return;

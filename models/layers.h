@@ -15,7 +15,8 @@ namespace regatta {
 
 struct Layer;
 
-// y = x Wᵀ + b.  x: {in}; y: {units}; W: [units, in]; b: [units].
+// y = x Wᵀ + b.  x: {in}; y: {units}; W: [units, in]; b: [units]. Of a sequence, at each position: x: {T,
+// in}; y: {T, units}.
 struct Dense {
   std::int64_t units = 0;
   bool bias = true;
@@ -51,15 +52,29 @@ struct Pool {
 struct GlobalPool {
   Pool::Kind kind = Pool::Kind::average;
 };
-struct Relu {};
+// Element by element. gelu(x) = x Φ(x), Φ the normal distribution (Hendrycks and Gimpel 2016), without the
+// tanh approximation.
+struct Activation {
+  enum class Kind { relu, gelu, tanh, sigmoid };
+  Kind kind = Kind::relu;
+};
 struct Flatten {};
+// The same values, in row-major order, under another shape: {features}, {time, features} or {C, H, W}.
+struct Reshape {
+  Shape shape;
+};
+// x: {T, F}; y: {F}: the last position, or the mean over all.
+struct TimePool {
+  enum class Kind { last, mean };
+  Kind kind = Kind::last;
+};
 // Inverted dropout: kept values are scaled by 1 / (1 - rate). The rate may differ from lane to lane, so the
 // number here is lane 0's and LaneSettings has each lane's own.
 struct Dropout {
   double rate = 0.5;
 };
 // Ioffe and Szegedy 2015, over the *global* batch, so that results do not depend on the number of ranks.
-// Per channel for {C, H, W}, per feature for {F}.
+// Per channel for {C, H, W}, per feature for {F} and {T, F}.
 struct BatchNorm {
   double momentum = 0.1;  // running = (1 - momentum) * running + momentum * batch
   double epsilon = 1e-5;
@@ -72,13 +87,15 @@ struct Residual {
 };
 
 struct Layer {
-  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Relu, Flatten, Dropout, BatchNorm, Residual> what;
+  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape,
+               TimePool>
+      what;
   Place place;       // in the experiment file
   std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names
 };
 
-// Reads the list under model.layers: `- dense: 128`, `- conv: {filters: 16, kernel: 3}`, `- relu`. Names are
-// given here.
+// Reads the list under model.layers: `- dense: 128`, `- conv: {filters: 16, kernel: 3}`, `- relu`. `- repeat:
+// {times: 3, layers: […]}` stands for its layers so many times. Names are given here.
 Result<std::vector<Layer>> read_layers(const Node& node);
 
 // The same for layers that were not read: their names are the kinds, "conv", and become "conv1", "conv2", …

@@ -42,7 +42,7 @@ void build_mlp(Section& options, const ModelInput& input, LayerList& layers) {
     if (batch_norm) {
       layers.add("batch_norm", BatchNorm{});
     }
-    layers.add("relu", Relu{});
+    layers.add("relu", Activation{Activation::Kind::relu});
     if (dropout > 0) {
       layers.add("dropout", Dropout{dropout});
     }
@@ -56,14 +56,14 @@ void build_lenet(Section&, const ModelInput& input, LayerList& layers) {
   const bool image = input.sample_shape.size() == 3;
   const bool as_published = image && input.sample_shape[1] >= 32 && input.sample_shape[2] >= 32;
   layers.add("conv", Conv{.filters = 6, .kernel = 5, .padding = as_published ? 0 : 2});
-  layers.add("relu", Relu{});
+  layers.add("relu", Activation{Activation::Kind::relu});
   layers.add("max_pool", Pool{});
   layers.add("conv", Conv{.filters = 16, .kernel = 5});
-  layers.add("relu", Relu{});
+  layers.add("relu", Activation{Activation::Kind::relu});
   layers.add("max_pool", Pool{});
   for (const std::int64_t units : {120, 84}) {
     layers.add("dense", Dense{.units = units});
-    layers.add("relu", Relu{});
+    layers.add("relu", Activation{Activation::Kind::relu});
   }
   layers.add("dense", Dense{.units = input.outputs});
 }

@@ -22,7 +22,7 @@ void add_conv(std::vector<Layer>& body, const Place& place, std::int64_t filters
 Residual make_block(const Place& place, std::int64_t filters, std::int64_t stride) {
   Residual block;
   add_conv(block.body, place, filters, stride);
-  block.body.push_back({.what = Relu{}, .place = place, .name = "relu"});
+  block.body.push_back({.what = Activation{Activation::Kind::relu}, .place = place, .name = "relu"});
   add_conv(block.body, place, filters, 1);
   return block;
 }
@@ -44,12 +44,12 @@ void build_resnet(Section& options, const ModelInput& input, LayerList& layers) 
   }
   layers.add("conv", Conv{.filters = width, .padding = 1, .bias = false});
   layers.add("batch_norm", BatchNorm{});
-  layers.add("relu", Relu{});
+  layers.add("relu", Activation{Activation::Kind::relu});
   for (int stage = 0; stage < kStages; ++stage) {
     for (std::int64_t block = 0; block < (depth - 2) / 6; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
       layers.add("residual", make_block(layers.place(), width << stage, stride));
-      layers.add("relu", Relu{});
+      layers.add("relu", Activation{Activation::Kind::relu});
     }
   }
   layers.add("global_pool", GlobalPool{});

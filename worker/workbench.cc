@@ -122,7 +122,7 @@ Status Workbench::make_engine() {
   ASSIGN_OR_RETURN(gradients_,
                    communicator_.allocate(static_cast<std::size_t>(config_.network.parameter_count)));
   if (communicator_.size() > 1) {
-    exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->floats());
+    exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->row());
   }
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
@@ -130,7 +130,7 @@ Status Workbench::make_engine() {
                         .threads = options_.threads,
                         .classification = splits_.train.dataset->task == Task::classification,
                         .target_scale = splits_.train.normalization->target_scale,
-                        .gradients = gradients_->floats()};
+                        .gradients = gradients_->row()};
   for (const auto& loader : {validation_.get(), test_.get()}) {
     if (loader != nullptr) {
       options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());

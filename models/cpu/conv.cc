@@ -74,11 +74,7 @@ class ConvOperation final : public Operation {
  private:
   dnnl::convolution_forward::primitive_desc make_forward(const Planner& planner, Ending ending) const {
     dnnl::primitive_attr attributes = arena_scratchpad();
-    if (ending == Ending::relu) {
-      dnnl::post_ops after;
-      after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-      attributes.set_post_ops(after);
-    }
+    attributes.set_post_ops(ending_operations(ending));
     const auto purpose = planner.phase() == Phase::train ? dnnl::prop_kind::forward_training
                                                          : dnnl::prop_kind::forward_inference;
     // Plain network input is read as it is where the kernels take it, which they do for few channels.

@@ -20,6 +20,7 @@ class CpuEngine final : public Engine {
   void start_lane(int lane, const LaneSettings& settings) override { lanes_.start(lane, settings); }
   LaneState save_lane(int lane) const override { return lanes_.save(lane); }
   Status restore_lane(int lane, const LaneState& state) override { return lanes_.restore(lane, state); }
+  void select_lanes(std::span<const int> lanes) override { lanes_.select(lanes); }
   Status train(const BatchView& batch, const TrainStep& step) override;
   Status evaluate(const BatchView& batch, std::span<MetricSums> sums) override;
   std::span<const float> gradients() const override { return lanes_.gradients(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "models/cpu/operation.h"
@@ -16,24 +17,30 @@ struct Planned {
   Tensor output;
 };
 
-// How a layer of weights is to end: `relu` also clamps the output at zero, while it is still in registers.
-enum class Ending { plain, relu };
+// The activation that a layer of weights applies to its output, while it is still in registers; none: plain.
+using Ending = std::optional<Activation::Kind>;
+dnnl::post_ops ending_operations(Ending ending);
 
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
                    Ending ending);
 Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
                   const Shape& output, Ending ending);
-// `applied`: the input is the output of an operation with Ending::relu; only backward is left to do.
-enum class ReluForward { needed, applied };
-Planned plan_relu(Planner& planner, const Tensor& input, ReluForward forward);
+// `applied`: the input is the output of an operation that ends with this activation; only backward is left to
+// do.
+enum class ActivationForward { needed, applied };
+Planned plan_activation(Planner& planner, const Activation& activation, const Tensor& input,
+                        ActivationForward forward);
 Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
 Planned plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
-// Images to row-major features.
-Planned plan_flatten(Planner& planner, const Tensor& input);
+// The same values under another shape, in row-major layout.
+Planned plan_reshape(Planner& planner, const Tensor& input, const Shape& shape);
 // The `index`-th dropout layer of the network, from 0. Training only.
 Planned plan_dropout(Planner& planner, int index, const Tensor& input);
 Planned plan_batch_norm(Planner& planner, const std::string& name, const BatchNorm& norm,
                         const Tensor& input);
+
+// Layers of sequences.
+Planned plan_operation(Planner& planner, const std::string& name, const TimePool& pool, const Tensor& input);
 
 // The two ends of a residual block. fork: one tensor becomes two; add: two become their sum.
 struct PlannedFork {
