@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/host.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
