@@ -192,13 +192,14 @@ class Dissection {
   double input_seconds_ = 0;
 };
 
-Status run(const std::string& name, int steps) {
+Status run(const std::string& name, const std::string& precision, int steps) {
   ASSIGN_OR_RETURN(const Work work, find_work(name));
-  ASSIGN_OR_RETURN(const ModelConfig config, model_of(work));
+  ASSIGN_OR_RETURN(const ModelConfig config, model_of(work, precision));
   const ThreadCount threads(1);
   Dissection dissection(config, made_up_data(work, 4 * kGlobalBatch));
   RETURN_IF_ERROR(dissection.run(steps));
-  dissection.print(peak_gflops(dnnl::engine(dnnl::engine::kind::cpu, 0), dnnl::memory::data_type::f32));
+  dissection.print(peak_gflops(dnnl::engine(dnnl::engine::kind::cpu, 0), precision == "bf16" ? dnnl::memory::data_type::bf16
+                                                     : dnnl::memory::data_type::f32));
   return {};
 }
 
@@ -209,11 +210,13 @@ int main(int argc, char** argv) {
   using namespace regatta;
   CLI::App app("Tells where the time of one training step goes.");
   std::string work;
+  std::string precision = "fp32";
   int steps = 30;
   app.add_option("work", work, "mlp, cnn, resnet, …")->required();
+  app.add_option("--precision", precision, "fp32 or bf16")->capture_default_str();
   app.add_option("--steps", steps, "the best of so many")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  const Status status = run(work, steps);
+  const Status status = run(work, precision, steps);
   if (!status.ok()) {
     fmt::print(stderr, "{}\n", status.error().message);
     return 1;

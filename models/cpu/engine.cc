@@ -142,9 +142,19 @@ Status CpuEngine::evaluate(const BatchView& batch, std::span<MetricSums> sums) {
   }
 }
 
+// oneDNN would compute without, many times slower.
+bool multiplies_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> make_cpu_engine(const ModelConfig& config, const EngineOptions& options) {
+  if (config.train.precision == Precision::bf16 && !multiplies_bf16()) {
+    return failure(
+        "this processor has no bf16 arithmetic (avx512_bf16); write `precision: fp32` under train:");
+  }
   try {
     return std::unique_ptr<Engine>(std::make_unique<CpuEngine>(config, options));
   } catch (const dnnl::error& error) {

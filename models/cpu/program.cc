@@ -19,6 +19,38 @@ bool can_apply(const Layer& layer, Activation::Kind kind) {
          (convolves && (kind == Kind::relu || kind == Kind::tanh));
 }
 
+template <class What>
+bool is_layer(const std::vector<Layer>& layers, std::size_t index) {
+  return index < layers.size() && std::holds_alternative<What>(layers[index].what);
+}
+
+bool has_weights(const std::vector<Layer>& layers, std::size_t index) {
+  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) || is_layer<Depthwise>(layers, index);
+}
+
+bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
+  return is_layer<Activation>(layers, index) && std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
+}
+
+// relu(max(x)) = max(relu(x)), with fewer values to clamp, and to mask on the way back.
+bool may_swap(const std::vector<Layer>& layers, std::size_t index) {
+  return is_relu(layers, index) && is_layer<Pool>(layers, index + 1) &&
+         std::get<Pool>(layers[index + 1].what).kind == Pool::Kind::max;
+}
+
+// The type of what the layer of weights at `index` leaves: the products' own where only operations stand
+// between it and the next such layer that take any type. All others know floats.
+ElementType output_type(const std::vector<Layer>& layers, std::size_t index, ElementType precision) {
+  std::size_t next = index + 1;
+  if (is_relu(layers, next)) {  // applied by this layer
+    ++next;
+  }
+  while (is_layer<Pool>(layers, next) || is_layer<Flatten>(layers, next) || is_layer<Reshape>(layers, next)) {
+    ++next;
+  }
+  return has_weights(layers, next) ? precision : ElementType::f32;
+}
+
 Ending ending_of(const std::vector<Layer>& layers, std::size_t index) {
   const auto* next = index + 1 < layers.size() ? std::get_if<Activation>(&layers[index + 1].what) : nullptr;
   return next != nullptr && can_apply(layers[index], next->kind) ? Ending(next->kind) : Ending();
@@ -35,7 +67,8 @@ Shape windowed(const Shape& image, std::int64_t channels, std::int64_t window, s
 
 Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
                  const ParameterMemory& parameters, const ModelConfig& config, std::int64_t global_batch)
-    : planner_(engine, phase, rows, parameters) {
+    : planner_(engine, phase, rows, parameters,
+               config.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32) {
   Tensor output = lower(config.network.layers, planner_.network_input(config.network.input));
   if (is_image(output)) {
     output = flat(output);
@@ -57,7 +90,12 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
 
 Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    input = lower(layers, i, input);
+    if (may_swap(layers, i)) {
+      input = lower(layers, i, lower(layers, i + 1, input));
+      ++i;
+    } else {
+      input = lower(layers, i, input);
+    }
   }
   return input;
 }
@@ -66,18 +104,19 @@ Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
 // keeps the backward part.
 Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input) {
   const Layer& layer = layers[index];
-  const Ending ending = ending_of(layers, index);
+  const OutputOptions options{.ending = ending_of(layers, index),
+                              .type = output_type(layers, index, planner_.precision())};
   const Shape& image = input.shape;
   return std::visit(
       Overloaded{
           [&](const Dense& dense) {
             const Tensor features = is_image(input) ? flat(input) : input;
             planner_.advance();
-            return append(plan_dense(planner_, layer.name, dense, features, ending), layer.name);
+            return append(plan_dense(planner_, layer.name, dense, features, options), layer.name);
           },
-          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, ending); },
+          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, options); },
           [&](const Depthwise& depthwise) {
-            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, ending);
+            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, options);
           },
           [&](const Pool& pool) {
             planner_.advance();
@@ -119,10 +158,11 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
       layer.what);
 }
 
-Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending) {
+Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input,
+                           const OutputOptions& options) {
   planner_.advance();
   const Shape output = windowed(input.shape, conv.filters, conv.kernel, conv.stride, conv.padding);
-  return append(plan_conv(planner_, name, conv, input, output, ending), name);
+  return append(plan_conv(planner_, name, conv, input, output, options), name);
 }
 
 Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {

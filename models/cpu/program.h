@@ -41,7 +41,8 @@ class Program {
   // Appends the layers' stages; returns their output.
   Tensor lower(const std::vector<Layer>& layers, Tensor input);
   Tensor lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input);
-  Tensor lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending);
+  Tensor lower_conv(const std::string& name, const Conv& conv, const Tensor& input,
+                    const OutputOptions& options);
   Tensor lower_residual(const std::string& name, const Residual& residual, const Tensor& input);
   Tensor append(Planned planned, const std::string& name);
   Tensor flat(const Tensor& input);
