@@ -72,9 +72,9 @@ class Asha final : public Scheduler {
   int running_ = 0;
   bool closed_ = false;
 
-  // Of a ladder that still grows: the values of each rung, and the curves of the trials above the first.
+  // Of a ladder that still grows: the values of each rung, and the noise of the curves above the first.
   std::vector<std::map<int, double>> values_;
-  std::map<int, std::vector<Score>> curves_;
+  RankingNoise noise_;
 };
 
 // A bracket's share of the trials is the number that Hyperband gives to the ladder of the same height.
@@ -217,8 +217,8 @@ void Asha::grow_if_unstable(const Trial& trial, std::size_t rung) {
   if (rung == 0) {
     return;
   }
-  curves_[trial.number] = trial.scores;
-  if (rung + 1 == height_ && !same_ranking(values_[rung - 1], values_[rung], ranking_noise(curves_))) {
+  noise_.update(trial.number, trial.scores);
+  if (rung + 1 == height_ && !same_ranking(values_[rung - 1], values_[rung], noise_.value())) {
     ++height_;
   }
 }
