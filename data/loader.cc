@@ -51,12 +51,13 @@ class Loader::Prefetcher {
         options_(checked(options, split_.count())),
         share_(rank_share(options_.global_batch, options_.rank, options_.ranks)),
         sample_size_(static_cast<std::size_t>(split_.dataset->sample_size())),
+        positions_(static_cast<std::size_t>(split_.dataset->positions)),
         target_count_(split_.dataset->target_names.size()),
         ring_(static_cast<std::size_t>(options_.prefetch) + 1) {
     const auto rows = static_cast<std::size_t>(capacity());
     for (Batch& batch : ring_) {
       batch.inputs.resize(rows * sample_size_);
-      batch.labels.resize(split_.dataset->task == Task::classification ? rows : 0);
+      batch.labels.resize(split_.dataset->task == Task::classification ? rows * positions_ : 0);
       batch.targets.resize(rows * target_count_);
     }
     thread_ = std::jthread([this](const std::stop_token& stop) { produce(stop); });
@@ -133,7 +134,7 @@ class Loader::Prefetcher {
     std::fill(batch.inputs.begin() + static_cast<std::ptrdiff_t>(used * sample_size_), batch.inputs.end(),
               0.0F);
     if (!batch.labels.empty()) {
-      std::fill(batch.labels.begin() + batch.count, batch.labels.end(), 0);
+      std::fill(batch.labels.begin() + static_cast<std::ptrdiff_t>(used * positions_), batch.labels.end(), 0);
     }
     std::fill(batch.targets.begin() + static_cast<std::ptrdiff_t>(used * target_count_), batch.targets.end(),
               0.0F);
@@ -155,7 +156,8 @@ class Loader::Prefetcher {
                     normalization.shift, normalization.scale, out);
     }
     if (dataset.task == Task::classification) {
-      batch.labels[row] = dataset.labels[sample];
+      std::copy_n(dataset.labels.begin() + static_cast<std::ptrdiff_t>(sample * positions_), positions_,
+                  batch.labels.begin() + static_cast<std::ptrdiff_t>(row * positions_));
     } else {
       normalize_row(dataset.targets.data() + sample * target_count_, normalization.target_shift,
                     normalization.target_scale, batch.targets.data() + row * target_count_);
@@ -166,6 +168,7 @@ class Loader::Prefetcher {
   const LoaderOptions options_;
   const RankShare share_;
   const std::size_t sample_size_;
+  const std::size_t positions_;
   const std::size_t target_count_;
 
   std::mutex mutex_;

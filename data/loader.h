@@ -11,7 +11,7 @@ namespace regatta {
 
 struct Batch {
   std::vector<float> inputs;         // [capacity, sample_shape...], normalised; rows from `count` on are zero
-  std::vector<std::int32_t> labels;  // classification: [capacity]
+  std::vector<std::int32_t> labels;  // classification: [capacity, positions]
   std::vector<float> targets;        // regression: [capacity, targets], in normalised units
   std::int64_t count = 0;            // rows in use
 };
