@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -24,7 +25,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kDefaultValidation = 0.1;
-constexpr std::string_view kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";
+// Debian packages that carry data sets.
+struct DataPackage {
+  std::string_view folder;
+  std::string_view package;
+};
+constexpr std::array kDataPackages = {
+    DataPackage{"/usr/share/datasets/fashion-mnist", "dataset-fashion-mnist"},
+    DataPackage{"/usr/lib/python3/dist-packages/sklearn", "python3-sklearn"},
+};
 
 struct CommonOptions {
   SplitShares shares;
@@ -35,6 +44,7 @@ struct CommonOptions {
 
 CommonOptions read_common(Section& section) {
   CommonOptions options;
+  section.child("augment");  // read by read_augmentation: it changes no data, only what is made of them
   options.place = section.place();
   const NumberRule share{.min = 0, .max = 1, .min_excluded = true, .max_excluded = true};
   const NumberRule share_or_none{.fallback = kDefaultValidation, .min = 0, .max = 1, .max_excluded = true};
@@ -73,10 +83,13 @@ Status check_exists(const NamedPath& named) {
   if (fs::exists(named.path, ignored)) {
     return {};
   }
-  const bool fashion = named.path.string().starts_with(kFashionMnistFolder);
-  return mistake_at(named.place,
-                    fmt::format("{} does not exist{}", named.path.string(),
-                                fashion ? "; install the Debian package dataset-fashion-mnist" : ""));
+  std::string message = fmt::format("{} does not exist", named.path.string());
+  for (const auto& [folder, package] : kDataPackages) {
+    if (named.path.string().starts_with(folder)) {
+      message += fmt::format("; install the Debian package {}", package);
+    }
+  }
+  return mistake_at(named.place, message);
 }
 
 Split make_split(const std::shared_ptr<const Dataset>& dataset,
@@ -284,8 +297,10 @@ Result<DataSplits> load_text(Section& section, const CommonOptions& options) {
   const std::optional<NamedPath> file = read_path(section, "path");
   text_options.context = section.integer("context", {.fallback = 64, .min = 2, .max = kLongestContext});
   text_options.bytes = section.choice("tokens", {"characters", "bytes"}, "characters") == "bytes";
-  if (const Node* normalize = section.child("normalize")) {
-    section.mistake(normalize->place(), "a text has nothing to normalize; leave this out");
+  for (const std::string_view key : {"normalize", "augment"}) {
+    if (const Node* node = section.child(key)) {
+      section.mistake(node->place(), fmt::format("a text has nothing to {}; leave this out", key));
+    }
   }
   RETURN_IF_ERROR(section.finish());
   RETURN_IF_ERROR(check_exists(*file));

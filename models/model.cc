@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "experiment/section.h"
 #include "models/metrics.h"
+#include "models/ready_networks.h"
 
 namespace regatta {
 namespace {
@@ -203,6 +204,8 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
+  train.precision = section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16
+                                                                                    : Precision::fp32;
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
   const Node sgd = Node::scalar(node.place(), "sgd", false);
   const Node* optimizer = section.child("optimizer");
@@ -234,11 +237,19 @@ Status check_tokens(const Network& network, const ModelInput& input) {
   return {};
 }
 
-Result<Network> read_network(const Node& node, const ModelInput& input) {
+// A list of layers, or a network with a name.
+Result<std::vector<Layer>> read_model_layers(const Node& node, const ModelInput& input) {
+  if (node.is_scalar() || node.find("type") != nullptr) {
+    return read_ready_network(node, input);
+  }
   Section section(node, "model");
-  const Node* layers_node = section.required_child("layers");
+  const Node* layers = section.required_child("layers");
   RETURN_IF_ERROR(section.finish());
-  ASSIGN_OR_RETURN(auto layers, read_layers(*layers_node));
+  return read_layers(*layers);
+}
+
+Result<Network> read_network(const Node& node, const ModelInput& input) {
+  ASSIGN_OR_RETURN(auto layers, read_model_layers(node, input));
   const Place last = layers.back().place;
   ASSIGN_OR_RETURN(Network network, plan_network(std::move(layers), input.sample_shape));
   RETURN_IF_ERROR(check_tokens(network, input));

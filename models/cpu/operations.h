@@ -21,10 +21,15 @@ struct Planned {
 using Ending = std::optional<Activation::Kind>;
 dnnl::post_ops ending_operations(Ending ending);
 
+// What a layer of weights leaves to the next one.
+struct OutputOptions {
+  Ending ending;
+  ElementType type = ElementType::f32;
+};
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
-                   Ending ending);
+                   const OutputOptions& options);
 Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
-                  const Shape& output, Ending ending);
+                  const Shape& output, const OutputOptions& options);
 // `applied`: the input is the output of an operation that ends with this activation; only backward is left to
 // do.
 enum class ActivationForward { needed, applied };

@@ -5,20 +5,20 @@
 
 namespace regatta {
 
-Matrix matrix(std::int64_t rows, std::int64_t columns) {
-  return {{rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}};
+Matrix matrix(std::int64_t rows, std::int64_t columns, ElementType type) {
+  return {{rows, columns}, type, dnnl::memory::dims{columns, 1}};
 }
 
-Matrix transposed(std::int64_t rows, std::int64_t columns) {
-  return {{rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{1, rows}};
+Matrix transposed(std::int64_t rows, std::int64_t columns, ElementType type) {
+  return {{rows, columns}, type, dnnl::memory::dims{1, rows}};
 }
 
 Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns) {
-  return planner.view(tensor, {columns}, matrix(tensor.floats() / columns, columns));
+  return planner.view(tensor, {columns}, matrix(tensor.element_count() / columns, columns, tensor.type()));
 }
 
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns) {
-  return planner.view(tensor, {columns}, transposed(columns, tensor.floats() / columns));
+  return planner.view(tensor, {columns}, transposed(columns, tensor.element_count() / columns, tensor.type()));
 }
 
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {
@@ -97,19 +97,33 @@ void ProductPlan::add(CallSequence& calls, int lane, const dnnl::memory& left, c
              {DNNL_ARG_SCRATCHPAD, scratchpad_}});
 }
 
-REGATTA_MULTIVERSION
-void column_sums(const float* __restrict values, std::int64_t rows, std::int64_t columns,
-                 float* __restrict sums) {
+namespace {
+
+template <class Element>
+[[gnu::always_inline]] inline void sum_columns(const Element* __restrict values, std::int64_t rows,
+                                               std::int64_t columns, float* __restrict sums) {
   for (std::int64_t column = 0; column < columns; ++column) {
     sums[column] = 0;
   }
   for (std::int64_t row = 0; row < rows; ++row) {
-    const float* __restrict const line = values + row * columns;
+    const Element* __restrict const line = values + row * columns;
 #pragma omp simd
     for (std::int64_t column = 0; column < columns; ++column) {
-      sums[column] += line[column];
+      sums[column] += to_float(line[column]);
     }
   }
+}
+
+}  // namespace
+
+REGATTA_MULTIVERSION
+void column_sums(const float* values, std::int64_t rows, std::int64_t columns, float* sums) {
+  sum_columns(values, rows, columns, sums);
+}
+
+REGATTA_MULTIVERSION
+void column_sums(const Bfloat16* values, std::int64_t rows, std::int64_t columns, float* sums) {
+  sum_columns(values, rows, columns, sums);
 }
 
 }  // namespace regatta

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "models/cpu/bfloat16.h"
 #include "models/cpu/planner.h"
 
 namespace regatta {
@@ -12,9 +13,9 @@ namespace regatta {
 using Matrix = dnnl::memory::desc;
 
 // Row-major.
-Matrix matrix(std::int64_t rows, std::int64_t columns);
+Matrix matrix(std::int64_t rows, std::int64_t columns, ElementType type = ElementType::f32);
 // The transpose of a row-major `columns` × `rows` matrix.
-Matrix transposed(std::int64_t rows, std::int64_t columns);
+Matrix transposed(std::int64_t rows, std::int64_t columns, ElementType type = ElementType::f32);
 // The memory of a tensor whose last axis has `columns` elements, all else as rows.
 Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns);
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns);
@@ -58,5 +59,6 @@ class ProductPlan {
 
 // sums[j] = Σᵢ values[i, j], in the order of the rows.
 void column_sums(const float* values, std::int64_t rows, std::int64_t columns, float* sums);
+void column_sums(const Bfloat16* values, std::int64_t rows, std::int64_t columns, float* sums);
 
 }  // namespace regatta

@@ -89,6 +89,7 @@ TEST_F(LoadText, MistakesAreToldWithARemedy) {
   EXPECT_THAT(message("", "context: 2"), HasSubstr("0 tokens are too few"));
   EXPECT_THAT(message("aaaaaaa", "context: 2"), HasSubstr("every token is the same"));
   EXPECT_THAT(message("abcabc", "context: 2, normalize: true"), HasSubstr("nothing to normalize"));
+  EXPECT_THAT(message("abcabc", "context: 2, augment: {mixup: 0.2}"), HasSubstr("nothing to augment"));
   EXPECT_THAT(message("abcabc", "context: 2, validation: 0.9"), HasSubstr("leave none to train on"));
   EXPECT_THAT(message("abcabc", "context: 1"), HasSubstr("expected an integer from 2"));
   EXPECT_THAT(message("abcabc", "tokens: words"), HasSubstr("expected characters or bytes"));
