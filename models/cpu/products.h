@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "models/cpu/bfloat16.h"
 #include "models/cpu/planner.h"
 
 namespace regatta {
