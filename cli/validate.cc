@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/host.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -96,12 +97,15 @@ void print_search(const StudyPlan& plan, const Study& study) {
   }
 }
 
-void print_data(const DataShape& data) {
+void print_data(const DataShape& data, const Augmentation& augmentation) {
   const bool classification = data.task == Task::classification;
   print_out("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
             classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
   print_out("  training {}, validation {}, test {}\n", format_count(data.train_count),
             format_count(data.validation_count), format_count(data.test_count));
+  if (const std::string changes = describe(augmentation); !changes.empty()) {
+    print_out("  training samples are changed: {}\n", changes);
+  }
 }
 
 const char* kind_of(const Layer& layer) {
@@ -175,7 +179,7 @@ Result<int> validate(const ValidateOptions& options) {
   print_space(plan->experiment.space);
   print_search(*plan, *study);
   if (plan->training.data) {
-    print_data(*plan->training.data);
+    print_data(*plan->training.data, plan->training.augmentation);
   }
   if (plan->training.model) {
     print_network(plan->training.model->network, plan->experiment.space.size() > 0);

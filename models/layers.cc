@@ -277,9 +277,11 @@ Conv as_conv(const Depthwise& depthwise, std::int64_t channels) {
           .groups = channels};
 }
 
+Status name_layers(std::vector<Layer>& layers) { return give_names(layers, "", 0); }
+
 Result<std::vector<Layer>> read_layers(const Node& node) {
   ASSIGN_OR_RETURN(auto layers, read_list(node));
-  RETURN_IF_ERROR(give_names(layers, "", 0));
+  RETURN_IF_ERROR(name_layers(layers));
   return layers;
 }
 

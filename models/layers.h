@@ -98,4 +98,7 @@ struct Layer {
 // {times: 3, layers: […]}` stands for its layers so many times. Names are given here.
 Result<std::vector<Layer>> read_layers(const Node& node);
 
+// The same for layers that were not read: their names are the kinds, "conv", and become "conv1", "conv2", …
+Status name_layers(std::vector<Layer>& layers);
+
 }  // namespace regatta

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "experiment/section.h"
 #include "models/metrics.h"
+#include "models/ready_networks.h"
 
 namespace regatta {
 namespace {
@@ -225,11 +226,19 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   return train;
 }
 
-Result<Network> read_network(const Node& node, const ModelInput& input) {
+// A list of layers, or a network with a name.
+Result<std::vector<Layer>> read_model_layers(const Node& node, const ModelInput& input) {
+  if (node.is_scalar() || node.find("type") != nullptr) {
+    return read_ready_network(node, input);
+  }
   Section section(node, "model");
-  const Node* layers_node = section.required_child("layers");
+  const Node* layers = section.required_child("layers");
   RETURN_IF_ERROR(section.finish());
-  ASSIGN_OR_RETURN(auto layers, read_layers(*layers_node));
+  return read_layers(*layers);
+}
+
+Result<Network> read_network(const Node& node, const ModelInput& input) {
+  ASSIGN_OR_RETURN(auto layers, read_model_layers(node, input));
   const Place last = layers.back().place;
   ASSIGN_OR_RETURN(Network network, plan_network(std::move(layers), input.sample_shape));
   if (network.output != Shape{input.outputs}) {

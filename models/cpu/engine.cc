@@ -45,7 +45,7 @@ class CpuEngine final : public Engine {
 CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
     : config_(config),
       options_(options),
-      lanes_(config_.network, options.lanes, options.gradients),
+      lanes_(config_.network, options),
       device_(dnnl::engine::kind::cpu, 0),
       stream_(device_) {
   CHECK(options.lanes >= 1 && options.threads >= 1 && options.global_batch >= options.batch_capacity);
@@ -115,12 +115,20 @@ Status CpuEngine::train_step(const BatchView& batch, const TrainStep& step) {
   Step run = make_step(*training_, batch, step.sums);
   run.exchange = step.exchange;
   RETURN_IF_ERROR(training_->forward(run));
+  // A clipped update must know the whole gradient first.
+  const std::optional<double> clip = config_.train.gradient_clip;
+  lanes_.plan_update(step.epoch);
+  const bool taken = step.exchange != nullptr && !clip && step.exchange->take(lanes_);
   RETURN_IF_ERROR(training_->backward(run));
   if (step.exchange != nullptr) {
     RETURN_IF_ERROR(step.exchange->finish());
   }
-  lanes_.update(
-      {.epoch = step.epoch, .gradient_clip = config_.train.gradient_clip, .threads = options_.threads});
+  if (taken) {
+    RETURN_IF_ERROR(step.exchange->sum(lanes_.broken()));
+  } else {
+    lanes_.update_all(clip, options_.threads);
+  }
+  lanes_.end_update(options_.threads);
   return {};
 }
 

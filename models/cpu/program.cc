@@ -14,9 +14,9 @@ bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
 // and the channels that fill up a convolution's blocks must stay zero.
 bool can_apply(const Layer& layer, Activation::Kind kind) {
   using Kind = Activation::Kind;
+  const bool convolves = std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
   return (std::holds_alternative<Dense>(layer.what) && kind != Kind::gelu) ||
-         ((std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what)) &&
-          (kind == Kind::relu || kind == Kind::tanh));
+         (convolves && (kind == Kind::relu || kind == Kind::tanh));
 }
 
 template <class What>
