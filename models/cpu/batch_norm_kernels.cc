@@ -52,7 +52,8 @@ template <class Element>
 }
 
 template <class Element>
-[[gnu::always_inline]] inline void sum_squares(const BatchNormBlock& block, const Element* values, const float* mean, double* sums) {
+[[gnu::always_inline]] inline void sum_squares(const BatchNormBlock& block, const Element* values,
+                                               const float* mean, double* sums) {
   const std::int64_t width = block.layout->block;
   const std::int64_t pixels = block.layout->pixels;
   const float* __restrict const m = mean + first_channel(block);
@@ -81,7 +82,9 @@ template <class Element>
 }
 
 template <class Element>
-[[gnu::always_inline]] inline void sum_products(const BatchNormBlock& block, const Element* values, const Element* gradients, const float* mean, double* gradient_sums, double* product_sums) {
+[[gnu::always_inline]] inline void sum_products(const BatchNormBlock& block, const Element* values,
+                                                const Element* gradients, const float* mean,
+                                                double* gradient_sums, double* product_sums) {
   const std::int64_t width = block.layout->block;
   const std::int64_t pixels = block.layout->pixels;
   const float* __restrict const m = mean + first_channel(block);
@@ -118,7 +121,9 @@ template <class Element>
 }
 
 template <class Element>
-[[gnu::always_inline]] inline void write_normalised(const BatchNormBlock& block, const Element* values, const float* mean, const float* factor, const float* shift, Element* results) {
+[[gnu::always_inline]] inline void write_normalised(const BatchNormBlock& block, const Element* values,
+                                                    const float* mean, const float* factor,
+                                                    const float* shift, Element* results) {
   const std::int64_t width = block.layout->block;
   const std::int64_t pixels = block.layout->pixels;
   const float* __restrict const m = mean + first_channel(block);
@@ -144,7 +149,10 @@ template <class Element>
 }
 
 template <class Element>
-[[gnu::always_inline]] inline void write_gradients(const BatchNormBlock& block, const Element* values, const Element* gradients, const float* mean, const float* factor, const float* offset, const float* slope, Element* results) {
+[[gnu::always_inline]] inline void write_gradients(const BatchNormBlock& block, const Element* values,
+                                                   const Element* gradients, const float* mean,
+                                                   const float* factor, const float* offset,
+                                                   const float* slope, Element* results) {
   const std::int64_t width = block.layout->block;
   const std::int64_t pixels = block.layout->pixels;
   const float* __restrict const m = mean + first_channel(block);
@@ -184,42 +192,52 @@ void sum_channels(const BatchNormBlock& block, const Bfloat16* values, double* s
 }
 
 REGATTA_MULTIVERSION
-void sum_squared_deviations(const BatchNormBlock& block, const float* values, const float* mean, double* sums) {
+void sum_squared_deviations(const BatchNormBlock& block, const float* values, const float* mean,
+                            double* sums) {
   sum_squares(block, values, mean, sums);
 }
 
 REGATTA_MULTIVERSION
-void sum_squared_deviations(const BatchNormBlock& block, const Bfloat16* values, const float* mean, double* sums) {
+void sum_squared_deviations(const BatchNormBlock& block, const Bfloat16* values, const float* mean,
+                            double* sums) {
   sum_squares(block, values, mean, sums);
 }
 
 REGATTA_MULTIVERSION
-void sum_gradients(const BatchNormBlock& block, const float* values, const float* gradients, const float* mean, double* gradient_sums, double* product_sums) {
+void sum_gradients(const BatchNormBlock& block, const float* values, const float* gradients,
+                   const float* mean, double* gradient_sums, double* product_sums) {
   sum_products(block, values, gradients, mean, gradient_sums, product_sums);
 }
 
 REGATTA_MULTIVERSION
-void sum_gradients(const BatchNormBlock& block, const Bfloat16* values, const Bfloat16* gradients, const float* mean, double* gradient_sums, double* product_sums) {
+void sum_gradients(const BatchNormBlock& block, const Bfloat16* values, const Bfloat16* gradients,
+                   const float* mean, double* gradient_sums, double* product_sums) {
   sum_products(block, values, gradients, mean, gradient_sums, product_sums);
 }
 
 REGATTA_MULTIVERSION
-void normalise(const BatchNormBlock& block, const float* values, const float* mean, const float* factor, const float* shift, float* results) {
+void normalise(const BatchNormBlock& block, const float* values, const float* mean, const float* factor,
+               const float* shift, float* results) {
   write_normalised(block, values, mean, factor, shift, results);
 }
 
 REGATTA_MULTIVERSION
-void normalise(const BatchNormBlock& block, const Bfloat16* values, const float* mean, const float* factor, const float* shift, Bfloat16* results) {
+void normalise(const BatchNormBlock& block, const Bfloat16* values, const float* mean, const float* factor,
+               const float* shift, Bfloat16* results) {
   write_normalised(block, values, mean, factor, shift, results);
 }
 
 REGATTA_MULTIVERSION
-void normalise_gradients(const BatchNormBlock& block, const float* values, const float* gradients, const float* mean, const float* factor, const float* offset, const float* slope, float* results) {
+void normalise_gradients(const BatchNormBlock& block, const float* values, const float* gradients,
+                         const float* mean, const float* factor, const float* offset, const float* slope,
+                         float* results) {
   write_gradients(block, values, gradients, mean, factor, offset, slope, results);
 }
 
 REGATTA_MULTIVERSION
-void normalise_gradients(const BatchNormBlock& block, const Bfloat16* values, const Bfloat16* gradients, const float* mean, const float* factor, const float* offset, const float* slope, Bfloat16* results) {
+void normalise_gradients(const BatchNormBlock& block, const Bfloat16* values, const Bfloat16* gradients,
+                         const float* mean, const float* factor, const float* offset, const float* slope,
+                         Bfloat16* results) {
   write_gradients(block, values, gradients, mean, factor, offset, slope, results);
 }
 
