@@ -120,8 +120,8 @@ struct Residual {
 };
 
 struct Layer {
-  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape,
-               TimePool, LayerNorm, Embedding, PositionEmbedding, Attention, Recurrent, Conv1d>
+  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual,
+               Reshape, TimePool, LayerNorm, Embedding, PositionEmbedding, Attention, Recurrent, Conv1d>
       what;
   Place place;       // in the experiment file
   std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names

@@ -37,6 +37,8 @@ Planned plan_activation(Planner& planner, const Activation& activation, const Te
                         ActivationForward forward);
 Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
 Planned plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
+// The same values as floats.
+Planned plan_floats(Planner& planner, const Tensor& input);
 // The same values under another shape, in row-major layout.
 Planned plan_reshape(Planner& planner, const Tensor& input, const Shape& shape);
 // The `index`-th dropout layer of the network, from 0. Training only.

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/cpu/bfloat16.h"
 #include "models/cpu/memory_plan.h"
 #include "models/cpu/operation.h"
 #include "models/network.h"
@@ -26,7 +27,7 @@ using Layout = dnnl::memory::desc;
 using ElementType = dnnl::memory::data_type;
 
 // An activation or a gradient of all lanes. A cheap value; copies stand for the same memory. Elements are
-// floats, but between layers of weights that compute in bf16 they may be of that type (see Program).
+// floats, or bf16 where the products are (see Program).
 struct Tensor {
   Shape shape;                               // one sample of one lane
   Layout layout;                             // one lane: [N, sample…]
@@ -51,6 +52,17 @@ struct Tensor {
     return static_cast<std::int64_t>(bytes() / dnnl::memory::data_type_size(type()));
   }
 };
+
+// Calls function with a value of the tensor's type of elements.
+template <class Function>
+void with_element_type(const Tensor& tensor, const Function& function) {
+  if (tensor.type() == ElementType::bf16) {
+    function(Bfloat16());
+  } else {
+    CHECK(tensor.type() == ElementType::f32);
+    function(float());
+  }
+}
 
 // [rows, sample…] in row-major order.
 Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type = ElementType::f32);

@@ -18,7 +18,8 @@ Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns) {
 }
 
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns) {
-  return planner.view(tensor, {columns}, transposed(columns, tensor.element_count() / columns, tensor.type()));
+  return planner.view(tensor, {columns},
+                      transposed(columns, tensor.element_count() / columns, tensor.type()));
 }
 
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {

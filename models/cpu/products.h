@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 
-#include "models/cpu/bfloat16.h"
 #include "models/cpu/planner.h"
 
 namespace regatta {
