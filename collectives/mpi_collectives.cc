@@ -1,124 +1,46 @@
-// Collectives with a limit. MPI's blocking calls wait forever for a dead peer; a non-blocking one can be
-// polled, and given up. What was given up cannot be taken back: MPI keeps the buffers, so the communicator is
-// broken from then on and makes no further MPI call.
+// Collectives over non-blocking MPI calls that are given up when their limit has passed.
 #include "collectives/mpi_collectives.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <atomic>
-#include <thread>
+
+#include "collectives/mpi_wait.h"
 
 namespace regatta {
-namespace {
 
-std::atomic<bool> any_communicator_broken{false};
-
-std::string mpi_error_text(int code) {
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) {
-    return fmt::format("MPI error {}", code);
-  }
-  return {text, static_cast<std::size_t>(length)};
-}
-
-// A short operation ends while we spin. After that others may need this core: on an oversubscribed machine
-// they are the very ranks that are waited for. MPI moves a long message piece by piece and only inside our
-// polls, so that sleeping too early stretches it several times; some 10 ms of yielding cover 16 MB.
-class Backoff {
- public:
-  void pause() {
-    ++pauses_;
-    if (pauses_ > kSpins + kYields) {
-      std::this_thread::sleep_for(kSleep);
-    } else if (pauses_ > kSpins) {
-      std::this_thread::yield();
-    }
-  }
-
- private:
-  static constexpr int kSpins = 100;
-  static constexpr int kYields = 20'000;
-  static constexpr Microseconds kSleep{30};
-  int pauses_ = 0;
-};
-
-}  // namespace
-
-struct MpiCommunicator::Operation {
-  std::string_view name;
-  std::size_t bytes;
-  Microseconds timeout;
-};
-
-MpiCommunicator::MpiCommunicator(MPI_Comm communicator, bool owns, std::size_t largest_count)
-    : communicator_(communicator), owns_(owns), largest_count_(largest_count) {
+MpiCommunicator::MpiCommunicator(MPI_Comm communicator, std::shared_ptr<OperationLog> log,
+                                 std::size_t largest_count)
+    : communicator_(communicator), log_(std::move(log)), largest_count_(largest_count) {
   CHECK(largest_count_ > 0 && largest_count_ <= kLargestMpiCount);
-  MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
   MPI_Comm_rank(communicator_, &rank_);
   MPI_Comm_size(communicator_, &size_);
+  if (log_ == nullptr) {
+    log_ = std::make_shared<OperationLog>(rank_, size_);
+  }
 }
 
 MpiCommunicator::~MpiCommunicator() {
   int finalized = 0;
   MPI_Finalized(&finalized);
-  if (owns_ && finalized == 0 && !any_broken()) {
+  if (finalized == 0 && !any_operation_failed()) {
     MPI_Comm_free(&communicator_);
-  }
-}
-
-bool MpiCommunicator::any_broken() { return any_communicator_broken; }
-void MpiCommunicator::mark_broken() { any_communicator_broken = true; }
-
-Error MpiCommunicator::broken_by(const Operation& operation, Error::Kind kind, std::string_view why) {
-  mark_broken();
-  first_error_ = fmt::format("rank {} of {}: {} #{} of {} bytes {}", rank_, size_, operation.name, sequence_,
-                             operation.bytes, why);
-  return {kind, first_error_};
-}
-
-Status MpiCommunicator::wait(const Operation& operation, const Deadline& deadline) {
-  Backoff backoff;
-  while (true) {
-    int done = 0;
-    const int code =
-        MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS) {
-      return broken_by(operation, Error::Kind::failure, fmt::format("failed: {}", mpi_error_text(code)));
-    }
-    if (done != 0) {
-      return {};
-    }
-    if (deadline.passed()) {
-      const std::chrono::duration<double> seconds = operation.timeout;
-      return broken_by(
-          operation, Error::Kind::timeout,
-          fmt::format("did not end within {} s: another rank is dead, stuck or did not take part",
-                      seconds.count()));
-    }
-    backoff.pause();
   }
 }
 
 Status MpiCommunicator::run(std::string_view name, std::size_t elements, std::size_t element_bytes,
                             const CollectiveOptions& options, const StartPart& start) {
-  ++sequence_;
-  const Operation operation{name, elements * element_bytes, options.timeout};
-  if (!first_error_.empty()) {
-    return failure(fmt::format("rank {} of {}: {} #{} cannot start after an earlier error: {}", rank_, size_,
-                               name, sequence_, first_error_));
-  }
-  const Deadline deadline(clock_, options.timeout);
+  ASSIGN_OR_RETURN(const Operation operation, log_->begin(name, elements * element_bytes, options));
   // An operation without elements still has its one part: a barrier is one.
   std::size_t begin = 0;
   do {
     const std::size_t count = std::min(elements - begin, largest_count_);
     requests_.clear();
     if (const int code = start(begin, static_cast<int>(count), requests_); code != MPI_SUCCESS) {
-      return broken_by(operation, Error::Kind::failure, fmt::format("failed: {}", mpi_error_text(code)));
+      return log_->fail(operation, mpi_error_text(code));
     }
-    RETURN_IF_ERROR(wait(operation, deadline));
+    ASSIGN_OR_RETURN(const bool ended, wait_for_mpi(requests_, operation, *log_));
+    if (!ended) {
+      return log_->time_out(operation, "another rank is dead, stuck or did not take part");
+    }
     begin += count;
   } while (begin < elements);
   return {};

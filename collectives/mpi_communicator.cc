@@ -12,6 +12,7 @@
 
 #include "collectives/mpi_collectives.h"
 #include "collectives/shared_memory.h"
+#include "collectives/two_level.h"
 
 namespace regatta {
 namespace {
@@ -40,12 +41,35 @@ std::optional<int> size_from_mpirun() {
 // are no step of several tasks.
 int tasks_of_slurm_step() { return number_from_environment("SLURM_STEP_NUM_TASKS").value_or(1); }
 
-// Through shared memory where all ranks are on one host.
-std::unique_ptr<Communicator> communicator_of(MPI_Comm group, bool owns) {
-  if (auto shared = SharedMemoryCommunicator::make(group, owns)) {
+// Ranks with the same number share memory. A host is known by its lowest rank.
+int host_of(MPI_Comm crew, int rank, int ranks_per_host) {
+  if (ranks_per_host > 0) {
+    return rank / ranks_per_host;
+  }
+  MPI_Comm here = MPI_COMM_NULL;
+  if (MPI_Comm_split_type(crew, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &here) != MPI_SUCCESS) {
+    return rank;
+  }
+  int lowest = rank;
+  MPI_Bcast(&lowest, 1, MPI_INT, 0, here);
+  MPI_Comm_free(&here);
+  return lowest;
+}
+
+// Through shared memory within a host. `crew` becomes the communicator's own.
+std::unique_ptr<Communicator> communicator_of(MPI_Comm crew, const CrewLayout& layout) {
+  MPI_Comm_set_errhandler(crew, MPI_ERRORS_RETURN);
+  int rank = 0;
+  MPI_Comm_rank(crew, &rank);
+  const int host = host_of(crew, rank, layout.ranks_per_host);
+  int hosts[2] = {host, -host};  // the lowest, and the highest with its sign changed
+  MPI_Allreduce(MPI_IN_PLACE, hosts, 2, MPI_INT, MPI_MIN, crew);
+  const bool one_host = hosts[0] == -hosts[1];
+  if (auto shared =
+          one_host ? SharedMemoryCommunicator::make(crew) : TwoLevelCommunicator::make(crew, host)) {
     return shared;
   }
-  return std::make_unique<MpiCommunicator>(group, owns);
+  return std::make_unique<MpiCommunicator>(crew);
 }
 
 bool in_slurm_step() { return std::getenv("SLURM_STEP_ID") != nullptr; }
@@ -92,7 +116,7 @@ Result<std::unique_ptr<MpiSession>> MpiSession::start() {
 }
 
 MpiSession::~MpiSession() {
-  if (!abandoned_ && !MpiCommunicator::any_broken()) {
+  if (!abandoned_ && !any_operation_failed()) {
     MPI_Finalize();
   }
 }
@@ -104,18 +128,21 @@ MpiLaunch MpiSession::world() const {
   return launch;
 }
 
-std::unique_ptr<Communicator> MpiSession::world_communicator() {
-  return communicator_of(MPI_COMM_WORLD, /*owns=*/false);
+std::unique_ptr<Communicator> MpiSession::world_communicator(const CrewLayout& layout) {
+  MPI_Comm crew = MPI_COMM_NULL;
+  const int code = MPI_Comm_dup(MPI_COMM_WORLD, &crew);
+  CHECK(code == MPI_SUCCESS, "MPI_Comm_dup failed");
+  return communicator_of(crew, layout);
 }
 
-std::unique_ptr<Communicator> MpiSession::split(int colour) {
+std::unique_ptr<Communicator> MpiSession::split(int colour, const CrewLayout& layout) {
   MPI_Comm group = MPI_COMM_NULL;
   const int code = MPI_Comm_split(MPI_COMM_WORLD, colour < 0 ? MPI_UNDEFINED : colour, world().rank, &group);
   CHECK(code == MPI_SUCCESS, "MPI_Comm_split failed");
   if (group == MPI_COMM_NULL) {
     return nullptr;
   }
-  return communicator_of(group, /*owns=*/true);
+  return communicator_of(group, layout);
 }
 
 }  // namespace regatta

@@ -15,6 +15,12 @@ struct MpiLaunch {
   int size = 1;
 };
 
+// Which ranks share memory.
+struct CrewLayout {
+  int ranks_per_host = 0;  // 0: those that do. Tests and benchmarks on one machine take it for several, each
+                           // with so many ranks; the last one may have less
+};
+
 // Whether mpirun or srun started this process, from the environment alone:
 //   OMPI_COMM_WORLD_SIZE or PMI_SIZE   mpirun of Open MPI, or of MPICH and its relatives
 //   SLURM_STEP_NUM_TASKS above 1       srun; batch scripts and shells in an allocation do not count
@@ -35,10 +41,10 @@ class MpiSession {
 
   MpiLaunch world() const;
   // All ranks of the world; collective over it.
-  std::unique_ptr<Communicator> world_communicator();
+  std::unique_ptr<Communicator> world_communicator(const CrewLayout& layout = {});
   // The ranks with the same colour, ordered as in the world; collective over the world. Negative: in no
   // group, nullptr.
-  std::unique_ptr<Communicator> split(int colour);
+  std::unique_ptr<Communicator> split(int colour, const CrewLayout& layout = {});
   // After an error MPI_Finalize may hang: makes the destructor skip it.
   void abandon() { abandoned_ = true; }
 

@@ -11,7 +11,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::array<std::string_view, 3> kLanesOwn = {"optimizer", "schedule", "early_stopping"};
+constexpr std::array<std::string_view, 2> kLanesOwn = {"schedule", "early_stopping"};
 
 bool is_dropout_layer(const Node& layer) {
   return layer.is_map() && layer.entries().size() == 1 && layer.entries().front().key == "dropout";
@@ -37,6 +37,12 @@ Node without_dropout_rates(const Node& node) {
   return node;
 }
 
+// The kind decides which moments the ranks share.
+Node kind_of_optimizer(const Node& optimizer) {
+  const Node* kind = optimizer.find("type");
+  return kind != nullptr ? *kind : optimizer.is_map() ? Node::null(optimizer.place()) : optimizer;
+}
+
 Node without_lanes_own(const Node& train) {
   if (!train.is_map()) {
     return train;
@@ -45,6 +51,11 @@ Node without_lanes_own(const Node& train) {
   std::erase_if(entries, [](const Node::Entry& entry) {
     return std::ranges::find(kLanesOwn, entry.key) != kLanesOwn.end();
   });
+  for (Node::Entry& entry : entries) {
+    if (entry.key == "optimizer") {
+      entry.value = kind_of_optimizer(entry.value);
+    }
+  }
   return Node::map(train.place(), std::move(entries));
 }
 

@@ -122,9 +122,12 @@ class ShardedEngine final : public Engine {
                  ? values
                  : values.subspan(begin, static_cast<std::size_t>((rows.end - rows.begin) * width));
     };
+    const std::int64_t labels = network_.output.size() > 1 ? network_.output.front() : 1;
     return {.inputs = slice(batch.inputs, element_count(network_.input)),
-            .labels = slice(batch.labels, 1),
+            .labels = slice(batch.labels, labels),
             .targets = slice(batch.targets, element_count(network_.output)),
+            .other_labels = slice(batch.other_labels, labels),
+            .label_shares = slice(batch.label_shares, 1),
             .count = std::clamp<std::int64_t>(batch.count - rows.begin, 0, rows.end - rows.begin),
             .first_sample = batch.first_sample + rows.begin};
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/host.h"
 #include "base/random.h"
 #include "models/cpu/engine.h"
 #include "worker/agreement.h"
@@ -95,10 +96,16 @@ bool Workbench::fits(const Point& point) const {
 
 Status Workbench::load_data_for(const Point& point) {
   ASSIGN_OR_RETURN(const Node node, section_at(experiment_, "data", point));
-  const std::string key = to_yaml(node);
-  if (key == data_key_) {
-    return {};
+  const std::string key = to_yaml(without_augmentation(node));
+  if (key != data_key_) {
+    RETURN_IF_ERROR(replace_data(node));
+    data_key_ = key;
   }
+  ASSIGN_OR_RETURN(augmentation_, read_augmentation(node, splits_.train.dataset->sample_shape));
+  return {};
+}
+
+Status Workbench::replace_data(const Node& node) {
   data_key_.clear();
   engine_key_.clear();
   training_.reset();
@@ -106,7 +113,6 @@ Status Workbench::load_data_for(const Point& point) {
   test_.reset();
   splits_ = {};  // before the next: two data sets may not fit into memory together
   ASSIGN_OR_RETURN(splits_, load_data(node, experiment_.seed));
-  data_key_ = key;
   return {};
 }
 
@@ -116,7 +122,8 @@ void Workbench::make_loaders() {
   training_ = std::make_unique<Loader>(splits_.train, LoaderOptions{.seed = experiment_.seed,
                                                                     .global_batch = batch,
                                                                     .rank = communicator_.rank(),
-                                                                    .ranks = communicator_.size()});
+                                                                    .ranks = communicator_.size(),
+                                                                    .augmentation = augmentation_});
   // With shards each rank measures everything, so that nothing depends on how many there are.
   const bool is_shared = config_.train.shards == 0;
   const int rank = is_shared ? communicator_.rank() : 0;
@@ -128,7 +135,7 @@ void Workbench::make_loaders() {
 Status Workbench::make_engine() {
   engine_.reset();
   exchange_.reset();
-  gradients_.reset();
+  memory_.reset();
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
                         .evaluation_capacity = 1,
@@ -145,14 +152,46 @@ Status Workbench::make_engine() {
     ASSIGN_OR_RETURN(engine_, make_sharded_engine(config_, options, config_.train.shards, communicator_));
     return {};
   }
-  const std::int64_t floats = options_.lanes * config_.network.parameter_count;
-  ASSIGN_OR_RETURN(gradients_, communicator_.allocate(static_cast<std::size_t>(floats)));
-  options.gradients = gradients_->floats();
-  if (communicator_.size() > 1) {
-    exchange_ = std::make_unique<CrewExchange>(communicator_, options.gradients);
+  RETURN_IF_ERROR(make_exchange());
+  if (memory_ != nullptr) {
+    lend_memory(options);
   }
   ASSIGN_OR_RETURN(engine_, make_cpu_engine(config_, options));
   return {};
+}
+
+// A crew of one has no need for it. Clipped updates are made by every rank for itself, because they wait for
+// the whole gradient.
+Status Workbench::make_exchange() {
+  if (communicator_.size() == 1) {
+    return {};
+  }
+  const auto floats = static_cast<std::size_t>(options_.lanes * config_.network.parameter_count);
+  const bool sgd = config_.train.optimizer.kind == OptimizerConfig::Kind::sgd;
+  rows_ = config_.train.gradient_clip ? 1 : sgd ? 3 : 4;
+  ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
+  const bool core_is_free = options_.threads * communicator_.host_size() < usable_cores();
+  exchange_ = std::make_unique<CrewExchange>(
+      communicator_, clock_, *memory_, rows_,
+      ExchangeOptions{.wire = wire_of(experiment_),
+                      .threads = options_.threads,
+                      .plans = exchange_candidates(floats * sizeof(float), core_is_free)});
+  return {};
+}
+
+void Workbench::lend_memory(EngineOptions& options) {
+  std::span<float>* const buffers[] = {&options.gradients, &options.weights, &options.first_moments,
+                                       &options.second_moments};
+  for (int row = 0; row < rows_; ++row) {
+    *buffers[row] = memory_->row(row);
+  }
+  if (rows_ > static_cast<int>(FlatRow::first_moments)) {
+    options.collect_moments = [this] {
+      for (int row = static_cast<int>(FlatRow::first_moments); row < rows_; ++row) {
+        memory_->collect(row);
+      }
+    };
+  }
 }
 
 MetricSums Workbench::new_sums() const {

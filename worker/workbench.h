@@ -65,7 +65,10 @@ class Workbench {
 
  private:
   Status load_data_for(const Point& point);
+  Status replace_data(const Node& node);
   Status make_engine();
+  Status make_exchange();
+  void lend_memory(EngineOptions& options);
   void make_loaders();
 
   Communicator& communicator_;
@@ -75,6 +78,7 @@ class Workbench {
 
   std::string data_key_;  // what the splits were made from
   DataSplits splits_;
+  Augmentation augmentation_;
   std::string engine_key_;  // the shape that the engine and the loaders were made for
   std::string model_yaml_;
   ModelConfig config_;
@@ -82,7 +86,8 @@ class Workbench {
   std::unique_ptr<Loader> training_;
   std::unique_ptr<Loader> validation_;
   std::unique_ptr<Loader> test_;
-  std::unique_ptr<FloatMemory> gradients_;  // of the engine; its peers add to it
+  std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
+  int rows_ = 0;
   std::unique_ptr<CrewExchange> exchange_;
   std::unique_ptr<Engine> engine_;
 };

@@ -65,7 +65,7 @@ void measure(Communicator& world, std::size_t bytes, const Options& options) {
   const std::size_t count = bytes / sizeof(float);
   auto memory = world.allocate(count);
   fail_on(memory.ok() ? Status() : Status(memory.error()));
-  const std::span<float> ours = (*memory)->floats();
+  const std::span<float> ours = (*memory)->row();
   std::vector<float> theirs(count);
   Stopwatch our_time(options.seconds, bytes);
   Stopwatch their_time(options.seconds, bytes);

@@ -52,6 +52,14 @@ TEST(MpiFailure, AnAbsentRankIsATimeoutThatNamesRankOperationSequenceAndBytes) {
   }
 }
 
+TEST(MpiFailure, AnAbsentHostIsATimeoutThatNamesItsRank) {
+  const auto lines = survivors_of("absent-host", 3);
+  EXPECT_THAT(lines[0],
+              testing::HasSubstr("rank 0 of 3: allreduce #2 of 1024 bytes did not end within 0.7 s"));
+  EXPECT_THAT(lines[0], testing::HasSubstr("from rank 1"));
+  EXPECT_THAT(lines[1], testing::HasSubstr("rank 2 of 3"));
+}
+
 TEST(MpiFailure, AKilledRankDoesNotTakeTheOthersWithIt) {
   const auto lines = survivors_of("killed", 4);
   EXPECT_THAT(lines[0], testing::HasSubstr("rank 0 of 4: barrier #2 of 0 bytes did not end within 0.7 s"));

@@ -1,6 +1,7 @@
 // Run by mpirun: each rank makes the same calls, checks what it got and says so. `mpi_program CASE`.
 //   operations  every collective, against the answer known beforehand
 //   absent      rank 1 sleeps through an allreduce
+//   absent-host the same, with each rank taken for a host of its own
 //   killed      rank 1 dies before a barrier
 #include <fmt/format.h>
 #include <signal.h>
@@ -123,32 +124,146 @@ void check_split(MpiSession& session) {
   }
 }
 
+// Ranks are added in their order within a host, and hosts in theirs.
+std::vector<float> sum_in_order(int ranks, int ranks_per_host, std::size_t count) {
+  std::vector<float> sums(count);
+  for (int host = 0; host < ranks; host += ranks_per_host) {
+    std::vector<float> of_host = values_of(host, count);
+    for (int rank = host + 1; rank < std::min(host + ranks_per_host, ranks); ++rank) {
+      const std::vector<float> terms = values_of(rank, count);
+      std::ranges::transform(of_host, terms, of_host.begin(), std::plus<>());
+    }
+    std::ranges::transform(sums, of_host, sums.begin(), std::plus<>());
+  }
+  return sums;
+}
+
 // In place, in memory that the ranks share: any range of it, next to values that must stay.
-void check_allocated(Communicator& communicator) {
+void check_allocated(Communicator& communicator, int ranks_per_host) {
   for (const std::size_t count : {1UL, 33UL, 100'000UL}) {
     const auto memory = communicator.allocate(count + 2);
     expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
-    const std::span<float> floats = (*memory)->floats();
+    const std::span<float> floats = (*memory)->row();
     CHECK(floats.size() == count + 2 && floats[0] == 0 && floats[count + 1] == 0);
     for (int repetition = 0; repetition < 3; ++repetition) {
       std::ranges::copy(values_of(communicator.rank(), count), floats.begin() + 1);
-      std::vector<float> expected(values_of(communicator.rank(), count));
       expect_ok(communicator.allreduce(floats.subspan(1, count)), "allreduce in place");
-      expect_ok(communicator.allreduce(std::span<float>(expected)), "allreduce");
-      CHECK(std::ranges::equal(floats.subspan(1, count), expected), "in place and copied differ");
+      CHECK(std::ranges::equal(floats.subspan(1, count),
+                               sum_in_order(communicator.size(), ranks_per_host, count)),
+            "the sum was made in another order");
       CHECK(floats[0] == 0 && floats[count + 1] == 0, "allreduce wrote beyond its range");
     }
   }
 }
 
+// What an update does: each rank deals with its share and publishes what came of it.
+void check_shares(Communicator& communicator, int ranks_per_host) {
+  constexpr std::size_t kCount = 5 * kShareTile + 17;
+  const auto memory = communicator.allocate(kCount, 2);
+  expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
+  const std::span<float> terms = (*memory)->row(0);
+  const std::span<float> results = (*memory)->row(1);
+  const std::vector<float> mine = values_of(communicator.rank(), kCount);
+  const std::vector<float> expected = sum_in_order(communicator.size(), ranks_per_host, kCount);
+  for (const std::size_t cut : {kCount, kShareTile, 3 * kShareTile, std::size_t{1000}}) {
+    std::ranges::copy(mine, terms.begin());
+    std::vector<char> used(kCount, 0);
+    for (std::size_t begin = 0; begin < kCount; begin += cut) {
+      const auto use = [&](std::size_t from, std::size_t to) {
+        for (std::size_t i = begin + from; i < begin + to; ++i) {
+          results[i] = 2 * terms[i];
+          used[i] += 1;
+        }
+        (*memory)->publish(1, begin + from, begin + to);
+      };
+      expect_ok(communicator.sum_shares(terms.subspan(begin, std::min(cut, kCount - begin)), use), "sum");
+    }
+    expect_ok(communicator.settle(), "settle");
+    for (std::size_t i = 0; i < kCount; ++i) {
+      CHECK(used[i] <= 1 && (used[i] == 0 || terms[i] == expected[i]), "a share has a wrong sum");
+      CHECK(results[i] == 2 * expected[i], "what was published is not there");
+    }
+    expect_ok(communicator.barrier(), "barrier");
+    (*memory)->collect(0);
+    CHECK(std::ranges::equal(terms, expected), "the shares do not make up the whole");
+    expect_ok(communicator.barrier(), "barrier");
+  }
+}
+
+MPI_Comm copy_of_world() {
+  MPI_Comm copy = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &copy);
+  return copy;
+}
+
+// Within the range of fp16.
+std::vector<float> small_values_of(int rank, std::size_t count) {
+  std::vector<float> values = values_of(rank, count);
+  std::ranges::transform(values, values.begin(), [](float value) { return value / 1000; });
+  return values;
+}
+
+// The terms are rounded, and the sum. On one host nothing is, because nothing travels.
+void check_wire(Communicator& communicator, Wire wire, double error) {
+  constexpr std::size_t kCount = 3 * kShareTile + 5;
+  const auto memory = communicator.allocate(kCount);
+  expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
+  const std::span<float> sums = (*memory)->row();
+  std::vector<float> first;
+  for (const std::size_t cut : {kCount, std::size_t{999}}) {
+    std::ranges::copy(small_values_of(communicator.rank(), kCount), sums.begin());
+    for (std::size_t begin = 0; begin < kCount; begin += cut) {
+      expect_ok(communicator.allreduce(sums.subspan(begin, std::min(cut, kCount - begin)), {.wire = wire}),
+                "sum");
+    }
+    CHECK(first.empty() || std::ranges::equal(first, sums), "the bits depend on how the data are cut");
+    first.assign(sums.begin(), sums.end());
+  }
+  std::vector<double> exact(kCount);
+  std::vector<double> magnitude(kCount);
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const std::vector<float> terms = small_values_of(rank, kCount);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      exact[i] += terms[i];
+      magnitude[i] += std::abs(terms[i]);
+    }
+  }
+  double worst = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const double off = std::abs(first[i] - exact[i]);
+    worst = std::max(worst, std::max(off - 1e-6, 0.0) / magnitude[i]);
+  }
+  CHECK(worst <= 2 * error, fmt::format("a sum is off by {} of its terms", worst));
+  const auto mine = std::as_bytes(std::span<const float>(first));
+  std::vector<std::byte> of_leader(mine.begin(), mine.end());
+  expect_ok(communicator.broadcast(of_leader, 0), "broadcast");
+  CHECK(std::ranges::equal(mine, of_leader), "two ranks have different bits");
+}
+
+// One machine taken for several hosts, which need not have equally many ranks.
+void check_hosts(MpiSession& session, int ranks_per_host) {
+  const auto world = session.world_communicator({.ranks_per_host = ranks_per_host});
+  check_operations(*world);
+  check_allocated(*world, ranks_per_host);
+  check_shares(*world, ranks_per_host);
+  check_wire(*world, Wire::fp32, 1e-6);
+  check_wire(*world, Wire::bf16, std::pow(2, -8));
+  check_wire(*world, Wire::fp16, std::pow(2, -11));
+}
+
 int run_operations(MpiSession& session) {
   const auto world = session.world_communicator();
   check_operations(*world);
-  check_allocated(*world);
-  MpiCommunicator by_messages(MPI_COMM_WORLD, /*owns=*/false);
+  check_allocated(*world, world->size());
+  check_shares(*world, world->size());
+  check_wire(*world, Wire::bf16, 1e-6);  // on one host nothing travels
+  for (int ranks_per_host = 1; ranks_per_host < world->size(); ++ranks_per_host) {
+    check_hosts(session, ranks_per_host);
+  }
+  MpiCommunicator by_messages(copy_of_world());
   check_operations(by_messages);
   // Chunks of three elements take the way of buffers that are longer than an MPI count.
-  MpiCommunicator in_chunks(MPI_COMM_WORLD, /*owns=*/false, /*largest_count=*/3);
+  MpiCommunicator in_chunks(copy_of_world(), nullptr, /*largest_count=*/3);
   check_allreduce(in_chunks, 50);
   check_same_bits(in_chunks, 50);
   check_broadcast(in_chunks);
@@ -168,16 +283,16 @@ int run_operations(MpiSession& session) {
   ::_exit(0);
 }
 
-[[noreturn]] void run_absent(MpiSession& session) {
-  const auto world = session.world_communicator();
-  expect_ok(world->barrier(), "barrier");
+[[noreturn]] void run_absent(MpiSession& session, int ranks_per_host) {
+  const auto world = session.world_communicator({.ranks_per_host = ranks_per_host});
+  const auto memory = world->allocate(256);
+  expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
   if (world->rank() == 1) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     ::_exit(0);
   }
-  std::vector<float> gradients(256);
-  expect_timeout_and_leave(
-      *world, world->allreduce(std::span<float>(gradients), {.timeout = std::chrono::milliseconds(700)}));
+  expect_timeout_and_leave(*world,
+                           world->allreduce((*memory)->row(), {.timeout = std::chrono::milliseconds(700)}));
 }
 
 [[noreturn]] void run_killed(MpiSession& session) {
@@ -193,8 +308,8 @@ int run(std::string_view name) {
   CHECK(started_by_mpi(), "run this program with mpirun");
   auto session = MpiSession::start();
   CHECK(session.ok(), session.ok() ? "" : session.error().message);
-  if (name == "absent") {
-    run_absent(**session);
+  if (name.starts_with("absent")) {
+    run_absent(**session, name == "absent-host" ? 1 : 0);
   }
   if (name == "killed") {
     run_killed(**session);

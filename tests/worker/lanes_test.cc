@@ -125,7 +125,7 @@ class Lanes : public testing::Test {
 
 TEST_F(Lanes, ATrialInALaneIsTheTrialAlone) {
   Crew crew(folder_.path(), 4);
-  const std::vector<Point> points = {point(0.05), point(0.003, 4, 1, 0.6), point(0.2, 4, 0, 0), point(0.01)};
+  const std::vector<Point> points = {point(0.05), point(0.03, 4, 0, 0.6), point(0.2, 4, 0, 0), point(0.01)};
   for (int trial = 0; trial < 4; ++trial) {
     crew.begin(trial, points[static_cast<std::size_t>(trial)], 3);
   }
@@ -264,7 +264,8 @@ TEST_F(Lanes, ATrialThatWaitsForAnEngineHearsDecisionsToo) {
 TEST_F(Lanes, ShapesDifferInAllThatIsNotALanesOwn) {
   const auto experiment = parse_experiment(kExperiment, "small.yaml").value();
   const auto key = [&](const Point& at) { return shape_key(experiment, at).value(); };
-  EXPECT_EQ(key(point(0.1, 4, 0, 0.1)), key(point(0.2, 4, 1, 0.7)));
+  EXPECT_EQ(key(point(0.1, 4, 0, 0.1)), key(point(0.2, 4, 0, 0.7)));
+  EXPECT_NE(key(point(0.1, 4, 0)), key(point(0.1, 4, 1)));
   EXPECT_NE(key(point(0.1, 4)), key(point(0.1, 5)));
   const auto batches = parse_experiment(std::string(kExperiment)
                                             .replace(std::string(kExperiment).find("batch_size: 24"), 14,
