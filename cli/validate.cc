@@ -97,26 +97,47 @@ void print_search(const StudyPlan& plan, const Study& study) {
   }
 }
 
-void print_data(const DataShape& data) {
+void print_data(const DataShape& data, const Augmentation& augmentation) {
   const bool classification = data.task == Task::classification;
   print_out("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
             classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
   print_out("  training {}, validation {}, test {}\n", format_count(data.train_count),
             format_count(data.validation_count), format_count(data.test_count));
+  if (const std::string changes = describe(augmentation); !changes.empty()) {
+    print_out("  training samples are changed: {}\n", changes);
+  }
 }
 
 const char* kind_of(const Layer& layer) {
   struct Names {
     const char* operator()(const Dense&) const { return "dense"; }
     const char* operator()(const Conv&) const { return "conv"; }
+    const char* operator()(const Depthwise&) const { return "depthwise"; }
+    const char* operator()(const GlobalPool& pool) const {
+      return pool.kind == Pool::Kind::max ? "global_pool: max" : "global_pool: average";
+    }
     const char* operator()(const Pool& pool) const {
       return pool.kind == Pool::Kind::max ? "max_pool" : "average_pool";
     }
-    const char* operator()(const Relu&) const { return "relu"; }
+    const char* operator()(const Activation& activation) const {
+      switch (activation.kind) {
+        case Activation::Kind::relu:
+          return "relu";
+        case Activation::Kind::gelu:
+          return "gelu";
+        case Activation::Kind::tanh:
+          return "tanh";
+        case Activation::Kind::sigmoid:
+          return "sigmoid";
+      }
+      check_failed("a known activation", __FILE__, __LINE__);
+    }
     const char* operator()(const Flatten&) const { return "flatten"; }
     const char* operator()(const Dropout&) const { return "dropout"; }
     const char* operator()(const BatchNorm&) const { return "batch_norm"; }
     const char* operator()(const Residual&) const { return "residual"; }
+    const char* operator()(const Reshape&) const { return "reshape"; }
+    const char* operator()(const TimePool&) const { return "pool_time"; }
   };
   return std::visit(Names{}, layer.what);
 }
@@ -158,7 +179,7 @@ Result<int> validate(const ValidateOptions& options) {
   print_space(plan->experiment.space);
   print_search(*plan, *study);
   if (plan->training.data) {
-    print_data(*plan->training.data);
+    print_data(*plan->training.data, plan->training.augmentation);
   }
   if (plan->training.model) {
     print_network(plan->training.model->network, plan->experiment.space.size() > 0);

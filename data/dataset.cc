@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -23,7 +24,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kDefaultValidation = 0.1;
-constexpr std::string_view kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";
+// Debian packages that carry data sets.
+struct DataPackage {
+  std::string_view folder;
+  std::string_view package;
+};
+constexpr std::array kDataPackages = {
+    DataPackage{"/usr/share/datasets/fashion-mnist", "dataset-fashion-mnist"},
+    DataPackage{"/usr/lib/python3/dist-packages/sklearn", "python3-sklearn"},
+};
 
 struct CommonOptions {
   SplitShares shares;
@@ -34,6 +43,7 @@ struct CommonOptions {
 
 CommonOptions read_common(Section& section) {
   CommonOptions options;
+  section.child("augment");  // read by read_augmentation: it changes no data, only what is made of them
   options.place = section.place();
   const NumberRule share{.min = 0, .max = 1, .min_excluded = true, .max_excluded = true};
   const NumberRule share_or_none{.fallback = kDefaultValidation, .min = 0, .max = 1, .max_excluded = true};
@@ -72,10 +82,13 @@ Status check_exists(const NamedPath& named) {
   if (fs::exists(named.path, ignored)) {
     return {};
   }
-  const bool fashion = named.path.string().starts_with(kFashionMnistFolder);
-  return mistake_at(named.place,
-                    fmt::format("{} does not exist{}", named.path.string(),
-                                fashion ? "; install the Debian package dataset-fashion-mnist" : ""));
+  std::string message = fmt::format("{} does not exist", named.path.string());
+  for (const auto& [folder, package] : kDataPackages) {
+    if (named.path.string().starts_with(folder)) {
+      message += fmt::format("; install the Debian package {}", package);
+    }
+  }
+  return mistake_at(named.place, message);
 }
 
 Split make_split(const std::shared_ptr<const Dataset>& dataset,

@@ -66,6 +66,7 @@ struct DataSplits {
 //   normalize   default true: mean 0 and deviation 1 over the training split, of each channel (images), each
 //               numeric feature (tables) and each target (regression); false: bytes become [0, 1], all else
 //               stays
+//   augment     see data/augmentation.h
 // All parts hold each class in its share. A part without samples is an empty split of the same dataset.
 // idx:
 //   path        a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test, t10k-…

@@ -9,26 +9,10 @@
 #include <thread>
 
 #include "base/random.h"
+#include "data/sample_writer.h"
 
 namespace regatta {
 namespace {
-
-// One group (a channel of an image): every element with the same shift and scale.
-template <class T>
-void normalize_group(const T* __restrict raw, std::size_t count, float shift, float scale,
-                     float* __restrict out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    out[i] = (static_cast<float>(raw[i]) - shift) * scale;
-  }
-}
-
-// A row of a table: every element with its own.
-void normalize_row(const float* __restrict raw, const std::vector<float>& shift,
-                   const std::vector<float>& scale, float* __restrict out) {
-  for (std::size_t i = 0; i < shift.size(); ++i) {
-    out[i] = (raw[i] - shift[i]) * scale[i];
-  }
-}
 
 LoaderOptions checked(LoaderOptions options, std::int64_t samples) {
   CHECK(options.ranks >= 1 && options.rank >= 0 && options.rank < options.ranks);
@@ -52,12 +36,19 @@ class Loader::Prefetcher {
         share_(rank_share(options_.global_batch, options_.rank, options_.ranks)),
         sample_size_(static_cast<std::size_t>(split_.dataset->sample_size())),
         target_count_(split_.dataset->target_names.size()),
+        writer_(*split_.dataset, *split_.normalization),
+        other_inputs_(options.augmentation.mixup > 0 ? sample_size_ : 0),
+        other_targets_(options.augmentation.mixup > 0 ? target_count_ : 0),
         ring_(static_cast<std::size_t>(options_.prefetch) + 1) {
     const auto rows = static_cast<std::size_t>(capacity());
     for (Batch& batch : ring_) {
       batch.inputs.resize(rows * sample_size_);
       batch.labels.resize(split_.dataset->task == Task::classification ? rows : 0);
       batch.targets.resize(rows * target_count_);
+      if (options_.augmentation.mixup > 0) {
+        batch.other_labels.resize(batch.labels.size());
+        batch.label_shares.resize(batch.labels.size(), 1.0F);
+      }
     }
     thread_ = std::jthread([this](const std::stop_token& stop) { produce(stop); });
   }
@@ -76,6 +67,7 @@ class Loader::Prefetcher {
     changed_.wait(lock, [this] { return !filling_; });  // at most the time to make one batch
     order_.emplace(static_cast<std::uint64_t>(std::max<std::int64_t>(split_.count(), 1)),
                    Random(options_.seed, "data order").substream(static_cast<std::uint64_t>(epoch)));
+    epoch_ = epoch;
     made_ = first_step;
     taken_ = first_step;
     holding_ = false;
@@ -120,14 +112,16 @@ class Loader::Prefetcher {
     }
   }
 
-  // Runs without the lock: start_epoch waits for it before it changes order_.
-  void fill(Batch& batch, std::int64_t step) const {
-    const std::int64_t first = step * options_.global_batch + share_.begin;
+  // Runs without the lock: start_epoch waits for it before it changes order_ and epoch_.
+  void fill(Batch& batch, std::int64_t step) {
+    const std::int64_t global_first = step * options_.global_batch;
+    const std::int64_t first = global_first + share_.begin;
     batch.count = std::clamp<std::int64_t>(split_.count() - first, 0, capacity());
     for (std::int64_t row = 0; row < batch.count; ++row) {
-      const auto position = static_cast<std::uint64_t>(first + row);
-      const std::size_t index = options_.shuffle ? (*order_)[position] : position;
-      write_row(batch, static_cast<std::size_t>(row), static_cast<std::size_t>(split_.samples[index]));
+      write_row(batch, static_cast<std::size_t>(row), sample_at(first + row));
+      if (options_.augmentation.mixup > 0) {
+        mix_row(batch, static_cast<std::size_t>(row), global_first);
+      }
     }
     const auto used = static_cast<std::size_t>(batch.count);
     std::fill(batch.inputs.begin() + static_cast<std::ptrdiff_t>(used * sample_size_), batch.inputs.end(),
@@ -139,26 +133,52 @@ class Loader::Prefetcher {
               0.0F);
   }
 
-  void write_row(Batch& batch, std::size_t row, std::size_t sample) const {
-    const Dataset& dataset = *split_.dataset;
-    const Normalization& normalization = *split_.normalization;
-    float* out = batch.inputs.data() + row * sample_size_;
-    if (const auto* bytes = std::get_if<std::vector<std::uint8_t>>(&dataset.inputs)) {
-      const std::size_t channels = normalization.shift.size();
-      const std::size_t pixels = sample_size_ / channels;
-      for (std::size_t channel = 0; channel < channels; ++channel) {
-        normalize_group(bytes->data() + sample * sample_size_ + channel * pixels, pixels,
-                        normalization.shift[channel], normalization.scale[channel], out + channel * pixels);
-      }
+  // The sample at a position of the epoch.
+  std::int64_t sample_at(std::int64_t position) const {
+    const auto index = static_cast<std::uint64_t>(position);
+    return split_.samples[options_.shuffle ? (*order_)[index] : index];
+  }
+
+  AugmentationDraws draws(std::int64_t sample) const { return {options_.seed, epoch_, sample}; }
+
+  void write_inputs(std::int64_t sample, float* inputs) const {
+    if (options_.augmentation.changes_images()) {
+      writer_.write_changed(sample, draws(sample).image(options_.augmentation, writer_.image_size()), inputs);
     } else {
-      normalize_row(std::get<std::vector<float>>(dataset.inputs).data() + sample * sample_size_,
-                    normalization.shift, normalization.scale, out);
+      writer_.write_inputs(sample, inputs);
     }
-    if (dataset.task == Task::classification) {
-      batch.labels[row] = dataset.labels[sample];
+  }
+
+  void write_row(Batch& batch, std::size_t row, std::int64_t sample) const {
+    write_inputs(sample, batch.inputs.data() + row * sample_size_);
+    if (split_.dataset->task == Task::classification) {
+      batch.labels[row] = split_.dataset->labels[static_cast<std::size_t>(sample)];
     } else {
-      normalize_row(dataset.targets.data() + sample * target_count_, normalization.target_shift,
-                    normalization.target_scale, batch.targets.data() + row * target_count_);
+      writer_.write_targets(sample, batch.targets.data() + row * target_count_);
+    }
+  }
+
+  // x = s x + (1 - s) x', and the targets likewise, with another sample of the global batch, which may be
+  // another rank's.
+  void mix_row(Batch& batch, std::size_t row, std::int64_t global_first) {
+    const std::int64_t place = share_.begin + static_cast<std::int64_t>(row);
+    const AugmentationDraws own = draws(sample_at(global_first + place));
+    const std::int64_t other = sample_at(global_first + own.partner(place, options_.global_batch));
+    const auto share = static_cast<float>(own.share(options_.augmentation.mixup));
+    write_inputs(other, other_inputs_.data());
+    mix(batch.inputs.data() + row * sample_size_, other_inputs_.data(), sample_size_, share);
+    if (split_.dataset->task == Task::classification) {
+      batch.other_labels[row] = split_.dataset->labels[static_cast<std::size_t>(other)];
+      batch.label_shares[row] = share;
+    } else {
+      writer_.write_targets(other, other_targets_.data());
+      mix(batch.targets.data() + row * target_count_, other_targets_.data(), target_count_, share);
+    }
+  }
+
+  static void mix(float* __restrict values, const float* __restrict others, std::size_t count, float share) {
+    for (std::size_t i = 0; i < count; ++i) {
+      values[i] = share * values[i] + (1 - share) * others[i];
     }
   }
 
@@ -167,16 +187,20 @@ class Loader::Prefetcher {
   const RankShare share_;
   const std::size_t sample_size_;
   const std::size_t target_count_;
+  const SampleWriter writer_;
+  std::vector<float> other_inputs_;  // mixup: of the sample that is mixed in
+  std::vector<float> other_targets_;
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<Permutation> order_;  // none before the first epoch
-  std::vector<Batch> ring_;           // step s is in ring_[s % size]
-  std::int64_t made_ = 0;             // steps below it have been made
-  std::int64_t taken_ = 0;            // steps below it have been handed out
-  bool holding_ = false;              // the consumer still reads step taken_ - 1
-  bool filling_ = false;              // the thread is making step made_
-  std::jthread thread_;               // last: it ends before what it uses
+  std::int64_t epoch_ = 0;
+  std::vector<Batch> ring_;  // step s is in ring_[s % size]
+  std::int64_t made_ = 0;    // steps below it have been made
+  std::int64_t taken_ = 0;   // steps below it have been handed out
+  bool holding_ = false;     // the consumer still reads step taken_ - 1
+  bool filling_ = false;     // the thread is making step made_
+  std::jthread thread_;      // last: it ends before what it uses
 };
 
 Loader::Loader(Split split, LoaderOptions options)

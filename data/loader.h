@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/augmentation.h"
 #include "data/dataset.h"
 
 namespace regatta {
@@ -13,7 +14,11 @@ struct Batch {
   std::vector<float> inputs;         // [capacity, sample_shape...], normalised; rows from `count` on are zero
   std::vector<std::int32_t> labels;  // classification: [capacity]
   std::vector<float> targets;        // regression: [capacity, targets], in normalised units
-  std::int64_t count = 0;            // rows in use
+  // Classification with mixup: the label of the sample that was mixed into each row, and the share of
+  // `labels`.
+  std::vector<std::int32_t> other_labels;
+  std::vector<float> label_shares;
+  std::int64_t count = 0;  // rows in use
 };
 
 struct LoaderOptions {
@@ -24,7 +29,8 @@ struct LoaderOptions {
   // Training: shuffled each epoch, and the last incomplete global batch is left out (another part of the data
   // each epoch). Otherwise: in order, every sample once, the last batch padded.
   bool shuffle = true;
-  int prefetch = 2;  // batches made ahead; at least 1
+  int prefetch = 2;           // batches made ahead; at least 1
+  Augmentation augmentation;  // training; mixup mixes samples of one global batch
 };
 
 // The rows of a global batch of `global` samples that belong to `rank`: contiguous, sizes differ by at most

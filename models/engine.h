@@ -21,6 +21,10 @@ struct BatchView {
   std::span<const float> inputs;
   std::span<const std::int32_t> labels;  // classification: [capacity]
   std::span<const float> targets;        // regression: [capacity, targets]
+  // Where two samples were mixed into each row: the other one's label, and the part of `labels`. Both are
+  // empty where nothing was mixed.
+  std::span<const std::int32_t> other_labels;
+  std::span<const float> label_shares;
   std::int64_t count = 0;
   std::int64_t first_sample = 0;  // this rank's first row within the global batch: with it dropout's random
                                   // numbers do not depend on the number of ranks
@@ -113,9 +117,12 @@ class Engine {
   // optimizer may be another one (a trial that was told to change it): moments that it needs and the state
   // lacks start from zero, and so do its steps.
   virtual Status restore_lane(int lane, const LaneState& state) = 0;
+  // Which of the started lanes train() and evaluate() serve from now on; what the others hold and their sums
+  // are left as they are. start_lane() adds its lane.
+  virtual void select_lanes(std::span<const int> lanes) = 0;
 
-  // Forward, loss, backward, exchange, clip, update. All lanes take the step; a lane whose loss is not finite
-  // is left with NaN weights and disturbs no other.
+  // Forward, loss, backward, exchange, clip, update. All selected lanes take the step; a lane whose loss is
+  // not finite is left with NaN weights and disturbs no other.
   virtual Status train(const BatchView& batch, const TrainStep& step) = 0;
   // Forward only, with running statistics; adds to one MetricSums a lane.
   virtual Status evaluate(const BatchView& batch, std::span<MetricSums> sums) = 0;

@@ -8,38 +8,14 @@
 
 #include "base/text.h"
 #include "experiment/section.h"
+#include "models/layer_options.h"
 
 namespace regatta {
 namespace {
 
-using What = decltype(Layer::what);
-
-constexpr std::int64_t kLargestWidth =
-    1'000'000;  // units, filters: keeps every product of sizes within 64 bits
-constexpr std::int64_t kLargestWindow = 1'000;
 constexpr int kDeepestNesting = 16;
-
-// Options may be one number, as in `dense: 128`, that stands for the key in `number_key`.
-class Options {
- public:
-  Options(const Node& node, std::string_view layer, std::string_view number_key)
-      : node_(node.is_scalar() ? as_map(node, number_key) : node), section_(node_, std::string(layer)) {}
-  Options(const Options&) = delete;
-  Section* operator->() { return &section_; }
-
-  template <class T>
-  Result<What> finish(T what) {
-    RETURN_IF_ERROR(section_.finish());
-    return What(std::move(what));
-  }
-
- private:
-  static Node as_map(const Node& node, std::string_view key) {
-    return Node::map(node.place(), {{.key = std::string(key), .key_place = node.place(), .value = node}});
-  }
-  Node node_;
-  Section section_;
-};
+constexpr std::int64_t kMostRepeats = 1'000;
+constexpr std::size_t kMostLayers = 10'000;
 
 Result<What> read_dense(const Node& node) {
   Options options(node, "dense", "units");
@@ -81,11 +57,32 @@ Result<What> read_conv(const Node& node) {
   conv.kernel = options->integer("kernel", {.fallback = 3, .min = 1, .max = kLargestWindow});
   conv.stride = options->integer("stride", {.fallback = 1, .min = 1, .max = kLargestWindow});
   conv.bias = options->flag("bias", true);
+  conv.groups = options->integer("groups", {.fallback = 1, .min = 1, .max = kLargestWidth});
+  if (conv.filters % conv.groups != 0) {
+    options->mistake(options->child("groups")->place(),
+                     fmt::format("{} filters cannot be split into {} groups; make `filters` a multiple of "
+                                 "`groups`",
+                                 conv.filters, conv.groups));
+  }
   if (const auto padding =
           options->take(read_padding(options->child("padding"), node.place(), conv.kernel))) {
     conv.padding = *padding;
   }
   return options.finish(conv);
+}
+
+Result<What> read_depthwise(const Node& node) {
+  Options options(node, "depthwise", "kernel");
+  Depthwise depthwise;
+  depthwise.kernel = options->integer("kernel", {.fallback = 3, .min = 1, .max = kLargestWindow});
+  depthwise.stride = options->integer("stride", {.fallback = 1, .min = 1, .max = kLargestWindow});
+  depthwise.bias = options->flag("bias", true);
+  depthwise.multiplier = options->integer("multiplier", {.fallback = 1, .min = 1, .max = kLargestWindow});
+  if (const auto padding =
+          options->take(read_padding(options->child("padding"), node.place(), depthwise.kernel))) {
+    depthwise.padding = *padding;
+  }
+  return options.finish(depthwise);
 }
 
 template <Pool::Kind kind>
@@ -95,6 +92,12 @@ Result<What> read_pool(const Node& node) {
   pool.size = options->integer("size", {.fallback = 2, .min = 1, .max = kLargestWindow});
   pool.stride = options->integer("stride", {.fallback = pool.size, .min = 1, .max = kLargestWindow});
   return options.finish(pool);
+}
+
+Result<What> read_global_pool(const Node& node) {
+  Options options(node, "global_pool", "kind");
+  const std::string kind = options->choice("kind", {"average", "max"}, "average");
+  return options.finish(GlobalPool{kind == "max" ? Pool::Kind::max : Pool::Kind::average});
 }
 
 Result<What> read_dropout(const Node& node) {
@@ -113,12 +116,13 @@ Result<What> read_batch_norm(const Node& node) {
   return What(norm);
 }
 
-template <class T>
+// A layer without options.
+template <auto kWhat>
 Result<What> read_plain(const Node& node) {
   if (!node.is_null()) {
     return mistake_at(node.place(), "this layer has no options; write its name alone");
   }
-  return What(T{});
+  return What(kWhat);
 }
 
 Result<What> read_residual(const Node& node);  // its body is a list of layers again
@@ -130,13 +134,20 @@ struct LayerKind {
 constexpr std::array kLayerKinds = {
     LayerKind{"dense", read_dense},
     LayerKind{"conv", read_conv},
+    LayerKind{"depthwise", read_depthwise},
     LayerKind{"max_pool", read_pool<Pool::Kind::max>},
     LayerKind{"average_pool", read_pool<Pool::Kind::average>},
-    LayerKind{"relu", read_plain<Relu>},
-    LayerKind{"flatten", read_plain<Flatten>},
+    LayerKind{"global_pool", read_global_pool},
+    LayerKind{"relu", read_plain<Activation{Activation::Kind::relu}>},
+    LayerKind{"gelu", read_plain<Activation{Activation::Kind::gelu}>},
+    LayerKind{"tanh", read_plain<Activation{Activation::Kind::tanh}>},
+    LayerKind{"sigmoid", read_plain<Activation{Activation::Kind::sigmoid}>},
+    LayerKind{"flatten", read_plain<Flatten{}>},
     LayerKind{"dropout", read_dropout},
     LayerKind{"batch_norm", read_batch_norm},
     LayerKind{"residual", read_residual},
+    LayerKind{"reshape", read_reshape},
+    LayerKind{"pool_time", read_time_pool},
 };
 
 Result<const LayerKind*> find_kind(const std::string& name, const Place& place) {
@@ -147,6 +158,7 @@ Result<const LayerKind*> find_kind(const std::string& name, const Place& place) 
     }
     names.emplace_back(kind.name);
   }
+  names.emplace_back("repeat");
   return mistake_at(place, fmt::format("there is no layer '{}'{}; layers are {}", name,
                                        did_you_mean(name, names), one_of(names)));
 }
@@ -169,6 +181,8 @@ Result<Layer> read_layer(const Node& item) {
   return Layer{.what = std::move(what), .place = entry.key_place, .name = std::string(kind->name)};
 }
 
+Status append_layer(const Node& item, std::vector<Layer>& layers);
+
 Result<std::vector<Layer>> read_list(const Node& node) {
   if (!node.is_sequence() || node.items().empty()) {
     return mistake_at(node.place(),
@@ -177,10 +191,47 @@ Result<std::vector<Layer>> read_list(const Node& node) {
   }
   std::vector<Layer> layers;
   for (const Node& item : node.items()) {
-    ASSIGN_OR_RETURN(Layer layer, read_layer(item));
-    layers.push_back(std::move(layer));
+    RETURN_IF_ERROR(append_layer(item, layers));
   }
   return layers;
+}
+
+std::size_t count_layers(const std::vector<Layer>& layers) {
+  std::size_t count = layers.size();
+  for (const Layer& layer : layers) {
+    if (const auto* residual = std::get_if<Residual>(&layer.what)) {
+      count += count_layers(residual->body);
+    }
+  }
+  return count;
+}
+
+// `repeat` is no layer, but a way to write many.
+Status append_repeated(const Node& options, std::vector<Layer>& layers) {
+  Section section(options, "repeat");
+  const std::int64_t times = section.integer("times", {.min = 1, .max = kMostRepeats});
+  std::vector<Layer> body;
+  if (const Node* list = section.required_child("layers")) {
+    body = section.take(read_list(*list)).value_or(std::vector<Layer>());
+  }
+  RETURN_IF_ERROR(section.finish());
+  if (static_cast<std::size_t>(times) * count_layers(body) > kMostLayers) {
+    return mistake_at(options.place(),
+                      fmt::format("these are more than {} layers; repeat fewer", kMostLayers));
+  }
+  for (std::int64_t i = 0; i < times; ++i) {
+    layers.insert(layers.end(), body.begin(), body.end());
+  }
+  return {};
+}
+
+Status append_layer(const Node& item, std::vector<Layer>& layers) {
+  if (item.is_map() && item.entries().size() == 1 && item.entries().front().key == "repeat") {
+    return append_repeated(item.entries().front().value, layers);
+  }
+  ASSIGN_OR_RETURN(Layer layer, read_layer(item));
+  layers.push_back(std::move(layer));
+  return {};
 }
 
 Result<What> read_residual(const Node& node) {
@@ -217,9 +268,20 @@ Status give_names(std::vector<Layer>& layers, const std::string& prefix, int dep
 
 }  // namespace
 
+Conv as_conv(const Depthwise& depthwise, std::int64_t channels) {
+  return {.filters = channels * depthwise.multiplier,
+          .kernel = depthwise.kernel,
+          .stride = depthwise.stride,
+          .padding = depthwise.padding,
+          .bias = depthwise.bias,
+          .groups = channels};
+}
+
+Status name_layers(std::vector<Layer>& layers) { return give_names(layers, "", 0); }
+
 Result<std::vector<Layer>> read_layers(const Node& node) {
   ASSIGN_OR_RETURN(auto layers, read_list(node));
-  RETURN_IF_ERROR(give_names(layers, "", 0));
+  RETURN_IF_ERROR(name_layers(layers));
   return layers;
 }
 

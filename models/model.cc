@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "experiment/section.h"
 #include "models/metrics.h"
+#include "models/ready_networks.h"
 
 namespace regatta {
 namespace {
@@ -184,13 +185,27 @@ Loss read_loss(Section& section, bool classification) {
   return loss == "mse" ? Loss::mse : Loss::cross_entropy;
 }
 
+// Szegedy et al. 2016, section 7, as PyTorch defines it.
+double read_label_smoothing(Section& section, bool classification) {
+  const double smoothing =
+      section.number("label_smoothing", {.fallback = 0.0, .min = 0, .max = 1, .max_excluded = true});
+  if (smoothing > 0 && !classification) {
+    section.mistake(section.child("label_smoothing")->place(),
+                    "label_smoothing is for classification, and the data asks for regression; leave it out");
+  }
+  return smoothing;
+}
+
 Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   Section section(node, "train");
   TrainConfig train;
   refuse_epochs(section);
   train.loss = read_loss(section, input.classification);
+  train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
+  train.precision = section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16
+                                                                                    : Precision::fp32;
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
   const Node sgd = Node::scalar(node.place(), "sgd", false);
   const Node* optimizer = section.child("optimizer");
@@ -211,11 +226,19 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   return train;
 }
 
-Result<Network> read_network(const Node& node, const ModelInput& input) {
+// A list of layers, or a network with a name.
+Result<std::vector<Layer>> read_model_layers(const Node& node, const ModelInput& input) {
+  if (node.is_scalar() || node.find("type") != nullptr) {
+    return read_ready_network(node, input);
+  }
   Section section(node, "model");
-  const Node* layers_node = section.required_child("layers");
+  const Node* layers = section.required_child("layers");
   RETURN_IF_ERROR(section.finish());
-  ASSIGN_OR_RETURN(auto layers, read_layers(*layers_node));
+  return read_layers(*layers);
+}
+
+Result<Network> read_network(const Node& node, const ModelInput& input) {
+  ASSIGN_OR_RETURN(auto layers, read_model_layers(node, input));
   const Place last = layers.back().place;
   ASSIGN_OR_RETURN(Network network, plan_network(std::move(layers), input.sample_shape));
   if (network.output != Shape{input.outputs}) {

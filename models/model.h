@@ -49,10 +49,16 @@ struct EarlyStopping {
   double min_delta = 0;
 };
 
+// What the numbers of matrix products and convolutions are. Sums, weights, gradients of weights, the loss and
+// all else are fp32.
+enum class Precision { fp32, bf16 };
+
 struct TrainConfig {
   Loss loss = Loss::cross_entropy;
+  double label_smoothing = 0;  // cross entropy: this part of each target is spread evenly over the classes
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  Precision precision = Precision::fp32;
   std::int64_t batch_size = 128;        // global: over all ranks
   std::optional<double> gradient_clip;  // largest L2 norm of the whole gradient of a lane
   std::optional<EarlyStopping> early_stopping;

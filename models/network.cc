@@ -7,14 +7,12 @@
 #include <optional>
 
 #include "base/overloaded.h"
+#include "models/sequence_plan.h"
 
 namespace regatta {
 namespace {
 
 bool is_image(const Shape& shape) { return shape.size() == 3; }
-
-// One layer's parameters, weight first.
-using ParameterGroup = std::vector<ParameterSpec>;
 
 class Planner {
  public:
@@ -51,15 +49,16 @@ class Planner {
                : layer;
   }
 
-  // Whether the values of layer `next - 1` reach a relu before any other weights.
+  // Whether the values of layer `next - 1` reach a relu, or its smooth kin, before any other weights.
   static bool relu_comes_next(const std::vector<Layer>& layers, std::size_t next, bool otherwise) {
     for (; next < layers.size(); ++next) {
       const auto& what = layers[next].what;
-      if (std::holds_alternative<Relu>(what)) {
-        return true;
+      if (const auto* activation = std::get_if<Activation>(&what)) {
+        return activation->kind == Activation::Kind::relu || activation->kind == Activation::Kind::gelu;
       }
       const bool passes = std::holds_alternative<BatchNorm>(what) || std::holds_alternative<Pool>(what) ||
-                          std::holds_alternative<Dropout>(what) || std::holds_alternative<Flatten>(what);
+                          std::holds_alternative<GlobalPool>(what) || std::holds_alternative<Dropout>(what) ||
+                          std::holds_alternative<Flatten>(what);
       if (!passes) {
         return false;
       }
@@ -75,18 +74,28 @@ class Planner {
   }
 
   Result<Shape> plan(const Layer& layer, const Dense& dense, const Shape& input) {
-    const std::int64_t inputs = element_count(input);
+    const std::int64_t inputs = is_sequence(input) ? input.back() : element_count(input);
     add_weights(layer, {dense.units, inputs}, inputs, dense.units, dense.bias);
-    return Shape{dense.units};
+    return is_sequence(input) ? Shape{input.front(), dense.units} : Shape{dense.units};
   }
 
   Result<Shape> plan(const Layer& layer, const Conv& conv, const Shape& input) {
     RETURN_IF_ERROR(check_window(layer, input, conv.kernel, conv.padding));
+    if (input[0] % conv.groups != 0) {
+      return mistake_at(layer.place,
+                        fmt::format("{}: the {} channels of its input cannot be split into {} groups",
+                                    layer.name, input[0], conv.groups));
+    }
+    const std::int64_t channels = input[0] / conv.groups;
     const std::int64_t area = conv.kernel * conv.kernel;
-    add_weights(layer, {conv.filters, input[0], conv.kernel, conv.kernel}, input[0] * area,
-                conv.filters * area, conv.bias);
+    add_weights(layer, {conv.filters, channels, conv.kernel, conv.kernel}, channels * area,
+                conv.filters / conv.groups * area, conv.bias);
     return Shape{conv.filters, window_positions(input[1], conv.kernel, conv.stride, conv.padding),
                  window_positions(input[2], conv.kernel, conv.stride, conv.padding)};
+  }
+
+  Result<Shape> plan(const Layer& layer, const Depthwise& depthwise, const Shape& input) {
+    return plan(layer, as_conv(depthwise, input[0]), input);
   }
 
   Result<Shape> plan(const Layer& layer, const Pool& pool, const Shape& input) {
@@ -95,12 +104,17 @@ class Planner {
                  window_positions(input[2], pool.size, pool.stride, 0)};
   }
 
-  Result<Shape> plan(const Layer&, const Relu&, const Shape& input) { return input; }
+  Result<Shape> plan(const Layer& layer, const GlobalPool&, const Shape& input) {
+    RETURN_IF_ERROR(check_window(layer, input, 1, 0));
+    return Shape{input[0]};
+  }
+
+  Result<Shape> plan(const Layer&, const Activation&, const Shape& input) { return input; }
   Result<Shape> plan(const Layer&, const Dropout&, const Shape& input) { return input; }
   Result<Shape> plan(const Layer&, const Flatten&, const Shape& input) { return Shape{element_count(input)}; }
 
   Result<Shape> plan(const Layer& layer, const BatchNorm&, const Shape& input) {
-    const Shape channels{input[0]};
+    const Shape channels{is_sequence(input) ? input.back() : input.front()};
     ParameterGroup group;
     group.push_back({.name = layer.name + ".weight", .shape = channels, .initializer = Initializer::ones});
     group.push_back({.name = layer.name + ".bias", .shape = channels, .initializer = Initializer::zeros});
@@ -111,6 +125,16 @@ class Planner {
     add_buffer(layer.name + ".running_mean", channels, 0);
     add_buffer(layer.name + ".running_var", channels, 1);
     return input;
+  }
+
+  // The layers of sequences have their rules in a file of their own.
+  template <class T>
+  Result<Shape> plan(const Layer& layer, const T& what, const Shape& input) {
+    ASSIGN_OR_RETURN(LayerPlan plan, plan_layer_of_sequences(layer, what, input));
+    if (!plan.parameters.empty()) {
+      add_group(std::move(plan.parameters));
+    }
+    return std::move(plan.output);
   }
 
   Result<Shape> plan_residual(const Layer& layer, Residual& residual, const Shape& input, int depth) {
@@ -142,13 +166,13 @@ class Planner {
       projection.what =
           Conv{.filters = output[0], .kernel = 1, .stride = *stride, .padding = 0, .bias = !normalised};
       projection.name = layer.name + ".shortcut.conv1";
-    } else if (!is_image(input) && !is_image(output)) {
-      projection.what = Dense{.units = output[0], .bias = !normalised};
+    } else if (is_features(input, output)) {
+      projection.what = Dense{.units = output.back(), .bias = !normalised};
       projection.name = layer.name + ".shortcut.dense1";
     } else {
       return mistake_at(layer.place,
                         fmt::format("{}: the body makes {} of {}, so nothing can be added; move the "
-                                    "flattening layer out of the block",
+                                    "layer that changes the kind of shape out of the block",
                                     layer.name, describe(output), describe(input)));
     }
     std::vector<Layer> shortcut = {std::move(projection)};
@@ -157,6 +181,12 @@ class Planner {
           {.what = BatchNorm{}, .place = layer.place, .name = layer.name + ".shortcut.batch_norm1"});
     }
     return shortcut;
+  }
+
+  // Whether a dense layer can take one to the other.
+  static bool is_features(const Shape& input, const Shape& output) {
+    return input.size() == output.size() && !is_image(input) &&
+           (!is_sequence(input) || input.front() == output.front());
   }
 
   static std::optional<std::int64_t> projection_stride(const Shape& input, const Shape& output) {
@@ -227,7 +257,8 @@ class Planner {
 
 Result<Network> plan_network(std::vector<Layer> layers, const Shape& input) {
   CHECK(!layers.empty());
-  CHECK(input.size() == 1 || input.size() == 3, "a sample is {features} or {channels, height, width}");
+  CHECK(!input.empty() && input.size() <= 3,
+        "a sample is {features}, {time, features} or {channels, height, width}");
   Planner planner;
   ASSIGN_OR_RETURN(Shape output, planner.plan_list(layers, input, 0, false));
   Network network = std::move(planner).finish();

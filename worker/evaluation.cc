@@ -94,6 +94,8 @@ BatchView view_of(const Batch& batch, std::int64_t first_sample) {
   return {.inputs = batch.inputs,
           .labels = batch.labels,
           .targets = batch.targets,
+          .other_labels = batch.other_labels,
+          .label_shares = batch.label_shares,
           .count = batch.count,
           .first_sample = first_sample};
 }

@@ -93,12 +93,13 @@ Status plan_point(const Experiment& experiment, const Point& point, int max_epoc
     return {};
   }
   ASSIGN_OR_RETURN(const Node node, section_at(experiment, "data", point));
-  if (const std::string yaml = to_yaml(node); !data || yaml != data_yaml) {
+  if (const std::string yaml = to_yaml(without_augmentation(node)); !data || yaml != data_yaml) {
     data.reset();
     ASSIGN_OR_RETURN(const DataSplits splits, load_data(node, experiment.seed));
     data = shape_of(splits);
     data_yaml = yaml;
   }
+  ASSIGN_OR_RETURN(plan.augmentation, read_augmentation(node, data->sample_shape));
   ASSIGN_OR_RETURN(plan.model, plan_trial(experiment, *data, point, max_epochs));
   plan.data = data;
   plan.metrics = reported_metrics(*data);

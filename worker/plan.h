@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "data/augmentation.h"
 #include "data/dataset.h"
 #include "experiment/experiment.h"
 #include "models/model.h"
@@ -29,6 +30,7 @@ Result<std::vector<std::string>> plan_command(const Experiment& experiment, cons
 // (it becomes an invalid trial) unless no representative point can be built.
 struct TrialPlan {
   std::optional<DataShape> data;     // with a model
+  Augmentation augmentation;         // of the first representative point
   std::optional<ModelConfig> model;  // of the first representative point
   std::vector<std::string> command;  // of the first representative point
   std::vector<std::string>

@@ -72,10 +72,16 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
 
 Status Workbench::load_data_for(const Point& point) {
   ASSIGN_OR_RETURN(const Node node, section_at(experiment_, "data", point));
-  const std::string key = to_yaml(node);
-  if (key == data_key_) {
-    return {};
+  const std::string key = to_yaml(without_augmentation(node));
+  if (key != data_key_) {
+    RETURN_IF_ERROR(replace_data(node));
+    data_key_ = key;
   }
+  ASSIGN_OR_RETURN(augmentation_, read_augmentation(node, splits_.train.dataset->sample_shape));
+  return {};
+}
+
+Status Workbench::replace_data(const Node& node) {
   data_key_.clear();
   engine_key_.clear();
   training_.reset();
@@ -83,7 +89,6 @@ Status Workbench::load_data_for(const Point& point) {
   test_.reset();
   splits_ = {};  // before the next: two data sets may not fit into memory together
   ASSIGN_OR_RETURN(splits_, load_data(node, experiment_.seed));
-  data_key_ = key;
   return {};
 }
 
@@ -92,8 +97,10 @@ Result<std::string> Workbench::engine_key(const Point& point) {
   ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
   model_yaml_ = to_yaml(model);
   const TrainConfig& train = config_.train;
-  return fmt::format("{}\n{} {} {} {}", model_yaml_, static_cast<int>(train.loss),
-                     static_cast<int>(train.optimizer.kind), train.batch_size,
+  return fmt::format("{}\n{}\n{} {} {} {} {} {}", model_yaml_, describe(augmentation_),
+                     static_cast<int>(train.loss), train.label_smoothing,
+                     static_cast<int>(train.optimizer.kind), static_cast<int>(train.precision),
+                     train.batch_size,
                      train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
 }
 
@@ -104,7 +111,8 @@ void Workbench::make_loaders() {
   training_ = std::make_unique<Loader>(splits_.train, LoaderOptions{.seed = experiment_.seed,
                                                                     .global_batch = batch,
                                                                     .rank = communicator_.rank(),
-                                                                    .ranks = communicator_.size()});
+                                                                    .ranks = communicator_.size(),
+                                                                    .augmentation = augmentation_});
   validation_ = make_evaluation_loader(splits_.validation, communicator_, evaluation_rows);
   test_ = make_evaluation_loader(splits_.test, communicator_, evaluation_rows);
 }

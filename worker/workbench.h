@@ -61,6 +61,7 @@ class Workbench {
 
  private:
   Status load_data_for(const Point& point);
+  Status replace_data(const Node& node);
   Result<std::string> engine_key(const Point& point);
   Status make_engine();
   Status make_exchange();
@@ -74,6 +75,7 @@ class Workbench {
 
   std::string data_key_;  // what the splits were made from
   DataSplits splits_;
+  Augmentation augmentation_;
   std::string engine_key_;  // what the engine and the loaders were made from
   std::string model_yaml_;
   ModelConfig config_;

@@ -8,6 +8,14 @@ ChannelLayout channel_layout(const Layout& layout) {
   CHECK(data.format_kind == dnnl_blocked && data.offset0 == 0);
   const auto& blocking = data.format_desc.blocking;
   ChannelLayout view{.rows = data.dims[0], .channels = data.dims[1]};
+  if (data.ndims == 3) {  // a sequence: positions stand as pixels do where channels come last
+    CHECK(layout == plain_layout(view.rows, {data.dims[1], data.dims[2]}));
+    return {.rows = view.rows,
+            .channels = data.dims[2],
+            .blocks = 1,
+            .pixels = data.dims[1],
+            .block = data.dims[2]};
+  }
   view.pixels = data.ndims == 2 ? 1 : data.dims[2] * data.dims[3];
   if (blocking.inner_nblks == 1 && blocking.inner_idxs[0] == 1) {
     view.block = blocking.inner_blks[0];

@@ -1,63 +1,45 @@
-// y = x Wᵀ + b. Row-major matrix products serve as well as blocked weights do, so that weights and gradients
-// stay where they are in the flat buffers.
-#include "base/multiversion.h"
+// y = x Wᵀ + b, of each row or of each position of each row.
 #include "models/cpu/operations.h"
+#include "models/cpu/products.h"
 
 namespace regatta {
 namespace {
 
-using Matrix = dnnl::memory::desc;
-
-Matrix matrix(std::int64_t rows, std::int64_t columns) {
-  return {{rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{columns, 1}};
+// Where weights are applied: all of a sample, or each position of a sequence.
+std::int64_t inputs_of(const Shape& shape) {
+  return is_sequence(shape) ? shape.back() : element_count(shape);
 }
 
-// The transpose of a row-major `columns` × `rows` matrix.
-Matrix transposed(std::int64_t rows, std::int64_t columns) {
-  return {{rows, columns}, dnnl::memory::data_type::f32, dnnl::memory::dims{1, rows}};
-}
-
-// sums[j] = Σᵢ values[i, j], in the order of the rows.
-REGATTA_MULTIVERSION
-void column_sums(const float* __restrict values, std::int64_t rows, std::int64_t columns,
-                 float* __restrict sums) {
-  for (std::int64_t column = 0; column < columns; ++column) {
-    sums[column] = 0;
-  }
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const float* __restrict const line = values + row * columns;
-#pragma omp simd
-    for (std::int64_t column = 0; column < columns; ++column) {
-      sums[column] += line[column];
-    }
-  }
+Shape output_shape(const Shape& input, std::int64_t units) {
+  return is_sequence(input) ? Shape{input.front(), units} : Shape{units};
 }
 
 class DenseOperation final : public Operation {
  public:
-  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input, Ending ending)
+  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input, const OutputOptions& options)
       : weight_(name + ".weight"),
         bias_(dense.bias ? name + ".bias" : ""),
-        rows_(planner.rows()),
-        inputs_(element_count(input.shape)),
+        inputs_(inputs_of(input.shape)),
         units_(dense.units),
         input_(std::move(input)),
-        output_(planner.allocate({units_}, plain_layout(rows_, {units_}))) {
-    CHECK(input_.layout == plain_layout(rows_, {inputs_}));
+        output_(planner.allocate(output_shape(input_.shape, units_),
+                                 plain_layout(planner.rows(), output_shape(input_.shape, units_), options.type))),
+        rows_(output_.element_count() / units_) {
+    const ElementType precision = planner.precision();
     output_.needs_gradient = true;
-    planner.use(input_);
-    dnnl::primitive_attr attributes = arena_scratchpad();
-    if (ending == Ending::relu) {
-      dnnl::post_ops after;
-      after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-      attributes.set_post_ops(after);
-    }
+    read_ = planner.converted(input_, plain_layout(planner.rows(), input_.shape, precision), forward_);
+    const Tensor inputs = as_matrix(planner, read_, inputs_);
+    const Tensor outputs = as_matrix(planner, output_, units_);
+    const auto weights = planner.weights_as(weight_, transposed(inputs_, units_),
+                                            transposed(inputs_, units_, precision), forward_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      const auto weights = planner.weight(weight_, transposed(inputs_, units_), lane);
-      const auto bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, units_), lane);
-      add_product(planner, forward_, lane, input_.lanes[index], weights, bias, output_.lanes[index],
-                  attributes);
+      add_product(planner, forward_, lane,
+                  {.left = inputs.lanes[index],
+                   .right = weights[index],
+                   .bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, units_), lane),
+                   .result = outputs.lanes[index],
+                   .after = ending_operations(options.ending)});
     }
   }
 
@@ -65,26 +47,23 @@ class DenseOperation final : public Operation {
 
   void plan_backward(Planner& planner) override {
     output_gradient_ = planner.gradient(output_);
-    planner.use(output_gradient_);
-    planner.use(input_);
-    if (input_.needs_gradient) {
-      planner.set_gradient(input_, planner.allocate(input_.shape, input_.layout));
-    }
-    // The gradient's memory, seen as its transpose.
-    const Tensor turned = planner.view(output_gradient_, {units_}, transposed(units_, rows_));
+    const ElementType precision = planner.precision();
+    const Tensor read_gradient = planner.converted(
+        output_gradient_, plain_layout(planner.rows(), output_.shape, precision), backward_);
+    const Tensor inputs = as_matrix(planner, read_, inputs_);
+    const Tensor turned = as_transposed(planner, read_gradient, units_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      const dnnl::memory& gradient = output_gradient_.lanes[index];
-      add_product(planner, backward_, lane, turned.lanes[index], input_.lanes[index], {},
-                  planner.gradient_of_weight(weight_, matrix(units_, inputs_), lane), arena_scratchpad());
+      add_product(planner, backward_, lane,
+                  {.left = turned.lanes[index],
+                   .right = inputs.lanes[index],
+                   .result = planner.gradient_of_weight(weight_, matrix(units_, inputs_), lane)});
       if (!bias_.empty()) {
         bias_gradients_.push_back(planner.parameters().gradient(bias_, lane));
       }
-      if (input_.needs_gradient) {
-        add_product(planner, backward_, lane, gradient,
-                    planner.weight(weight_, matrix(units_, inputs_), lane), {},
-                    planner.gradient(input_).lanes[index], arena_scratchpad());
-      }
+    }
+    if (input_.needs_gradient) {
+      plan_input_gradient(planner, as_matrix(planner, read_gradient, units_));
     }
   }
 
@@ -97,40 +76,42 @@ class DenseOperation final : public Operation {
   Status backward(const Step& step) override {
     backward_.run(step);
     if (!bias_.empty()) {
-      step.for_active_lanes([&](int lane) {
-        column_sums(output_gradient_.data(lane), rows_, units_,
-                    bias_gradients_[static_cast<std::size_t>(lane)]);
-      });
+      step.for_active_lanes([&](int lane) { add_up_bias_gradient(lane); });
     }
     return {};
   }
 
  private:
-  static void add_product(Planner& planner, CallSequence& calls, int lane, const dnnl::memory& left,
-                          const dnnl::memory& right, const dnnl::memory& bias, const dnnl::memory& result,
-                          const dnnl::primitive_attr& attributes) {
-    const bool has_bias = static_cast<bool>(bias);
-    const auto description =
-        has_bias ? dnnl::matmul::desc(left.get_desc(), right.get_desc(), bias.get_desc(), result.get_desc())
-                 : dnnl::matmul::desc(left.get_desc(), right.get_desc(), result.get_desc());
-    const dnnl::matmul::primitive_desc planned(description, attributes, planner.engine());
-    Arguments arguments = {{DNNL_ARG_SRC, left},
-                           {DNNL_ARG_WEIGHTS, right},
-                           {DNNL_ARG_DST, result},
-                           planner.scratchpad(planned.scratchpad_desc())};
-    if (has_bias) {
-      arguments.emplace_back(DNNL_ARG_BIAS, bias);
+  void plan_input_gradient(Planner& planner, const Tensor& gradients) {
+    const Tensor input_gradient = planner.allocate(input_.shape, input_.layout);
+    planner.set_gradient(input_, input_gradient);
+    const Tensor results = as_matrix(planner, input_gradient, inputs_);
+    const auto weights = planner.weights_as(weight_, matrix(units_, inputs_),
+                                            matrix(units_, inputs_, planner.precision()), backward_);
+    for (int lane = 0; lane < planner.lanes(); ++lane) {
+      const auto index = static_cast<std::size_t>(lane);
+      add_product(planner, backward_, lane,
+                  {.left = gradients.lanes[index], .right = weights[index], .result = results.lanes[index]});
     }
-    calls.add(lane, dnnl::matmul(planned), arguments);
+  }
+
+  void add_up_bias_gradient(int lane) const {
+    float* const sums = bias_gradients_[static_cast<std::size_t>(lane)];
+    if (output_gradient_.type() == ElementType::bf16) {
+      column_sums(output_gradient_.elements<Bfloat16>(lane), rows_, units_, sums);
+    } else {
+      column_sums(output_gradient_.data(lane), rows_, units_, sums);
+    }
   }
 
   std::string weight_;
   std::string bias_;  // empty: none
-  std::int64_t rows_;
   std::int64_t inputs_;
   std::int64_t units_;
   Tensor input_;
+  Tensor read_;  // the input in the precision of the products
   Tensor output_;
+  std::int64_t rows_;  // positions of sequences count one by one
   Tensor output_gradient_;
   std::vector<float*> bias_gradients_;
   CallSequence forward_;
@@ -140,8 +121,8 @@ class DenseOperation final : public Operation {
 }  // namespace
 
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
-                   Ending ending) {
-  auto operation = std::make_unique<DenseOperation>(planner, name, dense, input, ending);
+                   const OutputOptions& options) {
+  auto operation = std::make_unique<DenseOperation>(planner, name, dense, input, options);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};
 }

@@ -42,7 +42,7 @@ class DropoutOperation final : public Operation {
   DropoutOperation(Planner& planner, int number, Tensor input)
       : number_(number),
         input_(std::move(input)),
-        layout_(channel_layout(input_.layout)),
+        layout_(channel_layout(mask_order(planner.rows(), input_))),
         elements_(element_count(input_.shape)),
         masks_(planner.allocate_bytes(static_cast<std::size_t>(planner.rows() * elements_))) {
     planner.use(input_);
@@ -89,6 +89,10 @@ class DropoutOperation final : public Operation {
   }
 
  private:
+  // A sequence's elements stand in row-major order, as the mask's do.
+  static Layout mask_order(std::int64_t rows, const Tensor& input) {
+    return is_sequence(input.shape) ? plain_layout(rows, {element_count(input.shape)}) : input.layout;
+  }
   double rate(const Step& step, int lane) const {
     return step.lanes[static_cast<std::size_t>(lane)].dropout_rates[static_cast<std::size_t>(number_)];
   }

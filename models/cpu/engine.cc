@@ -20,6 +20,7 @@ class CpuEngine final : public Engine {
   void start_lane(int lane, const LaneSettings& settings) override { lanes_.start(lane, settings); }
   LaneState save_lane(int lane) const override { return lanes_.save(lane); }
   Status restore_lane(int lane, const LaneState& state) override { return lanes_.restore(lane, state); }
+  void select_lanes(std::span<const int> lanes) override { lanes_.select(lanes); }
   Status train(const BatchView& batch, const TrainStep& step) override;
   Status evaluate(const BatchView& batch, std::span<MetricSums> sums) override;
   std::span<const float> gradients() const override { return lanes_.gradients(); }
@@ -77,6 +78,8 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
   CHECK(options_.classification
             ? batch.labels.size() >= rows
             : batch.targets.size() >= rows * static_cast<std::size_t>(element_count(config_.network.output)));
+  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= rows);
+  CHECK(batch.label_shares.size() == batch.other_labels.size());
 }
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed
@@ -139,9 +142,19 @@ Status CpuEngine::evaluate(const BatchView& batch, std::span<MetricSums> sums) {
   }
 }
 
+// oneDNN would compute without, many times slower.
+bool multiplies_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> make_cpu_engine(const ModelConfig& config, const EngineOptions& options) {
+  if (config.train.precision == Precision::bf16 && !multiplies_bf16()) {
+    return failure(
+        "this processor has no bf16 arithmetic (avx512_bf16); write `precision: fp32` under train:");
+  }
   try {
     return std::unique_ptr<Engine>(std::make_unique<CpuEngine>(config, options));
   } catch (const dnnl::error& error) {

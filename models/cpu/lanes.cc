@@ -60,9 +60,9 @@ Lanes::Lanes(const Network& network, const EngineOptions& options)
 
 void Lanes::start(int lane, const LaneSettings& settings) {
   const auto index = static_cast<std::size_t>(lane);
-  const bool used = runs_.at(index).active;
+  const bool used = trials_.at(index).started;
   CHECK(shares_adam_ || settings.optimizer.kind == OptimizerConfig::Kind::sgd);
-  trials_[index] = {.optimizer = settings.optimizer, .schedule = settings.schedule};
+  trials_[index] = {.started = true, .optimizer = settings.optimizer, .schedule = settings.schedule};
   runs_[index] = {.active = true, .seed = settings.seed, .dropout_rates = settings.dropout_rates};
   for (const ParameterSpec& parameter : memory_.network->parameters) {
     const auto size = static_cast<std::size_t>(parameter.size);
@@ -74,6 +74,17 @@ void Lanes::start(int lane, const LaneSettings& settings) {
   }
   for (const BufferSpec& buffer : memory_.network->buffers) {
     std::fill_n(memory_.buffer(buffer.name, lane), buffer.size, buffer.initial);
+  }
+}
+
+void Lanes::select(std::span<const int> lanes) {
+  for (LaneRun& run : runs_) {
+    run.active = false;
+  }
+  for (const int lane : lanes) {
+    const auto index = static_cast<std::size_t>(lane);
+    CHECK(trials_.at(index).started, "only a lane with a trial takes steps");
+    runs_[index].active = true;
   }
 }
 

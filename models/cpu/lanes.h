@@ -32,6 +32,7 @@ class Lanes final : public WeightUpdate {
   void start(int lane, const LaneSettings& settings);
   LaneState save(int lane) const;
   Status restore(int lane, const LaneState& state);
+  void select(std::span<const int> lanes);
 
   // What operations may know of the lanes in the coming step.
   std::span<const LaneRun> runs() const { return runs_; }
@@ -49,6 +50,7 @@ class Lanes final : public WeightUpdate {
 
  private:
   struct Trial {
+    bool started = false;
     OptimizerConfig optimizer;
     ScheduleConfig schedule;
   };

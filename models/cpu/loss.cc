@@ -66,10 +66,13 @@ class LossOperation : public Operation {
   std::vector<char> finite_;  // one a lane
 };
 
-// loss = log Σⱼ exp(yⱼ) - y_label;  ∂loss/∂yⱼ = softmax(y)ⱼ - [j = label]
+// loss = log Σⱼ exp(yⱼ) - Σⱼ tⱼ yⱼ;  ∂loss/∂yⱼ = softmax(y)ⱼ - tⱼ
+// tⱼ = [j = label], or else (1 - ε) (s [j = label] + (1 - s) [j = other label]) + ε / classes where labels
+// are smoothed by ε or two samples were mixed, s being the first one's share.
 class CrossEntropyOperation final : public LossOperation {
  public:
-  using LossOperation::LossOperation;
+  CrossEntropyOperation(Planner& planner, const Tensor& output, double gradient_scale, double smoothing)
+      : LossOperation(planner, output, gradient_scale), smoothing_(static_cast<float>(smoothing)) {}
 
  private:
   double add_losses(const Step& step, int lane) override {
@@ -79,14 +82,17 @@ class CrossEntropyOperation final : public LossOperation {
     for (std::int64_t row = 0; row < step.batch.count; ++row) {
       const std::int32_t label = step.batch.labels[static_cast<std::size_t>(row)];
       CHECK(label >= 0 && label < columns_);
-      loss_sum += one_row(logits + row * columns_, label, residuals + row * columns_);
+      const float* const line = logits + row * columns_;
+      loss_sum += softmax(line, residuals + row * columns_);
+      loss_sum -= subtract_target(step, row, line, residuals + row * columns_);
     }
     step.sums[static_cast<std::size_t>(lane)].add_classified(
         logits, columns_, step.batch.labels.first(static_cast<std::size_t>(step.batch.count)), loss_sum);
     return loss_sum;
   }
 
-  double one_row(const float* logits, std::int32_t label, float* residuals) const {
+  // The logarithm of the sum.
+  double softmax(const float* logits, float* residuals) const {
     const float largest = *std::max_element(logits, logits + columns_);
     float sum = 0;
     for (std::int64_t j = 0; j < columns_; ++j) {
@@ -97,9 +103,35 @@ class CrossEntropyOperation final : public LossOperation {
     for (std::int64_t j = 0; j < columns_; ++j) {
       residuals[j] *= inverse;
     }
-    residuals[label] -= 1;
-    return std::log(static_cast<double>(sum)) + largest - logits[label];
+    return std::log(static_cast<double>(sum)) + largest;
   }
+
+  // Σⱼ tⱼ yⱼ
+  double subtract_target(const Step& step, std::int64_t row, const float* logits, float* residuals) const {
+    const auto index = static_cast<std::size_t>(row);
+    const std::int32_t label = step.batch.labels[index];
+    const bool mixed = !step.batch.other_labels.empty();
+    if (!mixed && smoothing_ == 0) {
+      residuals[label] -= 1;
+      return logits[label];
+    }
+    const std::int32_t other = mixed ? step.batch.other_labels[index] : label;
+    CHECK(other >= 0 && other < columns_);
+    const float share = mixed ? step.batch.label_shares[index] : 1;
+    const float first = (1 - smoothing_) * share;
+    const float second = (1 - smoothing_) * (1 - share);
+    const float rest = smoothing_ / static_cast<float>(columns_);
+    double sum = 0;
+    for (std::int64_t j = 0; j < columns_; ++j) {
+      residuals[j] -= rest;
+      sum += logits[j];
+    }
+    residuals[label] -= first;
+    residuals[other] -= second;
+    return rest * sum + first * logits[label] + second * logits[other];
+  }
+
+  float smoothing_;
 };
 
 // loss = mean over outputs of (y - t)²;  ∂loss/∂yⱼ = 2 (yⱼ - tⱼ) / outputs
@@ -126,12 +158,14 @@ class SquaredErrorOperation final : public LossOperation {
 
 }  // namespace
 
-std::unique_ptr<Operation> plan_loss(Planner& planner, Loss loss, const Tensor& output,
+std::unique_ptr<Operation> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,
                                      std::int64_t global_batch) {
   const double mean = 1 / static_cast<double>(global_batch);
-  switch (loss) {
-    case Loss::cross_entropy:
-      return std::make_unique<CrossEntropyOperation>(planner, output, mean);
+  switch (train.loss) {
+    case Loss::cross_entropy: {
+      const double smoothing = planner.phase() == Phase::train ? train.label_smoothing : 0;
+      return std::make_unique<CrossEntropyOperation>(planner, output, mean, smoothing);
+    }
     case Loss::mse: {
       const auto outputs = static_cast<double>(element_count(output.shape));
       return std::make_unique<SquaredErrorOperation>(planner, output, 2 * mean / outputs);

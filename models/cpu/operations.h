@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "models/cpu/operation.h"
@@ -16,23 +17,35 @@ struct Planned {
   Tensor output;
 };
 
-// How a layer of weights is to end: `relu` also clamps the output at zero, while it is still in registers.
-enum class Ending { plain, relu };
+// The activation that a layer of weights applies to its output, while it is still in registers; none: plain.
+using Ending = std::optional<Activation::Kind>;
+dnnl::post_ops ending_operations(Ending ending);
 
+// What a layer of weights leaves to the next one.
+struct OutputOptions {
+  Ending ending;
+  ElementType type = ElementType::f32;
+};
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
-                   Ending ending);
+                   const OutputOptions& options);
 Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
-                  const Shape& output, Ending ending);
-// `applied`: the input is the output of an operation with Ending::relu; only backward is left to do.
-enum class ReluForward { needed, applied };
-Planned plan_relu(Planner& planner, const Tensor& input, ReluForward forward);
+                  const Shape& output, const OutputOptions& options);
+// `applied`: the input is the output of an operation that ends with this activation; only backward is left to
+// do.
+enum class ActivationForward { needed, applied };
+Planned plan_activation(Planner& planner, const Activation& activation, const Tensor& input,
+                        ActivationForward forward);
 Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
-// Images to row-major features.
-Planned plan_flatten(Planner& planner, const Tensor& input);
+Planned plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
+// The same values under another shape, in row-major layout.
+Planned plan_reshape(Planner& planner, const Tensor& input, const Shape& shape);
 // The `index`-th dropout layer of the network, from 0. Training only.
 Planned plan_dropout(Planner& planner, int index, const Tensor& input);
 Planned plan_batch_norm(Planner& planner, const std::string& name, const BatchNorm& norm,
                         const Tensor& input);
+
+// Layers of sequences.
+Planned plan_operation(Planner& planner, const std::string& name, const TimePool& pool, const Tensor& input);
 
 // The two ends of a residual block. fork: one tensor becomes two; add: two become their sum.
 struct PlannedFork {
@@ -44,8 +57,8 @@ PlannedFork plan_fork(Planner& planner, const Tensor& input);
 Planned plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
-// `global_batch` samples.
-std::unique_ptr<Operation> plan_loss(Planner& planner, Loss loss, const Tensor& output,
+// `global_batch` samples. Labels are smoothed in training only.
+std::unique_ptr<Operation> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,
                                      std::int64_t global_batch);
 
 }  // namespace regatta

@@ -15,7 +15,7 @@ const auto* find_spec(const Specs& specs, std::string_view name) {
 
 }  // namespace
 
-Layout plain_layout(std::int64_t rows, const Shape& shape) {
+Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type) {
   dnnl::memory::dims sizes = {rows};
   sizes.insert(sizes.end(), shape.begin(), shape.end());
   dnnl::memory::dims strides(sizes.size());
@@ -23,7 +23,7 @@ Layout plain_layout(std::int64_t rows, const Shape& shape) {
   for (std::size_t axis = sizes.size(); axis-- > 0; stride *= sizes[axis]) {
     strides[axis] = stride;
   }
-  return {sizes, dnnl::memory::data_type::f32, strides};
+  return {sizes, type, strides};
 }
 
 dnnl::primitive_attr arena_scratchpad() {
@@ -78,8 +78,13 @@ void CallSequence::run_lane(const Step& step, int lane) const {
   }
 }
 
-Planner::Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters)
-    : engine_(std::move(engine)), phase_(phase), rows_(rows), parameters_(parameters) {}
+Planner::Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters,
+                 ElementType precision)
+    : engine_(std::move(engine)),
+      phase_(phase),
+      precision_(precision),
+      rows_(rows),
+      parameters_(parameters) {}
 
 dnnl::memory Planner::unbound(const Layout& layout) const { return {layout, engine_, nullptr}; }
 
@@ -163,6 +168,33 @@ std::vector<dnnl::memory> Planner::read_as(const Tensor& tensor, const Layout& l
   return std::vector<dnnl::memory>(static_cast<std::size_t>(lanes()), copy);
 }
 
+Tensor Planner::converted(const Tensor& tensor, const Layout& layout, CallSequence& calls) {
+  use(tensor);
+  if (tensor.layout == layout) {
+    return tensor;
+  }
+  Tensor result = allocate(tensor.shape, layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    const auto index = static_cast<std::size_t>(lane);
+    add_reorder(calls, lane, tensor.lanes[index], result.lanes[index]);
+  }
+  return result;
+}
+
+std::vector<dnnl::memory> Planner::weights_as(const std::string& name, const Layout& stored,
+                                              const Layout& layout, CallSequence& calls) {
+  std::vector<dnnl::memory> weights;
+  const dnnl::memory copy = layout == stored ? dnnl::memory() : temporary(layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    const dnnl::memory flat = weight(name, stored, lane);
+    if (copy) {
+      add_reorder(calls, lane, flat, copy);
+    }
+    weights.push_back(copy ? copy : flat);
+  }
+  return weights;
+}
+
 dnnl::memory Planner::weight(const std::string& name, const Layout& layout, int lane) const {
   return {layout, engine_, parameters_.weight(name, lane)};
 }
@@ -178,17 +210,7 @@ Tensor Planner::gradient(const Tensor& of) const {
 }
 
 Tensor Planner::gradient_like(const Tensor& of, CallSequence& calls) {
-  const Tensor given = gradient(of);
-  use(given);
-  if (given.layout == of.layout) {
-    return given;
-  }
-  Tensor converted = allocate(of.shape, of.layout);
-  for (int lane = 0; lane < lanes(); ++lane) {
-    const auto index = static_cast<std::size_t>(lane);
-    add_reorder(calls, lane, given.lanes[index], converted.lanes[index]);
-  }
-  return converted;
+  return converted(gradient(of), of.layout, calls);
 }
 
 void Planner::set_gradient(const Tensor& of, Tensor gradient) {

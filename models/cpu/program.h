@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "models/cpu/operations.h"
@@ -13,6 +14,13 @@ namespace regatta {
 
 class Program {
  public:
+  struct Stage {
+    std::string name;  // of the layer, or of what stands between layers
+    std::unique_ptr<Operation> operation;
+    bool has_backward = false;
+    std::size_t final_floats = 0;  // of the flat gradient buffer, once this stage's backward is done
+  };
+
   Program(const dnnl::engine& engine, Phase phase, std::int64_t rows, const ParameterMemory& parameters,
           const ModelConfig& config, std::int64_t global_batch);
 
@@ -26,18 +34,19 @@ class Program {
   // After forward: gradients of all parameters. Tells step.exchange what is final.
   Status backward(const Step& step);
 
+  // In the order of forward; the last one is the loss.
+  const std::vector<Stage>& stages() const { return stages_; }
+
  private:
-  struct Stage {
-    std::unique_ptr<Operation> operation;
-    bool has_backward = false;
-    std::size_t final_floats = 0;  // of the flat gradient buffer, once this stage's backward is done
-  };
   // Appends the layers' stages; returns their output.
   Tensor lower(const std::vector<Layer>& layers, Tensor input);
   Tensor lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input);
-  Tensor lower_residual(const Residual& residual, const Tensor& input);
-  Tensor append(Planned planned, const std::string& layer_name = {});
+  Tensor lower_conv(const std::string& name, const Conv& conv, const Tensor& input,
+                    const OutputOptions& options);
+  Tensor lower_residual(const std::string& name, const Residual& residual, const Tensor& input);
+  Tensor append(Planned planned, const std::string& name);
   Tensor flat(const Tensor& input);
+  Tensor reshaped(const Tensor& input, const Shape& shape);
   std::size_t final_floats_after(const std::string& layer_name) const;
 
   Planner planner_;

@@ -65,9 +65,11 @@ TEST(Allocation, ATrainingStepAllocatesNothing) {
   const LayerCase layer_case{
       "",
       "[conv: 5, batch_norm, relu, residual: [conv: {filters: 8, stride: 2}, batch_norm, "
-      "relu], max_pool: 2, dropout: 0.3, dense: 9, relu, dense: 3]",
+      "relu], depthwise, residual: [conv: {filters: 8, groups: 2}], max_pool: 2, dropout: 0.3, global_pool: "
+      "max, dense: 9, relu, dense: 3]",
       {1, 8, 8}};
-  const ModelConfig config = model_of(layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine}");
+  const ModelConfig config =
+      model_of(layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1}");
   const auto engine = cpu_engine(config, layer_case, 8, 2);
   engine->start_lane(0, lane_settings(config, 1));
   engine->start_lane(1, lane_settings(config, 2));

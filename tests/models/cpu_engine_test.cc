@@ -145,6 +145,36 @@ TEST(CpuEngine, EmptyLanesAreLeftAlone) {
   }
 }
 
+TEST(CpuEngine, LanesThatAreNotSelectedStandStillWhileOthersTrain) {
+  const ModelConfig config = model_of(kMixed, kMomentum);
+  const auto engine = cpu_engine(config, kMixed, kRows, 3);
+  for (int lane = 0; lane < 3; ++lane) {
+    engine->start_lane(lane, lane_settings(config, static_cast<std::uint64_t>(lane)));
+  }
+  auto sums = metric_sums(kMixed, 3);
+  const auto train_lanes = [&](std::vector<int> lanes, std::uint64_t first) {
+    engine->select_lanes(lanes);
+    for (std::uint64_t step = first; step < first + 2; ++step) {
+      ASSERT_TRUE(engine->train(random_batch(kMixed, kRows, step).view(), {.sums = sums}).ok());
+    }
+  };
+  train_lanes({0, 2}, 0);
+  const LaneState before = engine->save_lane(2);
+  EXPECT_EQ(engine->save_lane(1).steps, 0);
+  EXPECT_EQ(sums[1].result(), metric_sums(kMixed).result());
+  train_lanes({1}, 0);  // comes after, with the batches that the others had
+  ASSERT_TRUE(engine->evaluate(random_batch(kMixed, kRows, 9).view(), sums).ok());
+  EXPECT_TRUE(same_bits(engine->save_lane(2), before));
+  train_lanes({0, 1, 2}, 2);
+
+  for (int lane = 0; lane < 3; ++lane) {
+    const auto alone = cpu_engine(config, kMixed, kRows);
+    alone->start_lane(0, lane_settings(config, static_cast<std::uint64_t>(lane)));
+    train_steps(*alone, kMixed, 0, 4);
+    EXPECT_TRUE(same_bits(engine->save_lane(lane), alone->save_lane(0))) << "lane " << lane;
+  }
+}
+
 TEST(CpuEngine, ClippingLimitsTheLengthOfALanesWholeGradient) {
   const LayerCase layer_case{"", "[dense: 6, relu, dense: 3]", {4}};
   constexpr double kLimit = 0.01;

@@ -60,6 +60,24 @@ TEST(Network, ConvolutionSizesFollowStrideAndPadding) {
   }
 }
 
+TEST(Network, DenseLayersServeEachPositionOfASequence) {
+  const Network network =
+      plan("[reshape: [4, 6], dense: 5, gelu, residual: [dense: 7], batch_norm, pool_time: mean, dense: 3]",
+           {1, 4, 6})
+          .value();
+  EXPECT_THAT(rows(network), ElementsAre("reshape1 4×6 0", "dense1 4×5 35", "gelu1 4×5 0", "residual1 4×7 0",
+                                         " residual1.dense1 4×7 42", " residual1.shortcut.dense1 4×7 42",
+                                         "batch_norm1 4×7 14", "pool_time1 7 0", "dense2 3 24"));
+}
+
+TEST(Network, RepeatStandsForItsLayersSoManyTimes) {
+  const Network network =
+      plan("[repeat: {times: 2, layers: [dense: 4, relu, residual: [dense: 4]]}, dense: 3]", {4}).value();
+  EXPECT_THAT(rows(network), ElementsAre("dense1 4 20", "relu1 4 0", "residual1 4 0",
+                                         " residual1.dense1 4 20", "dense2 4 20", "relu2 4 0",
+                                         "residual2 4 0", " residual2.dense1 4 20", "dense3 3 15"));
+}
+
 TEST(Network, ParametersStandInTheOrderInWhichBackwardFinishesThem) {
   const Network network =
       plan("[conv: 2, batch_norm, residual: [conv: 3, batch_norm], dense: {units: 4, bias: false}]",
@@ -88,6 +106,21 @@ TEST(Network, WeightsHavePyTorchsShapes) {
   EXPECT_EQ(network.parameters[0].shape, (Shape{4, 54}));
   EXPECT_EQ(network.parameters[2].shape, (Shape{6, 2, 5, 5}));
   EXPECT_EQ(network.parameters[3].shape, Shape{6});
+}
+
+TEST(Network, GroupedWeightsHaveTheChannelsOfOneGroup) {
+  const Network network =
+      plan("[conv: {filters: 6, groups: 2}, depthwise: {kernel: 5, multiplier: 3}, global_pool, dense: 2]",
+           {4, 7, 7})
+          .value();
+  EXPECT_THAT(rows(network),
+              ElementsAre("conv1 6×7×7 114", "depthwise1 18×7×7 468", "global_pool1 18 0", "dense1 2 38"));
+  EXPECT_EQ(network.parameters[2].shape, (Shape{18, 1, 5, 5}));
+  EXPECT_EQ(network.parameters[2].fan_in, 25);
+  EXPECT_EQ(network.parameters[2].fan_out, 75);
+  EXPECT_EQ(network.parameters[4].shape, (Shape{6, 2, 3, 3}));
+  EXPECT_EQ(network.parameters[4].fan_in, 18);
+  EXPECT_EQ(network.parameters[4].fan_out, 27);
 }
 
 TEST(Network, WeightsBeforeAReluAreInitialisedForIt) {
@@ -165,8 +198,31 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"- conv: {filters: 1, padding: some}",
                 {1, 4, 4},
                 "exp.yaml:1:31: expected `same`, `valid` or a number"},
+        Mistake{"- conv: {filters: 6, groups: 4}",
+                {4, 4, 4},
+                "exp.yaml:1:30: 6 filters cannot be split into 4 groups"},
+        Mistake{"- conv: {filters: 6, groups: 3}",
+                {4, 4, 4},
+                "exp.yaml:1:3: conv1: the 4 channels of its input cannot be split into 3 groups"},
+        Mistake{"- depthwise: {filters: 6}", {4, 4, 4}, "exp.yaml:1:15: unknown key 'filters' in depthwise"},
+        Mistake{"- depthwise", {4}, "exp.yaml:1:3: depthwise1 needs an image"},
+        Mistake{"- global_pool: mean", {4, 4, 4}, "exp.yaml:1:16: expected average or max"},
+        Mistake{"- global_pool", {4}, "exp.yaml:1:3: global_pool1 needs an image"},
         Mistake{"- residual: []", {4}, "exp.yaml:1:13: expected a list of layers, not an empty list"},
         Mistake{"- residual: {body: []}", {4}, "exp.yaml:1:14: unknown key 'body' in residual"},
+        Mistake{"- reshape: [3, 3]",
+                {10},
+                "exp.yaml:1:3: reshape1: the shape 3×3 has 9 values, and the input 10 has 10"},
+        Mistake{"- reshape: 3", {3}, "exp.yaml:1:12: expected the sizes of the new shape"},
+        Mistake{"- reshape: [0, 3]", {3}, "exp.yaml:1:13: expected a size from 1"},
+        Mistake{"- pool_time: last", {3}, "exp.yaml:1:3: pool_time1 needs a sequence"},
+        Mistake{"- pool_time: first", {3, 2}, "exp.yaml:1:14: expected last or mean"},
+        Mistake{"- repeat: {times: 0, layers: [relu]}", {3}, "exp.yaml:1:19: expected an integer from 1"},
+        Mistake{"- repeat: {layers: [relu]}", {3}, "exp.yaml:1:11: 'times' is missing in repeat"},
+        Mistake{"- repeat: {times: 2}", {3}, "exp.yaml:1:11: 'layers' is missing in repeat"},
+        Mistake{"- repeat:\n    times: 101\n    layers: [{repeat: {times: 100, layers: [relu]}}]",
+                {3},
+                "exp.yaml:2:5: these are more than 10000 layers"},
         Mistake{"- residual: [flatten]", {1, 2, 2}, "exp.yaml:1:3: residual1: the body makes 4 of 1×2×2"},
         Mistake{"- residual: [conv: {filters: 1, kernel: 3, padding: valid}]",
                 {1, 8, 8},

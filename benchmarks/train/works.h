@@ -1,0 +1,33 @@
+// What the benchmarks train: networks by name, each with its twin in peers/pytorch.py, and made-up data of
+// their shape.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "data/dataset.h"
+#include "models/model.h"
+
+namespace regatta {
+
+struct Work {
+  std::string_view name;
+  std::string_view layers;  // YAML, under model.layers
+  Shape input;
+  std::int64_t classes = 10;
+};
+
+const std::vector<Work>& works();
+Result<Work> find_work(std::string_view name);
+
+inline constexpr std::int64_t kGlobalBatch = 256;
+
+// SGD with momentum over the global batch. `precision`: as in an experiment file.
+Result<ModelConfig> model_of(const Work& work, std::string_view precision = "fp32");
+// `samples` images of random bytes, or rows of a table, with random labels.
+Split made_up_data(const Work& work, std::int64_t samples);
+
+}  // namespace regatta
