@@ -212,6 +212,9 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                            "--threads",
                                            threads};
   result.command.insert(result.command.end(), worker.begin(), worker.end());
+  if (resources.trace) {
+    result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
+  }
   return result;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/trace.h"
 #include "worker/agreement.h"
 #include "worker/checkpoint.h"
 #include "worker/evaluation.h"
@@ -128,7 +129,7 @@ class Training {
         ASSIGN_OR_RETURN(AttemptEnd end, leave(view.decision));
         return std::optional(std::move(end));
       }
-      const Batch* batch = loader.next();
+      const Batch* batch = next_batch(loader);
       CHECK(batch != nullptr);
       const TrainStep step{.epoch = static_cast<double>(epoch_) + static_cast<double>(step_) / steps,
                            .exchange = bench_.exchange(),
@@ -137,6 +138,11 @@ class Training {
       ++step_;
     }
     return std::optional<AttemptEnd>();
+  }
+
+  static const Batch* next_batch(Loader& loader) {
+    const TraceSpan span("input");
+    return loader.next();
   }
 
   Result<std::optional<AttemptEnd>> finish_epoch(Microseconds begin) {

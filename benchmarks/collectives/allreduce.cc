@@ -1,6 +1,6 @@
-// allreduce-benchmark: the best time of one allreduce of gradients, ours in shared memory beside MPI_Allreduce and,
-// for large ones, beside what the machine's memory allows, in turns in one run. Bus bandwidth as nccl-tests gives
-// it: bytes / time · 2(n-1)/n.
+// allreduce-benchmark: the best time of one allreduce of gradients, ours in shared memory beside
+// MPI_Allreduce and, for large ones, beside what the machine's memory allows, in turns in one run. Bus
+// bandwidth as nccl-tests gives it: bytes / time · 2(n-1)/n.
 #include <fmt/format.h>
 #include <mpi.h>
 
@@ -130,8 +130,8 @@ int main(int argc, char** argv) {
   }
   const auto world = (*session)->world_communicator();
   if (world->rank() == 0) {
-    fmt::print("{} ranks\n{:>12} {:>14} {:>14} {:>12} {:>12} {:>8} {:>10}\n", world->size(), "bytes", "ours us",
-               "MPI us", "ours GB/s", "MPI GB/s", "ratio", "of memory");
+    fmt::print("{} ranks\n{:>12} {:>14} {:>14} {:>12} {:>12} {:>8} {:>10}\n", world->size(), "bytes",
+               "ours us", "MPI us", "ours GB/s", "MPI GB/s", "ratio", "of memory");
   }
   for (std::size_t bytes = options.smallest; bytes <= options.largest; bytes *= 2) {
     measure(*world, bytes, options);
