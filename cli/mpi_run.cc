@@ -69,6 +69,10 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
     return user_mistake(
         "a study that looks its trials up in a table has no processes: run it without mpirun");
   }
+  if (!request.trace.empty()) {
+    return user_mistake(
+        "--trace is not for runs under mpirun: start regatta run alone, and it starts the crews itself");
+  }
   Resources& resources = plan->resources;
   resources.crews = (processes - 1) / resources.ranks;
   if (resources.crews == 0) {

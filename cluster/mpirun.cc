@@ -214,6 +214,9 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                            "--lanes",
                                            std::to_string(resources.lanes)};
   result.command.insert(result.command.end(), worker.begin(), worker.end());
+  if (resources.trace) {
+    result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
+  }
   return result;
 }
 

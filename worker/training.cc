@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/trace.h"
 #include "worker/evaluation.h"
 
 namespace regatta {
@@ -16,6 +17,11 @@ namespace {
 constexpr int kMostEpochsWaited = 8;
 // The epoch of an attempt that waits for its engine: no grant lets it go on.
 constexpr std::int64_t kNotBegun = std::numeric_limits<std::int64_t>::max();
+
+const Batch* next_batch(Loader& loader) {
+  const TraceSpan span("input");
+  return loader.next();
+}
 
 }  // namespace
 
@@ -188,7 +194,7 @@ Result<bool> Training::take_steps(const std::vector<int>& group) {
         return false;
       }
     }
-    const Batch* batch = loader.next();
+    const Batch* batch = next_batch(loader);
     CHECK(batch != nullptr);
     const TrainStep train{
         .epoch = static_cast<double>(epoch) + static_cast<double>(step) / static_cast<double>(steps),

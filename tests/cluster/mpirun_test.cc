@@ -27,6 +27,13 @@ TEST(CrewCommand, CrewOfOneNeedsNoMpirun) {
   EXPECT_THAT(crew.variables, ElementsAre(Pair("OMP_NUM_THREADS", "3")));
 }
 
+TEST(CrewCommand, TracesGoToTheStudysFolder) {
+  const CrewCommand crew = crew_command(kCrew, {.trace = true}, kRoomy);
+  ASSERT_GE(crew.command.size(), 2U);
+  EXPECT_EQ(crew.command[crew.command.size() - 2], "--trace");
+  EXPECT_EQ(crew.command.back(), "/runs/a/traces");
+}
+
 TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
   const CrewCommand crew = crew_command(kCrew, {.ranks = 4, .lanes = 8}, kRoomy);
   EXPECT_THAT(crew.command, ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none",
