@@ -61,15 +61,21 @@ class CountingExchange final : public GradientExchange {
   Status sum(std::span<float>) override { return {}; }
 };
 
-TEST(Allocation, ATrainingStepAllocatesNothing) {
+struct Allocation : testing::TestWithParam<std::string> {};
+
+TEST_P(Allocation, ATrainingStepAllocatesNothing) {
+  if (GetParam() == "bf16" && !has_bf16()) {
+    GTEST_SKIP() << "this processor has no avx512_bf16";
+  }
   const LayerCase layer_case{
       "",
       "[conv: 5, batch_norm, relu, residual: [conv: {filters: 8, stride: 2}, batch_norm, "
       "relu], depthwise, residual: [conv: {filters: 8, groups: 2}], max_pool: 2, dropout: 0.3, global_pool: "
       "max, dense: 9, relu, dense: 3]",
       {1, 8, 8}};
-  const ModelConfig config =
-      model_of(layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1}");
+  const ModelConfig config = model_of(layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine, "
+                                                  "label_smoothing: 0.1, precision: " +
+                                                      GetParam() + "}");
   const auto engine = cpu_engine(config, layer_case, 8, 2);
   engine->start_lane(0, lane_settings(config, 1));
   engine->start_lane(1, lane_settings(config, 2));
@@ -78,6 +84,7 @@ TEST(Allocation, ATrainingStepAllocatesNothing) {
   CountingExchange exchange;
   const auto step = [&] { return engine->train(batch.view(), {.exchange = &exchange, .sums = sums}).ok(); };
   ASSERT_TRUE(step());
+  allocations = 0;
   counting = true;
   bool ok = step();
   batch.count = 5;
@@ -92,6 +99,9 @@ TEST(Allocation, ATrainingStepAllocatesNothing) {
   counting = false;
   EXPECT_GE(allocations, 1);
 }
+
+INSTANTIATE_TEST_SUITE_P(Precisions, Allocation, testing::Values("fp32", "bf16"),
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace regatta
