@@ -48,6 +48,15 @@ Planned plan_batch_norm(Planner& planner, const std::string& name, const BatchNo
 
 // Layers of sequences.
 Planned plan_operation(Planner& planner, const std::string& name, const TimePool& pool, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const LayerNorm& norm, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Embedding& embedding,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Attention& attention,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Recurrent& recurrent,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Conv1d& conv, const Tensor& input);
 
 // The two ends of a residual block. fork: one tensor becomes two; add: two become their sum.
 struct PlannedFork {

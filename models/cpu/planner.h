@@ -118,9 +118,13 @@ class Planner {
   Tensor allocate_bytes(std::size_t bytes_per_lane);
   // The same memory under another shape or layout, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape, const Layout& layout);
+  // A part of its memory, from `offset` floats on; not of the network's input.
+  Tensor part(const Tensor& tensor, const Layout& layout, std::int64_t offset);
   void use(const Tensor& tensor);
   // Memory for the operation being planned only; lanes run one after another and share it.
   dnnl::memory temporary(const Layout& layout);
+  // A temporary under another layout.
+  dnnl::memory same_memory(const dnnl::memory& temporary, const Layout& layout);
   // The scratchpad that a primitive asks for.
   std::pair<int, dnnl::memory> scratchpad(const Layout& layout) {
     return {DNNL_ARG_SCRATCHPAD, temporary(layout)};
@@ -137,6 +141,9 @@ class Planner {
   // A parameter, its gradient, in row-major order.
   dnnl::memory weight(const std::string& name, const Layout& layout, int lane) const;
   dnnl::memory gradient_of_weight(const std::string& name, const Layout& layout, int lane) const;
+  // From `offset` floats on.
+  dnnl::memory weight_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
+  dnnl::memory gradient_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
 
   // Gradients of tensors, while backward is planned.
   Tensor gradient(const Tensor& of) const;
