@@ -84,7 +84,7 @@ class Dissection {
       : config_(config),
         device_(dnnl::engine::kind::cpu, 0),
         stream_(device_),
-        lanes_(config_.network, 1, {}),
+        lanes_(config_.network, {}),
         program_(device_, Phase::train, kGlobalBatch, lanes_.memory(), config_, kGlobalBatch),
         arena_(program_.arena_bytes()),
         sums_(MetricSums::classification(element_count(config.network.output))),
@@ -125,11 +125,11 @@ class Dissection {
           rows_[s].backward.time([&] { check(program_.stages()[s].operation->backward(step)); });
         }
       }
-      update_.time([&] { lanes_.update({}); });
+      update_.time([&] { update(); });
       whole_.time([&] {
         check(program_.forward(step));
         check(program_.backward(step));
-        lanes_.update({});
+        update();
       });
     }
     measure_input(steps);
@@ -160,6 +160,12 @@ class Dissection {
     Step step{.stream = stream_, .threads = 1, .batch = {}, .lanes = lanes_.runs(), .sums = {&sums_, 1}};
     step.batch = {.inputs = batch_.inputs, .labels = batch_.labels, .count = batch_.count};
     return step;
+  }
+
+  void update() {
+    lanes_.plan_update(0);
+    lanes_.update_all({}, 1);
+    lanes_.end_update(1);
   }
 
   // All CPU time of the process while batches are only taken.

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::int64_t kRows = 24;
 
-bool has_bf16() {
-  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
-}
-
 // One engine of each precision with the same weights; a rate of learning of zero.
 struct Bf16 : testing::TestWithParam<LayerCase> {
   void SetUp() override {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,12 @@ inline ModelConfig model_of(const LayerCase& layer_case, const std::string& trai
                     .max_epochs = 10},
                    train)
       .value();
+}
+
+// Whether this processor computes with `precision: bf16`.
+inline bool has_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
 }
 
 // A batch that owns its numbers.
