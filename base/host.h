@@ -14,6 +14,9 @@ std::string host_name();  // "localhost" where the system does not tell
 // Changes with every start of the host; empty where the system does not tell.
 std::string boot_id();
 
+// Cores that this process may use: its affinity, and its container's limit on CPU time; at least 1.
+int usable_cores();
+
 bool process_exists(long process_id);
 
 // When a process started, in the kernel's ticks since boot: with the process id it names one process, as

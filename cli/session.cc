@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/exit_code.h"

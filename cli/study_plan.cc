@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/host.h"
 #include "cli/earlier_studies.h"
 
 namespace regatta {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "base/log.h"
 #include "base/process.h"
 

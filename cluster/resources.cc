@@ -1,12 +1,9 @@
-// Reads the section and asks Linux for the cores.
+// Reads the section.
 #include "cluster/resources.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
 
 #include "experiment/section.h"
 
@@ -14,32 +11,6 @@ namespace regatta {
 namespace {
 
 constexpr std::int64_t kMost = 1'000'000;  // keeps products of two counts within 64 bits
-
-int affinity_cores() {
-  // The kernel refuses a mask smaller than its own, so the size grows until it fits.
-  for (int bits = 1024; bits <= (1 << 20); bits *= 2) {
-    cpu_set_t* mask = CPU_ALLOC(static_cast<std::size_t>(bits));
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(bits));
-    const bool fits = ::sched_getaffinity(0, bytes, mask) == 0;
-    const int cores = fits ? CPU_COUNT_S(bytes, mask) : 0;
-    CPU_FREE(mask);
-    if (fits) {
-      return cores;
-    }
-  }
-  return 1;
-}
-
-// "QUOTA PERIOD" or "max PERIOD" (cgroup v2): what `docker run --cpus` sets.
-std::optional<int> container_cores() {
-  std::ifstream stream("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (!(stream >> quota >> period) || period <= 0) {
-    return std::nullopt;
-  }
-  return static_cast<int>(std::ceil(quota / period));
-}
 
 int count(Section& section, std::string_view key, std::optional<std::int64_t> fallback) {
   return static_cast<int>(section.integer(key, {.fallback = fallback, .min = 1, .max = kMost}));
@@ -59,6 +30,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
   resources.lanes = count(section, "lanes", 1);
+  resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   if (resources.device == "cuda") {
     section.mistake(
         node.find("device")->place(),
@@ -80,11 +52,6 @@ std::optional<std::string> oversubscription_warning(const Resources& resources, 
       "{} crews x {} ranks x {} threads want {} cores, but {} can be used: everything will run slower; lower "
       "resources.crews, ranks or threads",
       resources.crews, resources.ranks, resources.threads, wanted, cores);
-}
-
-int usable_cores() {
-  const int cores = affinity_cores();
-  return std::max(1, std::min(cores, container_cores().value_or(cores)));
 }
 
 }  // namespace regatta

@@ -16,6 +16,7 @@ struct Resources {
   int max_attempts = 3;         // a trial: lost crews before it counts as failed
   std::string device = "auto";  // auto, cpu, cuda
   int lanes = 1;
+  std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.
@@ -23,8 +24,5 @@ Result<Resources> read_resources(const Node& node, int cores);
 
 // A sentence when all ranks with their threads want more than `cores`; nullopt when they fit.
 std::optional<std::string> oversubscription_warning(const Resources& resources, int cores);
-
-// Cores that this process may use: its affinity, and its container's limit on CPU time; at least 1.
-int usable_cores();
 
 }  // namespace regatta

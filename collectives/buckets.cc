@@ -20,8 +20,8 @@ std::vector<Bucket> plan_buckets(std::size_t size, std::size_t bucket_bytes, std
 }
 
 BucketReducer::BucketReducer(Communicator& communicator, std::span<float> gradients,
-                             std::vector<Bucket> buckets)
-    : communicator_(communicator), gradients_(gradients), buckets_(std::move(buckets)) {
+                             std::vector<Bucket> buckets, const CollectiveOptions& options)
+    : communicator_(communicator), gradients_(gradients), buckets_(std::move(buckets)), options_(options) {
   std::size_t covered = 0;
   for (const Bucket& bucket : buckets_) {
     CHECK(bucket.begin == covered && bucket.end > bucket.begin, "buckets must follow one another");
@@ -34,16 +34,25 @@ Status BucketReducer::ready(std::size_t floats) {
   CHECK(floats <= gradients_.size());
   // next_ moves on first: a bucket whose reduction failed holds nothing that could be reduced again.
   while (next_ < buckets_.size() && buckets_[next_].end <= floats) {
-    const Bucket bucket = buckets_[next_++];
-    RETURN_IF_ERROR(communicator_.allreduce(gradients_.subspan(bucket.begin, bucket.end - bucket.begin)));
+    RETURN_IF_ERROR(reduce(buckets_[next_++]));
   }
   return {};
+}
+
+Status BucketReducer::reduce(const Bucket& bucket) {
+  const std::span<float> data = gradients_.subspan(bucket.begin, bucket.end - bucket.begin);
+  if (!use_) {
+    return communicator_.allreduce(data, options_);
+  }
+  return communicator_.sum_shares(
+      data, [&](std::size_t begin, std::size_t end) { use_(bucket.begin + begin, bucket.begin + end); },
+      options_);
 }
 
 Status BucketReducer::finish() {
   RETURN_IF_ERROR(ready(gradients_.size()));
   next_ = 0;
-  return {};
+  return use_ ? communicator_.settle(options_) : Status();
 }
 
 }  // namespace regatta

@@ -53,6 +53,7 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;  // 0 is the leader
   virtual int size() const = 0;
+  virtual int host_size() const { return size(); }  // ranks on this host
 
   // Memory in which this communicator's sums are fastest, zero at first: ranks on one host share it, and
   // nothing is copied. All ranks allocate and free the same sizes in the same order, and free before the

@@ -21,6 +21,7 @@ class TwoLevelCommunicator final : public Communicator {
 
   int rank() const override { return messages_->rank(); }
   int size() const override { return messages_->size(); }
+  int host_size() const override { return host_->size(); }
   Result<std::unique_ptr<FloatMemory>> allocate(std::size_t floats, int rows) override;
   Status allreduce(std::span<float> data, const CollectiveOptions& options) override;
   Status allreduce(std::span<double> data, const CollectiveOptions& options) override {

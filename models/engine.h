@@ -19,7 +19,7 @@ namespace regatta {
 // shared by all lanes.
 struct BatchView {
   std::span<const float> inputs;
-  std::span<const std::int32_t> labels;  // classification: [capacity]
+  std::span<const std::int32_t> labels;  // classification: [capacity], or [capacity, positions] of sequences
   std::span<const float> targets;        // regression: [capacity, targets]
   // Where two samples were mixed into each row: the other one's label, and the part of `labels`. Both are
   // empty where nothing was mixed.
@@ -52,10 +52,27 @@ struct LaneState {
   std::int64_t steps = 0;  // optimizer steps taken, for Adam's bias correction
 };
 
+// Moves a step's weights by gradients that are the sum over the ranks.
+class WeightUpdate {
+ public:
+  virtual ~WeightUpdate() = default;
+  // For the weights in [begin, end) of the flat buffers. Each float once a step; threads may call it for
+  // different ranges at a time, also while backward works on what is not final yet.
+  virtual void apply(std::size_t begin, std::size_t end) = 0;
+};
+
 // How the ranks of a crew act as one. A crew of one rank passes none.
 class GradientExchange {
  public:
   virtual ~GradientExchange() = default;
+  // Before a step's first ready(): offers the update, which the exchange may take. Then it applies it to this
+  // rank's share of the floats as soon as they are summed; when finish() returns, all weights are those of
+  // the crew, but gradients and moments only where they are this rank's share. If it does not, finish()
+  // leaves the whole sum and the engine moves the weights.
+  virtual bool take(WeightUpdate& update) {
+    (void)update;
+    return false;
+  }
   // The first `floats` of the flat gradient buffer are final on this rank. Called in rising order during
   // backward.
   virtual Status ready(std::size_t floats) = 0;
@@ -73,9 +90,14 @@ struct EngineOptions {
   int threads = 1;
   bool classification = true;
   std::vector<float> target_scale;  // regression: see MetricSums
-  // Memory for the flat gradient buffer, lanes * network.parameter_count floats, for example a window that
-  // the ranks share. Empty: the engine's own.
+  // Memory for flat buffers, lanes * network.parameter_count floats each, zero at first, for example windows
+  // that the ranks share. Empty: the engine's own.
   std::span<float> gradients;
+  std::span<float> weights;
+  std::span<float> first_moments;
+  std::span<float> second_moments;  // of Adam
+  // Where the ranks each hold a share of the moments: brings them together on this rank.
+  std::function<void()> collect_moments;
 };
 
 struct TrainStep {
@@ -105,7 +127,8 @@ class Engine {
   // Forward only, with running statistics; adds to one MetricSums a lane.
   virtual Status evaluate(const BatchView& batch, std::span<MetricSums> sums) = 0;
 
-  // Lanes * parameter_count floats: the mean over the global batch after train(), before clipping.
+  // Lanes * parameter_count floats: the mean over the global batch after train(), before clipping. Where an
+  // exchange took the update, only this rank's share of it.
   virtual std::span<const float> gradients() const = 0;
 };
 

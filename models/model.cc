@@ -204,6 +204,8 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
+  train.precision =
+      section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16 : Precision::fp32;
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
   const Node sgd = Node::scalar(node.place(), "sgd", false);
   const Node* optimizer = section.child("optimizer");
@@ -224,6 +226,17 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   return train;
 }
 
+// Where a label stands at each position, tokens predict tokens: there are as many numbers as classes.
+Status check_tokens(const Network& network, const ModelInput& input) {
+  const auto* embedding = std::get_if<Embedding>(&network.layers.front().what);
+  if (input.positions > 1 && embedding != nullptr && embedding->vocabulary < input.outputs) {
+    return mistake_at(network.layers.front().place,
+                      fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
+                                  input.outputs, embedding->vocabulary));
+  }
+  return {};
+}
+
 // A list of layers, or a network with a name.
 Result<std::vector<Layer>> read_model_layers(const Node& node, const ModelInput& input) {
   if (node.is_scalar() || node.find("type") != nullptr) {
@@ -239,11 +252,15 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
   ASSIGN_OR_RETURN(auto layers, read_model_layers(node, input));
   const Place last = layers.back().place;
   ASSIGN_OR_RETURN(Network network, plan_network(std::move(layers), input.sample_shape));
-  if (network.output != Shape{input.outputs}) {
+  RETURN_IF_ERROR(check_tokens(network, input));
+  const bool sequence = input.positions > 1;
+  if (network.output != (sequence ? Shape{input.positions, input.outputs} : Shape{input.outputs})) {
     return mistake_at(
-        last, fmt::format("the network ends with {} values, but the data has {} {}; end with `- dense: {}`",
+        last, fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
                           describe(network.output), input.outputs,
-                          input.classification ? "classes" : "targets", input.outputs));
+                          input.classification ? "classes" : "targets",
+                          sequence ? fmt::format(" at each of {} positions", input.positions) : "",
+                          input.outputs));
   }
   return network;
 }

@@ -49,11 +49,16 @@ struct EarlyStopping {
   double min_delta = 0;
 };
 
+// What the numbers of matrix products and convolutions are. Sums, weights, gradients of weights, the loss and
+// all else are fp32.
+enum class Precision { fp32, bf16 };
+
 struct TrainConfig {
   Loss loss = Loss::cross_entropy;
   double label_smoothing = 0;  // cross entropy: this part of each target is spread evenly over the classes
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  Precision precision = Precision::fp32;
   std::int64_t batch_size = 128;        // global: over all ranks
   std::optional<double> gradient_clip;  // largest L2 norm of the whole gradient of a lane
   std::optional<EarlyStopping> early_stopping;
@@ -68,11 +73,12 @@ struct ModelConfig {
 struct ModelInput {
   Shape sample_shape;
   bool classification = true;
-  std::int64_t outputs = 0;  // classes, or regression targets
+  std::int64_t outputs = 0;    // classes, or regression targets
+  std::int64_t positions = 1;  // labels of a sample: more than one asks for the output {positions, outputs}
   int max_epochs = 1;        // the schedule's horizon
 };
 
-// `model` and `train` with every $name already substituted. The network's output must be {outputs}; the loss
+// `model` and `train` with every $name already substituted. The network's output must be {outputs}, or {positions, outputs}; the loss
 // must fit the task (its default does).
 Result<ModelConfig> read_model(const Node& model, const Node& train, const ModelInput& input);
 

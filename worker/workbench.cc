@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/host.h"
 #include "base/random.h"
 #include "models/cpu/engine.h"
 #include "worker/agreement.h"
@@ -96,10 +97,10 @@ Result<std::string> Workbench::engine_key(const Point& point) {
   ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
   model_yaml_ = to_yaml(model);
   const TrainConfig& train = config_.train;
-  return fmt::format("{}\n{}\n{} {} {} {} {}", model_yaml_, describe(augmentation_),
-                     static_cast<int>(train.loss), train.label_smoothing,
-                     static_cast<int>(train.optimizer.kind), train.batch_size,
-                     train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
+  return fmt::format(
+      "{}\n{}\n{} {} {} {} {} {}", model_yaml_, describe(augmentation_), static_cast<int>(train.loss),
+      train.label_smoothing, static_cast<int>(train.optimizer.kind), static_cast<int>(train.precision),
+      train.batch_size, train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
 }
 
 void Workbench::make_loaders() {
@@ -118,19 +119,17 @@ void Workbench::make_loaders() {
 Status Workbench::make_engine() {
   engine_.reset();
   exchange_.reset();
-  gradients_.reset();
-  ASSIGN_OR_RETURN(gradients_,
-                   communicator_.allocate(static_cast<std::size_t>(config_.network.parameter_count)));
-  if (communicator_.size() > 1) {
-    exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->row());
-  }
+  memory_.reset();
+  RETURN_IF_ERROR(make_exchange());
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
                         .evaluation_capacity = 1,
                         .threads = options_.threads,
                         .classification = splits_.train.dataset->task == Task::classification,
-                        .target_scale = splits_.train.normalization->target_scale,
-                        .gradients = gradients_->row()};
+                        .target_scale = splits_.train.normalization->target_scale};
+  if (memory_ != nullptr) {
+    lend_memory(options);
+  }
   for (const auto& loader : {validation_.get(), test_.get()}) {
     if (loader != nullptr) {
       options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());
@@ -138,6 +137,40 @@ Status Workbench::make_engine() {
   }
   ASSIGN_OR_RETURN(engine_, make_cpu_engine(config_, options));
   return {};
+}
+
+// A crew of one has no need for it. Clipped updates are made by every rank for itself, because they wait for
+// the whole gradient.
+Status Workbench::make_exchange() {
+  if (communicator_.size() == 1) {
+    return {};
+  }
+  const auto floats = static_cast<std::size_t>(config_.network.parameter_count);
+  const bool sgd = config_.train.optimizer.kind == OptimizerConfig::Kind::sgd;
+  rows_ = config_.train.gradient_clip ? 1 : sgd ? 3 : 4;
+  ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
+  const bool core_is_free = options_.threads * communicator_.host_size() < usable_cores();
+  exchange_ = std::make_unique<CrewExchange>(
+      communicator_, clock_, *memory_, rows_,
+      ExchangeOptions{.wire = wire_of(experiment_),
+                      .threads = options_.threads,
+                      .plans = exchange_candidates(floats * sizeof(float), core_is_free)});
+  return {};
+}
+
+void Workbench::lend_memory(EngineOptions& options) {
+  std::span<float>* const buffers[] = {&options.gradients, &options.weights, &options.first_moments,
+                                       &options.second_moments};
+  for (int row = 0; row < rows_; ++row) {
+    *buffers[row] = memory_->row(row);
+  }
+  if (rows_ > static_cast<int>(FlatRow::first_moments)) {
+    options.collect_moments = [this] {
+      for (int row = static_cast<int>(FlatRow::first_moments); row < rows_; ++row) {
+        memory_->collect(row);
+      }
+    };
+  }
 }
 
 MetricSums Workbench::new_sums() const {

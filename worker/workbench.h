@@ -64,6 +64,8 @@ class Workbench {
   Status replace_data(const Node& node);
   Result<std::string> engine_key(const Point& point);
   Status make_engine();
+  Status make_exchange();
+  void lend_memory(EngineOptions& options);
   void make_loaders();
 
   Communicator& communicator_;
@@ -81,7 +83,8 @@ class Workbench {
   std::unique_ptr<Loader> training_;
   std::unique_ptr<Loader> validation_;
   std::unique_ptr<Loader> test_;
-  std::unique_ptr<FloatMemory> gradients_;  // of the engine; its peers add to it
+  std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
+  int rows_ = 0;
   std::unique_ptr<CrewExchange> exchange_;
   std::unique_ptr<Engine> engine_;
 };

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-WORKS = ("mlp", "cnn", "resnet")
+WORKS = ("mlp", "tabular", "cnn", "resnet")
 GLOBAL_BATCH = 256
 
 
@@ -111,6 +111,8 @@ def contestants_for(program, work, options, folder):
         "fp32": ours("ours", program, work),
         "torch": torch("PyTorch", work),
     }
+    if options.bf16:
+        contestants["bf16"] = ours("ours, bf16", program, work, ("--precision", "bf16"))
     if not options.single:
         contestants["ranks"] = ours_on_ranks("ours, 2 ranks", program, work, folder)
         contestants["ddp"] = torch("DDP, 2 ranks", work, 2)
@@ -136,7 +138,7 @@ def compare(program, work, options, folder):
         low, high = min(contestant.rates), max(contestant.rates)
         print(f"  {contestant.name:<16} {statistics.median(contestant.rates):>9.0f} samples/s "
               f"({low:.0f} … {high:.0f}), {contestant.bytes / 2**20:.1f} MiB a step")
-    pairs = [("fp32", "torch"), ("ranks", "fp32"), ("ranks", "ddp"), ("ddp", "torch"), ("lanes", "fp32")]
+    pairs = [("fp32", "torch"), ("bf16", "torch"), ("bf16", "fp32"), ("ranks", "fp32"), ("ranks", "ddp"), ("ddp", "torch"), ("lanes", "fp32")]
     for over, under in pairs:
         if over in contestants and under in contestants:
             print(f"  {ratio(contestants[over], contestants[under])}")
@@ -150,6 +152,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1, help="of each way in each round")
     parser.add_argument("--single", action="store_true", help="one process only")
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--lanes", type=int, default=8, help="trials in one engine against as many alone")
     options = parser.parse_args()
     for work in options.works:

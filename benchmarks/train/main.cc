@@ -81,8 +81,9 @@ class Trainer {
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
-    ASSIGN_OR_RETURN(gradients_, communicator_.allocate(sums_.size() *
-                                                        static_cast<std::size_t>(config.network.parameter_count)));
+    ASSIGN_OR_RETURN(
+        gradients_,
+        communicator_.allocate(sums_.size() * static_cast<std::size_t>(config.network.parameter_count)));
     if (communicator_.size() > 1) {
       exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->floats());
     }
@@ -108,6 +109,7 @@ class Trainer {
 
 struct Options {
   std::string work;
+  std::string precision = "fp32";
   int lanes = 1;
   std::string orders;  // of a rank under mpirun: a pipe, but for the rank's number
 };
@@ -131,7 +133,7 @@ Result<std::unique_ptr<Trainer>> warm_trainer(Communicator& world, ModelConfig c
 
 Status serve(Communicator& world, const Options& options) {
   ASSIGN_OR_RETURN(const Work work, find_work(options.work));
-  ASSIGN_OR_RETURN(const ModelConfig config, model_of(work));
+  ASSIGN_OR_RETURN(const ModelConfig config, model_of(work, options.precision));
   const Split data = made_up_data(work, kSamples);
   std::int64_t bytes = 0;
   ASSIGN_OR_RETURN(const auto trainer, warm_trainer(world, config, data, options.lanes, bytes));
@@ -175,8 +177,10 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a benchmark's network; benchmarks/train/compare.py starts it.");
   Options options;
   app.add_option("work", options.work, "mlp, cnn, …")->required();
+  app.add_option("--precision", options.precision, "fp32 or bf16")->capture_default_str();
   app.add_option("--lanes", options.lanes, "trials in the engine")->capture_default_str();
-  app.add_option("--ranks", options.orders, "started by mpirun: read the lines from here, plus the rank's number");
+  app.add_option("--ranks", options.orders,
+                 "started by mpirun: read the lines from here, plus the rank's number");
   CLI11_PARSE(app, argc, argv);
   const Status status = run(options);
   if (!status.ok()) {

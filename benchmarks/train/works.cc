@@ -11,6 +11,11 @@ namespace regatta {
 const std::vector<Work>& works() {
   static const std::vector<Work> all = {
       {.name = "mlp", .layers = "[dense: 512, relu, dense: 256, relu, dense: 10]", .input = {1, 28, 28}},
+      // As small as networks for tables are: what a step costs besides arithmetic shows.
+      {.name = "tabular",
+       .layers = "[dense: 64, relu, dense: 64, relu, dense: 7]",
+       .input = {54},
+       .classes = 7},
       {.name = "cnn",
        .layers = "[conv: 32, relu, max_pool: 2, conv: 64, relu, max_pool: 2, dense: 128, relu, dense: 10]",
        .input = {1, 28, 28}},
@@ -39,13 +44,13 @@ Result<Work> find_work(std::string_view name) {
   return failure(fmt::format("there is no work '{}'; there are {}", name, one_of(names)));
 }
 
-Result<ModelConfig> model_of(const Work& work) {
+Result<ModelConfig> model_of(const Work& work, std::string_view precision) {
   ASSIGN_OR_RETURN(const Node model, parse_yaml(fmt::format("layers: {}", work.layers), "work"));
-  ASSIGN_OR_RETURN(
-      const Node train,
-      parse_yaml(fmt::format("{{batch_size: {}, optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
-                             kGlobalBatch),
-                 "work"));
+  ASSIGN_OR_RETURN(const Node train,
+                   parse_yaml(fmt::format("{{batch_size: {}, precision: {}, "
+                                          "optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
+                                          kGlobalBatch, precision),
+                              "work"));
   return read_model(model, train, {.sample_shape = work.input, .outputs = work.classes});
 }
 
@@ -54,11 +59,16 @@ Split made_up_data(const Work& work, std::int64_t samples) {
   dataset->sample_shape = work.input;
   dataset->count = samples;
   const Random random(1, "benchmark");
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(samples * element_count(work.input)));
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
+  const auto size = static_cast<std::size_t>(samples * element_count(work.input));
+  std::vector<std::uint8_t> bytes(size);
+  for (std::size_t i = 0; i < size; ++i) {
     bytes[i] = static_cast<std::uint8_t>(random.bits(i));
   }
-  dataset->inputs = std::move(bytes);
+  if (work.input.size() == 1) {  // a table's numbers
+    dataset->inputs = std::vector<float>(bytes.begin(), bytes.end());
+  } else {
+    dataset->inputs = std::move(bytes);
+  }
   Split split;
   for (std::int64_t i = 0; i < samples; ++i) {
     const std::uint64_t label =
@@ -71,8 +81,8 @@ Split made_up_data(const Work& work, std::int64_t samples) {
   }
   const auto channels = static_cast<std::size_t>(work.input[0]);
   split.dataset = std::move(dataset);
-  split.normalization = std::make_shared<Normalization>(Normalization{
-      .shift = std::vector(channels, 127.5F), .scale = std::vector(channels, 1 / 73.9F)});
+  split.normalization = std::make_shared<Normalization>(
+      Normalization{.shift = std::vector(channels, 127.5F), .scale = std::vector(channels, 1 / 73.9F)});
   return split;
 }
 

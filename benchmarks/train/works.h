@@ -25,9 +25,9 @@ Result<Work> find_work(std::string_view name);
 
 inline constexpr std::int64_t kGlobalBatch = 256;
 
-// SGD with momentum over the global batch.
-Result<ModelConfig> model_of(const Work& work);
-// `samples` images of random bytes with random labels.
+// SGD with momentum over the global batch. `precision`: as in an experiment file.
+Result<ModelConfig> model_of(const Work& work, std::string_view precision = "fp32");
+// `samples` images of random bytes, or rows of a table, with random labels.
 Split made_up_data(const Work& work, std::int64_t samples);
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 
 #include "base/multiversion.h"
 #include "base/vector_math.h"
+#include "models/cpu/bfloat16.h"
 #include "models/cpu/channel_layout.h"
 #include "models/cpu/operations.h"
 #include "models/cpu/parallel.h"
@@ -13,7 +14,7 @@ namespace {
 
 using Kind = Activation::Kind;
 
-constexpr std::int64_t kChunk = 16384;  // floats; what one thread takes at a time
+constexpr std::int64_t kChunk = 16384;  // elements; what one thread takes at a time
 
 // NaN stays NaN.
 REGATTA_MULTIVERSION
@@ -21,6 +22,17 @@ void relu(const float* values, std::int64_t size, float* results) {
 #pragma omp simd
   for (std::int64_t i = 0; i < size; ++i) {
     results[i] = values[i] < 0 ? 0 : values[i];
+  }
+}
+
+// The same on the bits.
+REGATTA_MULTIVERSION
+void relu(const Bfloat16* values, std::int64_t size, Bfloat16* results) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::uint16_t value = values[i].bits;
+    const bool is_negative = value >= 0x8000 && value <= 0xff80;  // to -infinity; above it are NaNs
+    results[i].bits = is_negative ? static_cast<std::uint16_t>(0) : value;
   }
 }
 
@@ -54,6 +66,20 @@ void relu_backward(const float* outputs, const float* gradients, std::int64_t si
 #pragma omp simd
   for (std::int64_t i = 0; i < size; ++i) {
     results[i] = gradients[i] * (outputs[i] > 0 ? 1.0F : 0.0F);
+  }
+}
+
+// The same on the bits: dy where y > 0 or dy is NaN, else 0.
+REGATTA_MULTIVERSION
+void relu_backward(const Bfloat16* outputs, const Bfloat16* gradients, std::int64_t size, Bfloat16* results) {
+  constexpr std::uint16_t kSign = 0x8000;
+#pragma omp simd
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::uint16_t output = outputs[i].bits;
+    const std::uint16_t gradient = gradients[i].bits;
+    const bool is_nan = (gradient & 0x7fff) > 0x7f80;
+    const bool passes = (output != 0 && (output & kSign) == 0) || is_nan;
+    results[i].bits = passes ? gradient : static_cast<std::uint16_t>(0);
   }
 }
 
@@ -121,6 +147,7 @@ class ActivationOperation final : public Operation {
     if (kind == Kind::sigmoid && forward_needed_ && input_.shape.size() == 3) {
       padded_ = channel_layout(input_.layout);
     }
+    CHECK(input_.type() == ElementType::f32 || kind == Kind::relu);
   }
 
   const Tensor& output() const { return output_; }
@@ -136,7 +163,11 @@ class ActivationOperation final : public Operation {
   Status forward(const Step& step) override {
     if (forward_needed_) {
       for_chunks(step, [&](int lane, std::int64_t begin, std::int64_t size) {
-        kernels_.forward(input_.data(lane) + begin, size, output_.data(lane) + begin);
+        if (output_.type() == ElementType::bf16) {
+          relu(input_.elements<Bfloat16>(lane) + begin, size, output_.elements<Bfloat16>(lane) + begin);
+        } else {
+          kernels_.forward(input_.data(lane) + begin, size, output_.data(lane) + begin);
+        }
       });
       step.for_active_lanes([&](int lane) { clear_padding(output_.data(lane)); });
     }
@@ -146,8 +177,14 @@ class ActivationOperation final : public Operation {
   Status backward(const Step& step) override {
     reorders_.run(step);
     for_chunks(step, [&](int lane, std::int64_t begin, std::int64_t size) {
-      kernels_.backward(kept().data(lane) + begin, output_gradient_.data(lane) + begin, size,
-                        input_gradient_.data(lane) + begin);
+      if (output_.type() == ElementType::bf16) {
+        relu_backward(output_.elements<Bfloat16>(lane) + begin,
+                      output_gradient_.elements<Bfloat16>(lane) + begin, size,
+                      input_gradient_.elements<Bfloat16>(lane) + begin);
+      } else {
+        kernels_.backward(kept().data(lane) + begin, output_gradient_.data(lane) + begin, size,
+                          input_gradient_.data(lane) + begin);
+      }
     });
     return {};
   }
@@ -157,10 +194,10 @@ class ActivationOperation final : public Operation {
 
   template <class Function>
   void for_chunks(const Step& step, const Function& function) const {
-    const std::int64_t floats = output_.floats();
+    const std::int64_t size = output_.element_count();
     step.for_active_lanes([&](int lane) {
-      parallel_for((floats + kChunk - 1) / kChunk, step.threads, [&](std::int64_t chunk) {
-        function(lane, chunk * kChunk, std::min(kChunk, floats - chunk * kChunk));
+      parallel_for((size + kChunk - 1) / kChunk, step.threads, [&](std::int64_t chunk) {
+        function(lane, chunk * kChunk, std::min(kChunk, size - chunk * kChunk));
       });
     });
   }

@@ -7,8 +7,8 @@ namespace {
 
 using dnnl::memory;
 
-Layout any_layout(const memory::dims& sizes) {
-  return {sizes, memory::data_type::f32, memory::format_tag::any};
+Layout any_layout(const memory::dims& sizes, ElementType type) {
+  return {sizes, type, memory::format_tag::any};
 }
 
 // Groups are an axis of their own to oneDNN; the memory is the same, [filters, channels / groups, k, k].
@@ -24,24 +24,25 @@ memory::dims sizes_of(std::int64_t rows, const Shape& shape) { return {rows, sha
 class ConvOperation final : public Operation {
  public:
   ConvOperation(Planner& planner, std::string name, const Conv& conv, Tensor input, const Shape& output,
-                Ending ending)
+                const OutputOptions& options)
       : weight_(name + ".weight"),
         bias_(conv.bias ? name + ".bias" : ""),
         conv_(conv),
         input_(std::move(input)),
-        input_any_(any_layout(sizes_of(planner.rows(), input_.shape))),
-        output_any_(any_layout(sizes_of(planner.rows(), output))),
+        input_any_(any_layout(sizes_of(planner.rows(), input_.shape), planner.precision())),
+        output_any_(any_layout(sizes_of(planner.rows(), output), options.type)),
+        output_gradient_any_(any_layout(sizes_of(planner.rows(), output), planner.precision())),
         weight_plain_(weight_layout(conv, input_.shape[0])),
-        weight_any_(any_layout(weight_plain_.dims())),
+        weight_any_(any_layout(weight_plain_.dims(), planner.precision())),
         bias_plain_({conv.filters}, memory::data_type::f32, memory::format_tag::a),
-        plan_(make_forward(planner, ending)),
+        plan_(make_forward(planner, options.ending)),
         output_(planner.allocate(output, plan_.dst_desc())) {
     output_.needs_gradient = true;
-    const auto sources = planner.read_as(input_, plan_.src_desc(), forward_);
-    const auto weights = weights_as(planner, plan_.weights_desc(), forward_);
+    read_ = planner.converted(input_, plan_.src_desc(), forward_);
+    const auto weights = planner.weights_as(weight_, weight_plain_, plan_.weights_desc(), forward_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      Arguments arguments = {{DNNL_ARG_SRC, sources[index]},
+      Arguments arguments = {{DNNL_ARG_SRC, read_.lanes[index]},
                              {DNNL_ARG_WEIGHTS, weights[index]},
                              {DNNL_ARG_DST, output_.lanes[index]},
                              planner.scratchpad(plan_.scratchpad_desc())};
@@ -55,9 +56,11 @@ class ConvOperation final : public Operation {
   const Tensor& output() const { return output_; }
 
   void plan_backward(Planner& planner) override {
-    plan_weight_gradient(planner);
+    const dnnl::convolution_backward_weights::primitive_desc plan = make_weight_gradient(planner);
+    const Tensor gradient = planner.converted(planner.gradient(output_), plan.diff_dst_desc(), backward_);
+    plan_weight_gradient(planner, plan, gradient);
     if (input_.needs_gradient) {
-      plan_input_gradient(planner);
+      plan_input_gradient(planner, gradient);
     }
   }
 
@@ -89,25 +92,29 @@ class ConvOperation final : public Operation {
     return {describe(), attributes, planner.engine()};
   }
 
-  // dW and db, reordered into the flat buffer where the kernel writes another layout.
-  void plan_weight_gradient(Planner& planner) {
+  dnnl::convolution_backward_weights::primitive_desc make_weight_gradient(const Planner& planner) const {
     const auto direct = dnnl::algorithm::convolution_direct;
+    const Layout any = any_layout(weight_plain_.dims(), ElementType::f32);
     const auto description =
-        bias_.empty() ? dnnl::convolution_backward_weights::desc(direct, input_any_, weight_any_, output_any_,
-                                                                 strides(), zeros(), zeros())
-                      : dnnl::convolution_backward_weights::desc(direct, input_any_, weight_any_, bias_plain_,
-                                                                 output_any_, strides(), zeros(), zeros());
-    const dnnl::convolution_backward_weights::primitive_desc plan(description, arena_scratchpad(),
-                                                                  planner.engine(), plan_);
-    const auto sources = planner.read_as(input_, plan.src_desc(), backward_);
-    const auto gradients = planner.read_as(planner.gradient(output_), plan.diff_dst_desc(), backward_);
+        bias_.empty()
+            ? dnnl::convolution_backward_weights::desc(direct, input_any_, any, output_gradient_any_,
+                                                       strides(), zeros(), zeros())
+            : dnnl::convolution_backward_weights::desc(direct, input_any_, any, bias_plain_,
+                                                       output_gradient_any_, strides(), zeros(), zeros());
+    return {description, arena_scratchpad(), planner.engine(), plan_};
+  }
+
+  // dW and db, reordered into the flat buffer where the kernel writes another layout.
+  void plan_weight_gradient(Planner& planner, const dnnl::convolution_backward_weights::primitive_desc& plan,
+                            const Tensor& gradient) {
+    const auto sources = planner.read_as(read_, plan.src_desc(), backward_);
     const Layout wanted = plan.diff_weights_desc();
     const memory blocked = wanted == weight_plain_ ? memory() : planner.temporary(wanted);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
       const memory flat = planner.gradient_of_weight(weight_, weight_plain_, lane);
       Arguments arguments = {{DNNL_ARG_SRC, sources[index]},
-                             {DNNL_ARG_DIFF_DST, gradients[index]},
+                             {DNNL_ARG_DIFF_DST, gradient.lanes[index]},
                              {DNNL_ARG_DIFF_WEIGHTS, blocked ? blocked : flat},
                              planner.scratchpad(plan.scratchpad_desc())};
       if (!bias_.empty()) {
@@ -120,13 +127,14 @@ class ConvOperation final : public Operation {
     }
   }
 
-  void plan_input_gradient(Planner& planner) {
+  void plan_input_gradient(Planner& planner, const Tensor& gradient) {
+    const Layout result_any = any_layout(sizes_of(planner.rows(), input_.shape), input_.type());
     const dnnl::convolution_backward_data::primitive_desc plan(
-        dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_direct, input_any_, weight_any_,
-                                              output_any_, strides(), zeros(), zeros()),
+        dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_direct, result_any, weight_any_,
+                                              output_gradient_any_, strides(), zeros(), zeros()),
         arena_scratchpad(), planner.engine(), plan_);
-    const auto gradients = planner.read_as(planner.gradient(output_), plan.diff_dst_desc(), backward_);
-    const auto weights = weights_as(planner, plan.weights_desc(), backward_);
+    const auto gradients = planner.read_as(gradient, plan.diff_dst_desc(), backward_);
+    const auto weights = planner.weights_as(weight_, weight_plain_, plan.weights_desc(), backward_);
     const Tensor result = planner.allocate(input_.shape, plan.diff_src_desc());
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
@@ -139,20 +147,6 @@ class ConvOperation final : public Operation {
     planner.set_gradient(input_, result);
   }
 
-  // The weights of each lane in `layout`, reordered in every step where they are not plain.
-  std::vector<memory> weights_as(Planner& planner, const Layout& layout, CallSequence& calls) const {
-    std::vector<memory> weights;
-    const memory blocked = layout == weight_plain_ ? memory() : planner.temporary(layout);
-    for (int lane = 0; lane < planner.lanes(); ++lane) {
-      const memory flat = planner.weight(weight_, weight_plain_, lane);
-      if (blocked) {
-        planner.add_reorder(calls, lane, flat, blocked);
-      }
-      weights.push_back(blocked ? blocked : flat);
-    }
-    return weights;
-  }
-
   memory::dims strides() const { return {conv_.stride, conv_.stride}; }
   memory::dims zeros() const { return {conv_.padding, conv_.padding}; }  // on each side
 
@@ -160,8 +154,10 @@ class ConvOperation final : public Operation {
   std::string bias_;  // empty: none
   Conv conv_;
   Tensor input_;
+  Tensor read_;  // the input as the kernels want it
   Layout input_any_;
   Layout output_any_;
+  Layout output_gradient_any_;
   Layout weight_plain_;
   Layout weight_any_;
   Layout bias_plain_;
@@ -174,8 +170,8 @@ class ConvOperation final : public Operation {
 }  // namespace
 
 Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
-                  const Shape& output, Ending ending) {
-  auto operation = std::make_unique<ConvOperation>(planner, name, conv, input, output, ending);
+                  const Shape& output, const OutputOptions& options) {
+  auto operation = std::make_unique<ConvOperation>(planner, name, conv, input, output, options);
   Tensor result = operation->output();
   return {std::move(operation), std::move(result)};
 }

@@ -16,28 +16,32 @@ Shape output_shape(const Shape& input, std::int64_t units) {
 
 class DenseOperation final : public Operation {
  public:
-  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input, Ending ending)
+  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input,
+                 const OutputOptions& options)
       : weight_(name + ".weight"),
         bias_(dense.bias ? name + ".bias" : ""),
         inputs_(inputs_of(input.shape)),
         units_(dense.units),
         input_(std::move(input)),
-        output_(planner.allocate(output_shape(input_.shape, units_),
-                                 plain_layout(planner.rows(), output_shape(input_.shape, units_)))),
-        rows_(output_.floats() / units_) {
-    CHECK(input_.layout == plain_layout(planner.rows(), input_.shape));
+        output_(
+            planner.allocate(output_shape(input_.shape, units_),
+                             plain_layout(planner.rows(), output_shape(input_.shape, units_), options.type))),
+        rows_(output_.element_count() / units_) {
+    const ElementType precision = planner.precision();
     output_.needs_gradient = true;
-    planner.use(input_);
-    const Tensor inputs = as_matrix(planner, input_, inputs_);
+    read_ = planner.converted(input_, plain_layout(planner.rows(), input_.shape, precision), forward_);
+    const Tensor inputs = as_matrix(planner, read_, inputs_);
     const Tensor outputs = as_matrix(planner, output_, units_);
+    const auto weights = planner.weights_as(weight_, transposed(inputs_, units_),
+                                            transposed(inputs_, units_, precision), forward_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
       add_product(planner, forward_, lane,
                   {.left = inputs.lanes[index],
-                   .right = planner.weight(weight_, transposed(inputs_, units_), lane),
+                   .right = weights[index],
                    .bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, units_), lane),
                    .result = outputs.lanes[index],
-                   .after = ending_operations(ending)});
+                   .after = ending_operations(options.ending)});
     }
   }
 
@@ -45,16 +49,11 @@ class DenseOperation final : public Operation {
 
   void plan_backward(Planner& planner) override {
     output_gradient_ = planner.gradient(output_);
-    planner.use(output_gradient_);
-    planner.use(input_);
-    if (input_.needs_gradient) {
-      planner.set_gradient(input_, planner.allocate(input_.shape, input_.layout));
-    }
-    const Tensor inputs = as_matrix(planner, input_, inputs_);
-    const Tensor gradients = as_matrix(planner, output_gradient_, units_);
-    const Tensor turned = as_transposed(planner, output_gradient_, units_);
-    const Tensor input_gradients =
-        input_.needs_gradient ? as_matrix(planner, planner.gradient(input_), inputs_) : Tensor();
+    const ElementType precision = planner.precision();
+    const Tensor read_gradient = planner.converted(
+        output_gradient_, plain_layout(planner.rows(), output_.shape, precision), backward_);
+    const Tensor inputs = as_matrix(planner, read_, inputs_);
+    const Tensor turned = as_transposed(planner, read_gradient, units_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
       add_product(planner, backward_, lane,
@@ -64,12 +63,9 @@ class DenseOperation final : public Operation {
       if (!bias_.empty()) {
         bias_gradients_.push_back(planner.parameters().gradient(bias_, lane));
       }
-      if (input_.needs_gradient) {
-        add_product(planner, backward_, lane,
-                    {.left = gradients.lanes[index],
-                     .right = planner.weight(weight_, matrix(units_, inputs_), lane),
-                     .result = input_gradients.lanes[index]});
-      }
+    }
+    if (input_.needs_gradient) {
+      plan_input_gradient(planner, as_matrix(planner, read_gradient, units_));
     }
   }
 
@@ -82,20 +78,40 @@ class DenseOperation final : public Operation {
   Status backward(const Step& step) override {
     backward_.run(step);
     if (!bias_.empty()) {
-      step.for_active_lanes([&](int lane) {
-        column_sums(output_gradient_.data(lane), rows_, units_,
-                    bias_gradients_[static_cast<std::size_t>(lane)]);
-      });
+      step.for_active_lanes([&](int lane) { add_up_bias_gradient(lane); });
     }
     return {};
   }
 
  private:
+  void plan_input_gradient(Planner& planner, const Tensor& gradients) {
+    const Tensor input_gradient = planner.allocate(input_.shape, input_.layout);
+    planner.set_gradient(input_, input_gradient);
+    const Tensor results = as_matrix(planner, input_gradient, inputs_);
+    const auto weights = planner.weights_as(weight_, matrix(units_, inputs_),
+                                            matrix(units_, inputs_, planner.precision()), backward_);
+    for (int lane = 0; lane < planner.lanes(); ++lane) {
+      const auto index = static_cast<std::size_t>(lane);
+      add_product(planner, backward_, lane,
+                  {.left = gradients.lanes[index], .right = weights[index], .result = results.lanes[index]});
+    }
+  }
+
+  void add_up_bias_gradient(int lane) const {
+    float* const sums = bias_gradients_[static_cast<std::size_t>(lane)];
+    if (output_gradient_.type() == ElementType::bf16) {
+      column_sums(output_gradient_.elements<Bfloat16>(lane), rows_, units_, sums);
+    } else {
+      column_sums(output_gradient_.data(lane), rows_, units_, sums);
+    }
+  }
+
   std::string weight_;
   std::string bias_;  // empty: none
   std::int64_t inputs_;
   std::int64_t units_;
   Tensor input_;
+  Tensor read_;  // the input in the precision of the products
   Tensor output_;
   std::int64_t rows_;  // positions of sequences count one by one
   Tensor output_gradient_;
@@ -107,8 +123,8 @@ class DenseOperation final : public Operation {
 }  // namespace
 
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
-                   Ending ending) {
-  auto operation = std::make_unique<DenseOperation>(planner, name, dense, input, ending);
+                   const OutputOptions& options) {
+  auto operation = std::make_unique<DenseOperation>(planner, name, dense, input, options);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};
 }

@@ -45,7 +45,7 @@ class CpuEngine final : public Engine {
 CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
     : config_(config),
       options_(options),
-      lanes_(config_.network, options.lanes, options.gradients),
+      lanes_(config_.network, options),
       device_(dnnl::engine::kind::cpu, 0),
       stream_(device_) {
   CHECK(options.lanes >= 1 && options.threads >= 1 && options.global_batch >= options.batch_capacity);
@@ -75,11 +75,13 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
   CHECK(batch.count >= 0 && batch.count <= capacity);
   const auto rows = static_cast<std::size_t>(batch.count);
   CHECK(batch.inputs.size() >= rows * static_cast<std::size_t>(element_count(config_.network.input)));
+  const Shape& output = config_.network.output;
+  const std::size_t labels = rows * static_cast<std::size_t>(is_sequence(output) ? output.front() : 1);
   CHECK(options_.classification
-            ? batch.labels.size() >= rows
+            ? batch.labels.size() >= labels
             : batch.targets.size() >= rows * static_cast<std::size_t>(element_count(config_.network.output)));
-  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= rows);
-  CHECK(batch.label_shares.size() == batch.other_labels.size());
+  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= labels);
+  CHECK(batch.label_shares.empty() == batch.other_labels.empty());
 }
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed
@@ -115,12 +117,20 @@ Status CpuEngine::train_step(const BatchView& batch, const TrainStep& step) {
   Step run = make_step(*training_, batch, step.sums);
   run.exchange = step.exchange;
   RETURN_IF_ERROR(training_->forward(run));
+  // A clipped update must know the whole gradient first.
+  const std::optional<double> clip = config_.train.gradient_clip;
+  lanes_.plan_update(step.epoch);
+  const bool taken = step.exchange != nullptr && !clip && step.exchange->take(lanes_);
   RETURN_IF_ERROR(training_->backward(run));
   if (step.exchange != nullptr) {
     RETURN_IF_ERROR(step.exchange->finish());
   }
-  lanes_.update(
-      {.epoch = step.epoch, .gradient_clip = config_.train.gradient_clip, .threads = options_.threads});
+  if (taken) {
+    RETURN_IF_ERROR(step.exchange->sum(lanes_.broken()));
+  } else {
+    lanes_.update_all(clip, options_.threads);
+  }
+  lanes_.end_update(options_.threads);
   return {};
 }
 
@@ -134,9 +144,19 @@ Status CpuEngine::evaluate(const BatchView& batch, std::span<MetricSums> sums) {
   }
 }
 
+// oneDNN would compute without, many times slower.
+bool multiplies_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> make_cpu_engine(const ModelConfig& config, const EngineOptions& options) {
+  if (config.train.precision == Precision::bf16 && !multiplies_bf16()) {
+    return failure(
+        "this processor has no bf16 arithmetic (avx512_bf16); write `precision: fp32` under train:");
+  }
   try {
     return std::unique_ptr<Engine>(std::make_unique<CpuEngine>(config, options));
   } catch (const dnnl::error& error) {

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <limits>
+#include <utility>
 
 #include "models/cpu/parallel.h"
 #include "models/initializers.h"
@@ -21,45 +24,52 @@ bool is_moment(std::string_view name) {
   return name.starts_with(kMomentum) || name.starts_with(kFirstMoment) || name.starts_with(kSecondMoment);
 }
 
+constexpr std::size_t kFloatsOfLine = 16;
+
 std::size_t bytes_of(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
 
 }  // namespace
 
-Lanes::Lanes(const Network& network, int count, std::span<float> gradients)
-    : floats_(static_cast<std::size_t>(count * network.parameter_count)),
-      weights_(floats_ * sizeof(float)),
-      own_gradients_(gradients.empty() ? floats_ * sizeof(float) : 0),
-      first_moments_(floats_ * sizeof(float)),
-      second_moments_(floats_ * sizeof(float)),
-      buffers_(bytes_of(count * network.buffer_count)),
-      memory_{.network = &network,
-              .lanes = count,
-              .weights = weights_.floats(),
-              .gradients = gradients.empty() ? own_gradients_.floats() : gradients.data(),
-              .buffers = buffers_.floats()},
-      trials_(static_cast<std::size_t>(count)),
+Lanes::Lanes(const Network& network, const EngineOptions& options)
+    : floats_(static_cast<std::size_t>(options.lanes * network.parameter_count)),
+      buffers_(bytes_of(options.lanes * network.buffer_count)),
+      memory_{.network = &network, .lanes = options.lanes, .buffers = buffers_.floats()},
+      trials_(static_cast<std::size_t>(options.lanes)),
       runs_(trials_.size()),
-      segments_(optimizer_segments(network, count)),
+      segments_(optimizer_segments(network, options.lanes)),
       updates_(trials_.size()),
       squared_norms_(trials_.size()),
       segment_norms_(segments_.size()),
-      finite_(trials_.size()),
-      segment_finite_(segments_.size(), 1) {
-  CHECK(gradients.empty() || gradients.size() == floats_);
-  std::fill(gradients.begin(), gradients.end(), 0.0F);
+      broken_(trials_.size()) {
+  const std::array given = {options.weights, options.gradients, options.first_moments,
+                            options.second_moments};
+  const std::array<float**, 4> buffers = {&memory_.weights, &memory_.gradients, &first_moments_,
+                                          &second_moments_};
+  const std::size_t stride = (floats_ + kFloatsOfLine - 1) / kFloatsOfLine * kFloatsOfLine;
+  const auto missing =
+      static_cast<std::size_t>(std::ranges::count_if(given, [](auto span) { return span.empty(); }));
+  own_memory_ = AlignedMemory(missing * stride * sizeof(float));
+  float* own = own_memory_.floats();
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    CHECK(given[i].empty() || given[i].size() == floats_);
+    *buffers[i] = given[i].empty() ? std::exchange(own, own + stride) : given[i].data();
+  }
+  collect_moments_ = options.collect_moments;
+  shares_adam_ = !collect_moments_ || !options.second_moments.empty();
 }
 
 void Lanes::start(int lane, const LaneSettings& settings) {
   const auto index = static_cast<std::size_t>(lane);
   const bool used = trials_.at(index).started;
+  CHECK(shares_adam_ || settings.optimizer.kind == OptimizerConfig::Kind::sgd);
   trials_[index] = {.started = true, .optimizer = settings.optimizer, .schedule = settings.schedule};
   runs_[index] = {.active = true, .seed = settings.seed, .dropout_rates = settings.dropout_rates};
   for (const ParameterSpec& parameter : memory_.network->parameters) {
     const auto size = static_cast<std::size_t>(parameter.size);
     initialize(parameter, settings.seed, {of_lane(memory_.weights, parameter, lane), size});
     if (used) {  // else they are zero, and their memory may never be needed
-      std::fill_n(of_lane(first_moments_.floats(), parameter, lane), size, 0.0F);
-      std::fill_n(of_lane(second_moments_.floats(), parameter, lane), size, 0.0F);
+      std::fill_n(of_lane(first_moments_, parameter, lane), size, 0.0F);
+      std::fill_n(of_lane(second_moments_, parameter, lane), size, 0.0F);
     }
   }
   for (const BufferSpec& buffer : memory_.network->buffers) {
@@ -81,10 +91,10 @@ void Lanes::select(std::span<const int> lanes) {
 std::vector<Lanes::Moment> Lanes::moments(int lane) const {
   const OptimizerConfig& optimizer = trials_.at(static_cast<std::size_t>(lane)).optimizer;
   if (optimizer.kind != OptimizerConfig::Kind::sgd) {
-    return {{kFirstMoment, first_moments_.floats()}, {kSecondMoment, second_moments_.floats()}};
+    return {{kFirstMoment, first_moments_}, {kSecondMoment, second_moments_}};
   }
   if (optimizer.momentum > 0) {
-    return {{kMomentum, first_moments_.floats()}};
+    return {{kMomentum, first_moments_}};
   }
   return {};
 }
@@ -108,6 +118,9 @@ std::vector<Lanes::Piece> Lanes::pieces(int lane) const {
 }
 
 LaneState Lanes::save(int lane) const {
+  if (collect_moments_) {
+    collect_moments_();
+  }
   LaneState state{.tensors = {}, .steps = runs_.at(static_cast<std::size_t>(lane)).step};
   for (const Piece& piece : pieces(lane)) {
     state.tensors.push_back(
@@ -174,26 +187,44 @@ void Lanes::for_segments(int threads, const Function& function) const {
   });
 }
 
+void Lanes::plan_update(double epoch) {
+  for (std::size_t lane = 0; lane < trials_.size(); ++lane) {
+    if (runs_[lane].active) {
+      const Trial& trial = trials_[lane];
+      updates_[lane] =
+          regatta::plan_update(trial.optimizer, schedule_factor(trial.schedule, epoch), runs_[lane].step + 1);
+    }
+  }
+  std::ranges::fill(broken_, 0.0F);
+}
+
+void Lanes::apply(std::size_t begin, std::size_t end) {
+  const OptimizerMemory memory = optimizer_memory();
+  auto segment = std::ranges::upper_bound(segments_, begin, {}, &OptimizerSegment::offset) - 1;
+  for (; begin < end; ++segment) {
+    OptimizerSegment part = *segment;
+    part.size = std::min(end, part.offset + part.size) - begin;
+    part.offset = begin;
+    begin += part.size;
+    const auto lane = static_cast<std::size_t>(part.lane);
+    if (runs_[lane].active && !update_segment(part, updates_[lane], memory)) {
+      std::atomic_ref<float>(broken_[lane]).store(1, std::memory_order_relaxed);
+    }
+  }
+}
+
 // Clips each lane's gradient, then moves its weights. The summed gradients are alike on all ranks, so the
 // ranks' weights stay alike.
-void Lanes::update(const UpdateOptions& options) {
-  if (options.gradient_clip) {
-    measure_gradients(options.threads);
-  }
-  for (std::size_t lane = 0; lane < trials_.size(); ++lane) {
-    if (!runs_[lane].active) {
-      continue;
-    }
-    const Trial& trial = trials_[lane];
-    ++runs_[lane].step;
-    updates_[lane] =
-        plan_update(trial.optimizer, schedule_factor(trial.schedule, options.epoch), runs_[lane].step);
-    if (options.gradient_clip) {
-      updates_[lane].gradient_scale =
-          static_cast<float>(clip_factor(squared_norms_[lane], *options.gradient_clip));
+void Lanes::update_all(std::optional<double> gradient_clip, int threads) {
+  if (gradient_clip) {
+    measure_gradients(threads);
+    for (std::size_t lane = 0; lane < trials_.size(); ++lane) {
+      updates_[lane].gradient_scale = static_cast<float>(clip_factor(squared_norms_[lane], *gradient_clip));
     }
   }
-  apply_updates(options.threads);
+  for_segments(threads, [&](std::size_t, const OptimizerSegment& segment) {
+    apply(segment.offset, segment.offset + segment.size);
+  });
 }
 
 // The squared length of each lane's gradient, summed in a fixed order.
@@ -209,25 +240,16 @@ void Lanes::measure_gradients(int threads) {
 
 // A lane with a weight that is not finite gets no other: half a diverged network could pass for one that
 // trains, because relu turns NaN into zero.
-void Lanes::apply_updates(int threads) {
-  const OptimizerMemory memory{.weights = memory_.weights,
-                               .gradients = memory_.gradients,
-                               .first_moment = first_moments_.floats(),
-                               .second_moment = second_moments_.floats()};
-  for_segments(threads, [&](std::size_t i, const OptimizerSegment& segment) {
-    segment_finite_[i] =
-        update_segment(segment, updates_[static_cast<std::size_t>(segment.lane)], memory) ? 1 : 0;
-  });
-  std::fill(finite_.begin(), finite_.end(), 1);
-  for (std::size_t i = 0; i < segments_.size(); ++i) {
-    finite_[static_cast<std::size_t>(segments_[i].lane)] &= segment_finite_[i];
+void Lanes::end_update(int threads) {
+  for (LaneRun& run : runs_) {
+    run.step += run.active ? 1 : 0;
   }
-  if (std::find(finite_.begin(), finite_.end(), 0) == finite_.end()) {
+  if (std::ranges::all_of(broken_, [](float count) { return count == 0; })) {
     return;
   }
   for_segments(threads, [&](std::size_t, const OptimizerSegment& segment) {
-    if (finite_[static_cast<std::size_t>(segment.lane)] == 0) {
-      std::fill_n(memory.weights + segment.offset, segment.size, std::numeric_limits<float>::quiet_NaN());
+    if (broken_[static_cast<std::size_t>(segment.lane)] != 0) {
+      std::fill_n(memory_.weights + segment.offset, segment.size, std::numeric_limits<float>::quiet_NaN());
     }
   });
 }

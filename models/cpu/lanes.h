@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -13,14 +14,15 @@
 #include "models/cpu/aligned_memory.h"
 #include "models/cpu/operation.h"
 #include "models/cpu/planner.h"
+#include "models/engine.h"
 #include "models/optimizer.h"
 
 namespace regatta {
 
-class Lanes {
+class Lanes final : public WeightUpdate {
  public:
-  // `network` outlives this object. `gradients`: see EngineOptions.
-  Lanes(const Network& network, int count, std::span<float> gradients);
+  // `network` outlives this object.
+  Lanes(const Network& network, const EngineOptions& options);
 
   int count() const { return memory_.lanes; }
   const ParameterMemory& memory() const { return memory_; }
@@ -35,13 +37,16 @@ class Lanes {
   // What operations may know of the lanes in the coming step.
   std::span<const LaneRun> runs() const { return runs_; }
 
-  struct UpdateOptions {
-    double epoch = 0;                     // the schedule's position
-    std::optional<double> gradient_clip;  // largest length of a lane's gradient
-    int threads = 1;
-  };
-  // One optimizer step of every active lane with the gradients in memory.
-  void update(const UpdateOptions& options);
+  // One optimizer step of every active lane with the gradients in memory: plan_update(), then apply() for
+  // each float once, then end_update(). update_all() is the second part where no exchange takes it.
+  void plan_update(double epoch);  // the schedule's position
+  void apply(std::size_t begin, std::size_t end) override;
+  void update_all(std::optional<double> gradient_clip,
+                  int threads);  // the largest length of a lane's gradient
+  // One a lane: above 0 when apply() left a weight that is not finite. Ranks that share an update add theirs
+  // up before end_update().
+  std::span<float> broken() { return broken_; }
+  void end_update(int threads);
 
  private:
   struct Trial {
@@ -73,14 +78,17 @@ class Lanes {
   template <class Function>
   void for_segments(int threads, const Function& function) const;  // of active lanes
   void measure_gradients(int threads);
-  void apply_updates(int threads);
+  OptimizerMemory optimizer_memory() const {
+    return {memory_.weights, memory_.gradients, first_moments_, second_moments_};
+  }
 
-  std::size_t floats_;  // of the parameters of all lanes
-  AlignedMemory weights_;
-  AlignedMemory own_gradients_;
-  AlignedMemory first_moments_;
-  AlignedMemory second_moments_;
+  std::size_t floats_;        // of the parameters of all lanes
+  AlignedMemory own_memory_;  // for what the options bring no memory
   AlignedMemory buffers_;
+  float* first_moments_;
+  float* second_moments_;
+  bool shares_adam_;  // whether Adam's moments stand where the ranks can bring their shares together
+  std::function<void()> collect_moments_;
   ParameterMemory memory_;
   std::vector<Trial> trials_;
   std::vector<LaneRun> runs_;
@@ -89,8 +97,7 @@ class Lanes {
   std::vector<LaneUpdate> updates_;
   std::vector<double> squared_norms_;
   std::vector<double> segment_norms_;  // squared
-  std::vector<char> finite_;
-  std::vector<char> segment_finite_;
+  std::vector<float> broken_;
 };
 
 }  // namespace regatta

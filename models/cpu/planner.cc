@@ -13,9 +13,19 @@ const auto* find_spec(const Specs& specs, std::string_view name) {
   return found == specs.end() ? nullptr : &*found;
 }
 
+// Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind it.)
+std::int64_t reach(const Layout& layout) {
+  const auto& data = layout.data;
+  std::int64_t floats = 1;
+  for (int axis = 0; axis < data.ndims; ++axis) {
+    floats += (data.dims[axis] - 1) * data.format_desc.blocking.strides[axis];
+  }
+  return floats;
+}
+
 }  // namespace
 
-Layout plain_layout(std::int64_t rows, const Shape& shape) {
+Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type) {
   dnnl::memory::dims sizes = {rows};
   sizes.insert(sizes.end(), shape.begin(), shape.end());
   dnnl::memory::dims strides(sizes.size());
@@ -23,7 +33,7 @@ Layout plain_layout(std::int64_t rows, const Shape& shape) {
   for (std::size_t axis = sizes.size(); axis-- > 0; stride *= sizes[axis]) {
     strides[axis] = stride;
   }
-  return {sizes, dnnl::memory::data_type::f32, strides};
+  return {sizes, type, strides};
 }
 
 dnnl::primitive_attr arena_scratchpad() {
@@ -78,8 +88,13 @@ void CallSequence::run_lane(const Step& step, int lane) const {
   }
 }
 
-Planner::Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters)
-    : engine_(std::move(engine)), phase_(phase), rows_(rows), parameters_(parameters) {}
+Planner::Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters,
+                 ElementType precision)
+    : engine_(std::move(engine)),
+      phase_(phase),
+      precision_(precision),
+      rows_(rows),
+      parameters_(parameters) {}
 
 dnnl::memory Planner::unbound(const Layout& layout) const { return {layout, engine_, nullptr}; }
 
@@ -132,6 +147,21 @@ Tensor Planner::view(const Tensor& tensor, const Shape& shape, const Layout& lay
   return result;
 }
 
+Tensor Planner::part(const Tensor& tensor, const Layout& layout, std::int64_t offset) {
+  CHECK(tensor.buffer.has_value());
+  CHECK(offset + reach(layout) <= tensor.floats());
+  Tensor result = view(tensor, tensor.shape, tensor.layout);
+  result.layout = layout;
+  for (dnnl::memory& lane : result.lanes) {
+    const auto whole = std::find_if(bindings_.rbegin(), bindings_.rend(), [&](const Binding& binding) {
+      return binding.memory.get() == lane.get();
+    });
+    lane = whole->memory = unbound(layout);
+    whole->offset += static_cast<std::size_t>(offset) * sizeof(float);
+  }
+  return result;
+}
+
 void Planner::use(const Tensor& tensor) {
   if (tensor.buffer) {
     memory_.use(*tensor.buffer);
@@ -141,6 +171,16 @@ void Planner::use(const Tensor& tensor) {
 dnnl::memory Planner::temporary(const Layout& layout) {
   dnnl::memory memory = unbound(layout);
   bindings_.push_back({memory, memory_.allocate(layout.get_size()), 0});
+  return memory;
+}
+
+dnnl::memory Planner::same_memory(const dnnl::memory& temporary, const Layout& layout) {
+  const auto original = std::find_if(bindings_.begin(), bindings_.end(), [&](const Binding& binding) {
+    return binding.memory.get() == temporary.get();
+  });
+  CHECK(original != bindings_.end() && layout.get_size() <= temporary.get_desc().get_size());
+  dnnl::memory memory = unbound(layout);
+  bindings_.push_back({memory, original->buffer, original->offset});
   return memory;
 }
 
@@ -163,12 +203,49 @@ std::vector<dnnl::memory> Planner::read_as(const Tensor& tensor, const Layout& l
   return std::vector<dnnl::memory>(static_cast<std::size_t>(lanes()), copy);
 }
 
+Tensor Planner::converted(const Tensor& tensor, const Layout& layout, CallSequence& calls) {
+  use(tensor);
+  if (tensor.layout == layout) {
+    return tensor;
+  }
+  Tensor result = allocate(tensor.shape, layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    const auto index = static_cast<std::size_t>(lane);
+    add_reorder(calls, lane, tensor.lanes[index], result.lanes[index]);
+  }
+  return result;
+}
+
+std::vector<dnnl::memory> Planner::weights_as(const std::string& name, const Layout& stored,
+                                              const Layout& layout, CallSequence& calls) {
+  std::vector<dnnl::memory> weights;
+  const dnnl::memory copy = layout == stored ? dnnl::memory() : temporary(layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    const dnnl::memory flat = weight(name, stored, lane);
+    if (copy) {
+      add_reorder(calls, lane, flat, copy);
+    }
+    weights.push_back(copy ? copy : flat);
+  }
+  return weights;
+}
+
 dnnl::memory Planner::weight(const std::string& name, const Layout& layout, int lane) const {
   return {layout, engine_, parameters_.weight(name, lane)};
 }
 
 dnnl::memory Planner::gradient_of_weight(const std::string& name, const Layout& layout, int lane) const {
   return {layout, engine_, parameters_.gradient(name, lane)};
+}
+
+dnnl::memory Planner::weight_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                                  int lane) const {
+  return {layout, engine_, parameters_.weight(name, lane) + offset};
+}
+
+dnnl::memory Planner::gradient_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                                    int lane) const {
+  return {layout, engine_, parameters_.gradient(name, lane) + offset};
 }
 
 Tensor Planner::gradient(const Tensor& of) const {
@@ -178,17 +255,7 @@ Tensor Planner::gradient(const Tensor& of) const {
 }
 
 Tensor Planner::gradient_like(const Tensor& of, CallSequence& calls) {
-  const Tensor given = gradient(of);
-  use(given);
-  if (given.layout == of.layout) {
-    return given;
-  }
-  Tensor converted = allocate(of.shape, of.layout);
-  for (int lane = 0; lane < lanes(); ++lane) {
-    const auto index = static_cast<std::size_t>(lane);
-    add_reorder(calls, lane, given.lanes[index], converted.lanes[index]);
-  }
-  return converted;
+  return converted(gradient(of), of.layout, calls);
 }
 
 void Planner::set_gradient(const Tensor& of, Tensor gradient) {

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/cpu/bfloat16.h"
 #include "models/cpu/memory_plan.h"
 #include "models/cpu/operation.h"
 #include "models/network.h"
@@ -23,8 +24,10 @@
 namespace regatta {
 
 using Layout = dnnl::memory::desc;
+using ElementType = dnnl::memory::data_type;
 
-// An activation or a gradient of all lanes. A cheap value; copies stand for the same memory.
+// An activation or a gradient of all lanes. A cheap value; copies stand for the same memory. Elements are
+// floats, or bf16 where the products are (see Program).
 struct Tensor {
   Shape shape;                               // one sample of one lane
   Layout layout;                             // one lane: [N, sample…]
@@ -39,10 +42,30 @@ struct Tensor {
   }
   std::size_t bytes() const { return layout.get_size(); }  // of one lane, padding included
   std::int64_t floats() const { return static_cast<std::int64_t>(bytes() / sizeof(float)); }
+
+  ElementType type() const { return layout.data_type(); }
+  template <class Element>
+  Element* elements(int lane) const {
+    return static_cast<Element*>(lanes[static_cast<std::size_t>(lane)].get_data_handle());
+  }
+  std::int64_t element_count() const {  // of one lane, padding included
+    return static_cast<std::int64_t>(bytes() / dnnl::memory::data_type_size(type()));
+  }
 };
 
+// Calls function with a value of the tensor's type of elements.
+template <class Function>
+void with_element_type(const Tensor& tensor, const Function& function) {
+  if (tensor.type() == ElementType::bf16) {
+    function(Bfloat16());
+  } else {
+    CHECK(tensor.type() == ElementType::f32);
+    function(float());
+  }
+}
+
 // [rows, sample…] in row-major order.
-Layout plain_layout(std::int64_t rows, const Shape& shape);
+Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type = ElementType::f32);
 
 // Where the lanes' parameters, gradients and buffers stand; see Network for the order.
 struct ParameterMemory {
@@ -78,9 +101,12 @@ class CallSequence {
 
 class Planner {
  public:
-  Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters);
+  // `precision`: what matrix products and convolutions read.
+  Planner(dnnl::engine engine, Phase phase, std::int64_t rows, ParameterMemory parameters,
+          ElementType precision);
 
   Phase phase() const { return phase_; }
+  ElementType precision() const { return precision_; }
   std::int64_t rows() const { return rows_; }
   int lanes() const { return parameters_.lanes; }
   const dnnl::engine& engine() const { return engine_; }
@@ -92,9 +118,13 @@ class Planner {
   Tensor allocate_bytes(std::size_t bytes_per_lane);
   // The same memory under another shape or layout, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape, const Layout& layout);
+  // A part of its memory, from `offset` floats on; not of the network's input.
+  Tensor part(const Tensor& tensor, const Layout& layout, std::int64_t offset);
   void use(const Tensor& tensor);
   // Memory for the operation being planned only; lanes run one after another and share it.
   dnnl::memory temporary(const Layout& layout);
+  // A temporary under another layout.
+  dnnl::memory same_memory(const dnnl::memory& temporary, const Layout& layout);
   // The scratchpad that a primitive asks for.
   std::pair<int, dnnl::memory> scratchpad(const Layout& layout) {
     return {DNNL_ARG_SCRATCHPAD, temporary(layout)};
@@ -103,9 +133,17 @@ class Planner {
   // Layouts. Per lane, where `tensor` can be read in `layout`: itself, or a temporary that `calls` fills.
   std::vector<dnnl::memory> read_as(const Tensor& tensor, const Layout& layout, CallSequence& calls);
   void add_reorder(CallSequence& calls, int lane, const dnnl::memory& from, const dnnl::memory& to);
+  // The same, where later operations read it as well: itself, or a tensor that `calls` fills.
+  Tensor converted(const Tensor& tensor, const Layout& layout, CallSequence& calls);
+  // Per lane, the parameter that stands in the flat buffer as `stored`, in `layout`.
+  std::vector<dnnl::memory> weights_as(const std::string& name, const Layout& stored, const Layout& layout,
+                                       CallSequence& calls);
   // A parameter, its gradient, in row-major order.
   dnnl::memory weight(const std::string& name, const Layout& layout, int lane) const;
   dnnl::memory gradient_of_weight(const std::string& name, const Layout& layout, int lane) const;
+  // From `offset` floats on.
+  dnnl::memory weight_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
+  dnnl::memory gradient_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
 
   // Gradients of tensors, while backward is planned.
   Tensor gradient(const Tensor& of) const;
@@ -130,6 +168,7 @@ class Planner {
 
   dnnl::engine engine_;
   Phase phase_;
+  ElementType precision_;
   std::int64_t rows_;
   ParameterMemory parameters_;
   MemoryPlan memory_;

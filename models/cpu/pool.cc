@@ -67,7 +67,7 @@ class PoolOperation final : public Operation {
   dnnl::pooling_forward::primitive_desc make_forward(const Planner& planner, const Shape& output) const {
     const auto purpose = planner.phase() == Phase::train ? dnnl::prop_kind::forward_training
                                                          : dnnl::prop_kind::forward_inference;
-    const Layout output_any({planner.rows(), output[0], output[1], output[2]}, dnnl::memory::data_type::f32,
+    const Layout output_any({planner.rows(), output[0], output[1], output[2]}, input_.type(),
                             dnnl::memory::format_tag::any);
     return {dnnl::pooling_forward::desc(purpose, algorithm(), input_.layout, output_any, strides(), window(),
                                         zeros(), zeros()),

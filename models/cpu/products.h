@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "models/cpu/planner.h"
 
@@ -11,9 +12,9 @@ namespace regatta {
 using Matrix = dnnl::memory::desc;
 
 // Row-major.
-Matrix matrix(std::int64_t rows, std::int64_t columns);
+Matrix matrix(std::int64_t rows, std::int64_t columns, ElementType type = ElementType::f32);
 // The transpose of a row-major `columns` × `rows` matrix.
-Matrix transposed(std::int64_t rows, std::int64_t columns);
+Matrix transposed(std::int64_t rows, std::int64_t columns, ElementType type = ElementType::f32);
 // The memory of a tensor whose last axis has `columns` elements, all else as rows.
 Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns);
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns);
@@ -28,7 +29,35 @@ struct Product {
 };
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product);
 
+// y = x Wᵀ + b for every row of x; W: [outputs, inputs]. Tensors of any shape whose last axis fits.
+struct Projection {
+  std::string weight;
+  std::string bias;  // empty: none
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+};
+void add_projection(Planner& planner, CallSequence& calls, const Projection& projection, const Tensor& input,
+                    const Tensor& output, const dnnl::post_ops& after = {});
+// dW = dyᵀ x and, where `input_gradient` has lanes, dx = dy W. The bias's gradient is left to
+// column_sums.
+void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
+                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient);
+// A product whose operands change from call to call.
+class ProductPlan {
+ public:
+  ProductPlan() = default;
+  ProductPlan(Planner& planner, const Matrix& left, const Matrix& right, const Matrix& result,
+              const dnnl::post_ops& after);
+  void add(CallSequence& calls, int lane, const dnnl::memory& left, const dnnl::memory& right,
+           const dnnl::memory& result) const;
+
+ private:
+  dnnl::matmul primitive_;
+  dnnl::memory scratchpad_;
+};
+
 // sums[j] = Σᵢ values[i, j], in the order of the rows.
 void column_sums(const float* values, std::int64_t rows, std::int64_t columns, float* sums);
+void column_sums(const Bfloat16* values, std::int64_t rows, std::int64_t columns, float* sums);
 
 }  // namespace regatta

@@ -14,9 +14,47 @@ bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
 // and the channels that fill up a convolution's blocks must stay zero.
 bool can_apply(const Layer& layer, Activation::Kind kind) {
   using Kind = Activation::Kind;
-  const bool convolves = std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
+  const bool convolves =
+      std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
   return (std::holds_alternative<Dense>(layer.what) && kind != Kind::gelu) ||
          (convolves && (kind == Kind::relu || kind == Kind::tanh));
+}
+
+template <class What>
+bool is_layer(const std::vector<Layer>& layers, std::size_t index) {
+  return index < layers.size() && std::holds_alternative<What>(layers[index].what);
+}
+
+bool has_weights(const std::vector<Layer>& layers, std::size_t index) {
+  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) ||
+         is_layer<Depthwise>(layers, index);
+}
+
+bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
+  return is_layer<Activation>(layers, index) &&
+         std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
+}
+
+// relu(max(x)) = max(relu(x)), with fewer values to clamp, and to mask on the way back.
+bool may_swap(const std::vector<Layer>& layers, std::size_t index) {
+  return is_relu(layers, index) && is_layer<Pool>(layers, index + 1) &&
+         std::get<Pool>(layers[index + 1].what).kind == Pool::Kind::max;
+}
+
+// Whether the layer reads any type of elements; others know floats.
+bool reads_any_type(const std::vector<Layer>& layers, std::size_t index) {
+  return has_weights(layers, index) || is_relu(layers, index) || is_layer<Pool>(layers, index) ||
+         is_layer<Flatten>(layers, index) || is_layer<Reshape>(layers, index) ||
+         is_layer<BatchNorm>(layers, index) || is_layer<Residual>(layers, index);
+}
+
+// What the layer of weights at `index` leaves: the products' own type, or floats where an operation or the
+// loss would only convert it. `ends_in_sum`: the list is a branch of a residual block.
+ElementType output_type(const std::vector<Layer>& layers, std::size_t index, bool ends_in_sum,
+                        ElementType precision) {
+  const std::size_t next = index + (is_relu(layers, index + 1) ? 2 : 1);
+  const bool any = next < layers.size() ? reads_any_type(layers, next) : ends_in_sum;
+  return any ? precision : ElementType::f32;
 }
 
 Ending ending_of(const std::vector<Layer>& layers, std::size_t index) {
@@ -35,11 +73,13 @@ Shape windowed(const Shape& image, std::int64_t channels, std::int64_t window, s
 
 Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
                  const ParameterMemory& parameters, const ModelConfig& config, std::int64_t global_batch)
-    : planner_(engine, phase, rows, parameters) {
+    : planner_(engine, phase, rows, parameters,
+               config.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32) {
   Tensor output = lower(config.network.layers, planner_.network_input(config.network.input));
   if (is_image(output)) {
     output = flat(output);
   }
+  output = floats(output);
   planner_.advance();
   stages_.push_back({.name = "loss",
                      .operation = plan_loss(planner_, config.train, output, global_batch),
@@ -57,7 +97,12 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
 
 Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    input = lower(layers, i, input);
+    if (may_swap(layers, i)) {
+      input = lower(layers, i, lower(layers, i + 1, input));
+      ++i;
+    } else {
+      input = lower(layers, i, reads_any_type(layers, i) ? input : floats(input));
+    }
   }
   return input;
 }
@@ -66,18 +111,19 @@ Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
 // keeps the backward part.
 Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input) {
   const Layer& layer = layers[index];
-  const Ending ending = ending_of(layers, index);
+  const OutputOptions options{.ending = ending_of(layers, index),
+                              .type = output_type(layers, index, nesting_ > 0, planner_.precision())};
   const Shape& image = input.shape;
   return std::visit(
       Overloaded{
           [&](const Dense& dense) {
             const Tensor features = is_image(input) ? flat(input) : input;
             planner_.advance();
-            return append(plan_dense(planner_, layer.name, dense, features, ending), layer.name);
+            return append(plan_dense(planner_, layer.name, dense, features, options), layer.name);
           },
-          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, ending); },
+          [&](const Conv& conv) { return lower_conv(layer.name, conv, input, options); },
           [&](const Depthwise& depthwise) {
-            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, ending);
+            return lower_conv(layer.name, as_conv(depthwise, image[0]), input, options);
           },
           [&](const Pool& pool) {
             planner_.advance();
@@ -119,20 +165,22 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
       layer.what);
 }
 
-Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending) {
+Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tensor& input,
+                           const OutputOptions& options) {
   planner_.advance();
   const Shape output = windowed(input.shape, conv.filters, conv.kernel, conv.stride, conv.padding);
-  return append(plan_conv(planner_, name, conv, input, output, ending), name);
+  return append(plan_conv(planner_, name, conv, input, output, options), name);
 }
 
 Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {
   planner_.advance();
   PlannedFork fork = plan_fork(planner_, input);
-  stages_.push_back({.name = name + ".fork",
-                     .operation = std::move(fork.operation),
-                     .has_backward = input.needs_gradient});
+  stages_.push_back(
+      {.name = name + ".fork", .operation = std::move(fork.operation), .has_backward = input.needs_gradient});
+  ++nesting_;
   const Tensor body = lower(residual.body, fork.body);
   const Tensor shortcut = lower(residual.shortcut, fork.shortcut);
+  --nesting_;
   planner_.advance();
   return append(plan_add(planner_, body, shortcut), name + ".add");
 }
@@ -143,6 +191,14 @@ Tensor Program::append(Planned planned, const std::string& name) {
                      .has_backward = planned.output.needs_gradient,
                      .final_floats = final_floats_after(name)});
   return std::move(planned.output);
+}
+
+Tensor Program::floats(const Tensor& input) {
+  if (input.type() == ElementType::f32) {
+    return input;
+  }
+  planner_.advance();
+  return append(plan_floats(planner_, input), "floats");
 }
 
 Tensor Program::flat(const Tensor& input) { return reshaped(input, {element_count(input.shape)}); }

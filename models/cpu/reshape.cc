@@ -8,7 +8,7 @@ namespace {
 class ReshapeOperation final : public Operation {
  public:
   ReshapeOperation(Planner& planner, Tensor input, const Shape& shape)
-      : input_(std::move(input)), plain_input_(plain_layout(planner.rows(), input_.shape)) {
+      : input_(std::move(input)), plain_input_(plain_layout(planner.rows(), input_.shape, input_.type())) {
     Tensor plain = input_;
     planner.use(input_);
     if (input_.layout != plain_input_) {
@@ -18,7 +18,7 @@ class ReshapeOperation final : public Operation {
         planner.add_reorder(forward_, lane, input_.lanes[index], plain.lanes[index]);
       }
     }
-    output_ = planner.view(plain, shape, plain_layout(planner.rows(), shape));
+    output_ = planner.view(plain, shape, plain_layout(planner.rows(), shape, input_.type()));
     output_.needs_gradient = input_.needs_gradient;
   }
 

@@ -10,6 +10,8 @@
 namespace regatta {
 namespace {
 
+TEST(Host, ThisMachineHasACore) { EXPECT_GE(usable_cores(), 1); }
+
 TEST(Host, AProcessIsItsNumberAndItsStart) {
   const auto start = process_start(::getpid());
   ASSERT_TRUE(start);

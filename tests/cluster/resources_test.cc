@@ -59,7 +59,13 @@ TEST(Resources, OversubscriptionIsNoticed) {
   EXPECT_THAT(*warning, HasSubstr("want 8 cores, but 4"));
 }
 
-TEST(Resources, ThisMachineHasACore) { EXPECT_GE(usable_cores(), 1); }
+TEST(Resources, TheWireHasOneOfThreeFormats) {
+  EXPECT_EQ(read("{}")->wire, "fp32");
+  EXPECT_EQ(read("{wire: bf16}")->wire, "bf16");
+  const auto wrong = read("{wire: fp8}");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().message.find("fp16"), std::string::npos) << wrong.error().message;
+}
 
 }  // namespace
 }  // namespace regatta

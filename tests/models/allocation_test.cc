@@ -61,8 +61,10 @@ class CountingExchange final : public GradientExchange {
   Status sum(std::span<float>) override { return {}; }
 };
 
+void expect_steps_without_allocation(const LayerCase& layer_case);
+
 TEST(Allocation, ATrainingStepAllocatesNothing) {
-  const LayerCase layer_case{
+  expect_steps_without_allocation({
       "",
       "[conv: 5, batch_norm, relu, residual: [conv: {filters: 8, stride: 2}, batch_norm, "
       "relu], depthwise, residual: [conv: {filters: 8, groups: 2}], max_pool: 2, dropout: 0.3, global_pool: "

@@ -27,6 +27,7 @@ TEST(Model, HasDefaultsForEverythingButTheLayers) {
   EXPECT_EQ(train.optimizer.kind, OptimizerConfig::Kind::sgd);
   EXPECT_EQ(train.optimizer.lr, 0.01);
   EXPECT_EQ(train.batch_size, 128);
+  EXPECT_EQ(train.precision, Precision::fp32);
   EXPECT_EQ(train.schedule.kind, ScheduleConfig::Kind::constant);
   EXPECT_FALSE(train.gradient_clip.has_value());
   EXPECT_FALSE(train.early_stopping.has_value());
@@ -39,6 +40,7 @@ loss: cross_entropy
 optimizer: {type: adam, lr: 0.1, beta1: 0.8, beta2: 0.9, epsilon: 1e-6, weight_decay: 0.3}
 schedule: {type: cosine, warmup: 1.5, final_factor: 0.01}
 batch_size: 64
+precision: bf16
 gradient_clip: 2
 early_stopping: {metric: val_accuracy, patience: 3, min_delta: 0.001}
 )")
@@ -55,6 +57,7 @@ early_stopping: {metric: val_accuracy, patience: 3, min_delta: 0.001}
   EXPECT_EQ(train.schedule.final_factor, 0.01);
   EXPECT_EQ(train.schedule.total_epochs, 20);
   EXPECT_EQ(train.batch_size, 64);
+  EXPECT_EQ(train.precision, Precision::bf16);
   EXPECT_EQ(train.gradient_clip, 2);
   EXPECT_EQ(train.early_stopping->metric, "val_accuracy");
   EXPECT_TRUE(train.early_stopping->maximize);
@@ -117,6 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"loss: mean", "exp.yaml:1:7: expected cross_entropy or mse"},
         Mistake{"label_smoothing: 1", "exp.yaml:1:18: expected a number"},
         Mistake{"batch_size: 0", "exp.yaml:1:13: expected an integer"},
+        Mistake{"precision: fp16", "exp.yaml:1:12: expected fp32 or bf16"},
         Mistake{"gradient_clip: 0", "exp.yaml:1:16: expected a number above 0"},
         Mistake{"optimizer: adm", "exp.yaml:1:12: there is no optimizer 'adm' (did you mean 'adam'?)"},
         Mistake{"optimizer: {type: adam, momentum: 0.9}",

@@ -34,6 +34,10 @@ def mlp():
                          nn.Linear(256, 10))
 
 
+def tabular():
+    return nn.Sequential(nn.Linear(54, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 7))
+
+
 def cnn():
     return nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                          nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -47,7 +51,8 @@ def resnet():
 
 
 # The network, the shape of a sample, classes.
-WORKS = {"mlp": (mlp, (1, 28, 28), 10), "cnn": (cnn, (1, 28, 28), 10), "resnet": (resnet, (3, 32, 32), 10)}
+WORKS = {"mlp": (mlp, (1, 28, 28), 10), "tabular": (tabular, (54,), 7),
+         "cnn": (cnn, (1, 28, 28), 10), "resnet": (resnet, (3, 32, 32), 10)}
 
 
 class Trainer:
