@@ -138,6 +138,20 @@ TEST_F(TrainingTest, DeterministicWorldOnRanksThatDoNotDivideTheShardsIsInvalid)
   EXPECT_THAT(invalid.end["message"].get<std::string>(), HasSubstr("8 virtual shards"));
 }
 
+TEST_F(TrainingTest, AugmentedCurveIsTheSameOnOneAndTwoRanks) {
+  const double plain = reference(1).reports[3]["train_loss"];
+  replace("path: .,", "path: ., augment: {flip: horizontal, crop: 1, cutout: 2, mixup: 0.3},");
+  const CrewRun one = reference(1);
+  const CrewRun two = reference(2);
+  ASSERT_EQ(one.reports.size(), 4U);
+  ASSERT_EQ(two.reports.size(), 4U);
+  for (std::size_t epoch = 0; epoch < 4; ++epoch) {
+    const double expected = one.reports[epoch]["train_loss"];
+    EXPECT_NEAR(two.reports[epoch]["train_loss"].get<double>(), expected, 2e-4 * (1 + expected));
+  }
+  EXPECT_GT(one.reports[3]["train_loss"].get<double>(), plain + 0.05);  // mixed samples are harder
+}
+
 TEST_F(TrainingTest, SuspendedInTheMiddleGoesOnWithTheSameBits) {
   for (const int ranks : {1, 2}) {
     const CrewRun whole = reference(ranks);
