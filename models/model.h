@@ -61,6 +61,8 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 128;        // global: over all ranks
   std::optional<double> gradient_clip;  // largest L2 norm of the whole gradient of a lane
+  // Virtual shards of a batch, so that any number of ranks computes the same bits; a power of two. 0: none.
+  int shards = 0;
   std::optional<EarlyStopping> early_stopping;
 };
 
