@@ -79,14 +79,15 @@ struct Embedding {
 };
 // y = x + W.  x, y, W: {T, F}.
 struct PositionEmbedding {};
-// Multi-head self-attention, Vaswani et al. 2017.  x, y: {T, F}, F divided among the heads. With names, shapes and
-// equations of PyTorch's MultiheadAttention. `causal`: a position sees only itself and those before it.
+// Multi-head self-attention, Vaswani et al. 2017.  x, y: {T, F}, F divided among the heads. With names,
+// shapes and equations of PyTorch's MultiheadAttention. `causal`: a position sees only itself and those
+// before it.
 struct Attention {
   std::int64_t heads = 1;
   bool causal = false;
 };
-// LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014), one direction.  x: {T, F}; y: {T, units}. With
-// names, shapes and equations of PyTorch's LSTM and GRU; the state begins with zeros.
+// LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014), one direction.  x: {T, F}; y: {T, units}.
+// With names, shapes and equations of PyTorch's LSTM and GRU; the state begins with zeros.
 struct Recurrent {
   enum class Kind { lstm, gru };
   Kind kind = Kind::lstm;
@@ -120,8 +121,8 @@ struct Residual {
 };
 
 struct Layer {
-  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape,
-               TimePool, LayerNorm, Embedding, PositionEmbedding, Attention, Recurrent, Conv1d>
+  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual,
+               Reshape, TimePool, LayerNorm, Embedding, PositionEmbedding, Attention, Recurrent, Conv1d>
       what;
   Place place;       // in the experiment file
   std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names

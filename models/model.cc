@@ -204,8 +204,8 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
-  train.precision = section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16
-                                                                                    : Precision::fp32;
+  train.precision =
+      section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16 : Precision::fp32;
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
   const Node sgd = Node::scalar(node.place(), "sgd", false);
   const Node* optimizer = section.child("optimizer");
@@ -230,9 +230,10 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
 Status check_tokens(const Network& network, const ModelInput& input) {
   const auto* embedding = std::get_if<Embedding>(&network.layers.front().what);
   if (input.positions > 1 && embedding != nullptr && embedding->vocabulary < input.outputs) {
-    return mistake_at(network.layers.front().place,
-                      fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
-                                  input.outputs, embedding->vocabulary));
+    return mistake_at(
+        network.layers.front().place,
+        fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
+                    input.outputs, embedding->vocabulary));
   }
   return {};
 }
@@ -256,11 +257,10 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
   const bool sequence = input.positions > 1;
   if (network.output != (sequence ? Shape{input.positions, input.outputs} : Shape{input.outputs})) {
     return mistake_at(
-        last, fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
-                          describe(network.output), input.outputs,
-                          input.classification ? "classes" : "targets",
-                          sequence ? fmt::format(" at each of {} positions", input.positions) : "",
-                          input.outputs));
+        last,
+        fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
+                    describe(network.output), input.outputs, input.classification ? "classes" : "targets",
+                    sequence ? fmt::format(" at each of {} positions", input.positions) : "", input.outputs));
   }
   return network;
 }

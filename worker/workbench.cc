@@ -97,11 +97,10 @@ Result<std::string> Workbench::engine_key(const Point& point) {
   ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
   model_yaml_ = to_yaml(model);
   const TrainConfig& train = config_.train;
-  return fmt::format("{}\n{}\n{} {} {} {} {} {}", model_yaml_, describe(augmentation_),
-                     static_cast<int>(train.loss), train.label_smoothing,
-                     static_cast<int>(train.optimizer.kind), static_cast<int>(train.precision),
-                     train.batch_size,
-                     train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
+  return fmt::format(
+      "{}\n{}\n{} {} {} {} {} {}", model_yaml_, describe(augmentation_), static_cast<int>(train.loss),
+      train.label_smoothing, static_cast<int>(train.optimizer.kind), static_cast<int>(train.precision),
+      train.batch_size, train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
 }
 
 void Workbench::make_loaders() {

@@ -75,14 +75,15 @@ class Trainer {
                        .rank = communicator.rank(),
                        .ranks = communicator.size()}),
         first_row_(rank_share(config.train.batch_size, communicator.rank(), communicator.size()).begin),
-        sums_(static_cast<std::size_t>(lanes), MetricSums::classification(config.network.output.front())) {
+        sums_(static_cast<std::size_t>(lanes), MetricSums::classification(config.network.output.back())) {
     loader_.start_epoch(0);
   }
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
-    ASSIGN_OR_RETURN(gradients_, communicator_.allocate(sums_.size() *
-                                                        static_cast<std::size_t>(config.network.parameter_count)));
+    ASSIGN_OR_RETURN(
+        gradients_,
+        communicator_.allocate(sums_.size() * static_cast<std::size_t>(config.network.parameter_count)));
     if (communicator_.size() > 1) {
       exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->floats());
     }
@@ -178,7 +179,8 @@ int main(int argc, char** argv) {
   app.add_option("work", options.work, "mlp, cnn, …")->required();
   app.add_option("--precision", options.precision, "fp32 or bf16")->capture_default_str();
   app.add_option("--lanes", options.lanes, "trials in the engine")->capture_default_str();
-  app.add_option("--ranks", options.orders, "started by mpirun: read the lines from here, plus the rank's number");
+  app.add_option("--ranks", options.orders,
+                 "started by mpirun: read the lines from here, plus the rank's number");
   CLI11_PARSE(app, argc, argv);
   const Status status = run(options);
   if (!status.ok()) {

@@ -18,7 +18,8 @@ Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns) {
 }
 
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns) {
-  return planner.view(tensor, {columns}, transposed(columns, tensor.element_count() / columns, tensor.type()));
+  return planner.view(tensor, {columns},
+                      transposed(columns, tensor.element_count() / columns, tensor.type()));
 }
 
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {
@@ -57,7 +58,8 @@ void add_projection(Planner& planner, CallSequence& calls, const Projection& pro
 }
 
 void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
-                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient) {
+                              const Tensor& input, const Tensor& output_gradient,
+                              const Tensor& input_gradient) {
   const auto& [weight, bias, inputs, outputs] = projection;
   const bool continues = !input_gradient.lanes.empty();
   const Tensor x = as_matrix(planner, input, inputs);

@@ -14,7 +14,8 @@ bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
 // and the channels that fill up a convolution's blocks must stay zero.
 bool can_apply(const Layer& layer, Activation::Kind kind) {
   using Kind = Activation::Kind;
-  const bool convolves = std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
+  const bool convolves =
+      std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
   return (std::holds_alternative<Dense>(layer.what) && kind != Kind::gelu) ||
          (convolves && (kind == Kind::relu || kind == Kind::tanh));
 }
@@ -25,11 +26,13 @@ bool is_layer(const std::vector<Layer>& layers, std::size_t index) {
 }
 
 bool has_weights(const std::vector<Layer>& layers, std::size_t index) {
-  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) || is_layer<Depthwise>(layers, index);
+  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) ||
+         is_layer<Depthwise>(layers, index);
 }
 
 bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
-  return is_layer<Activation>(layers, index) && std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
+  return is_layer<Activation>(layers, index) &&
+         std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
 }
 
 // relu(max(x)) = max(relu(x)), with fewer values to clamp, and to mask on the way back.
@@ -168,9 +171,8 @@ Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tens
 Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {
   planner_.advance();
   PlannedFork fork = plan_fork(planner_, input);
-  stages_.push_back({.name = name + ".fork",
-                     .operation = std::move(fork.operation),
-                     .has_backward = input.needs_gradient});
+  stages_.push_back(
+      {.name = name + ".fork", .operation = std::move(fork.operation), .has_backward = input.needs_gradient});
   const Tensor body = lower(residual.body, fork.body);
   const Tensor shortcut = lower(residual.shortcut, fork.shortcut);
   planner_.advance();
