@@ -371,8 +371,7 @@ class Evaluation {
           for (std::int64_t k = 0; k < conv.kernel; ++k) {
             const std::int64_t from = t * conv.stride + k - conv.zeros_before;
             for (std::int64_t f = 0; f < features && from >= 0 && from < x.shape.front(); ++f) {
-              sum += value(name +
-                           ".weight")[static_cast<std::size_t>((filter * features + f) * conv.kernel + k)] *
+              sum += weight[static_cast<std::size_t>((filter * features + f) * conv.kernel + k)] *
                      x.values[static_cast<std::size_t>((n * x.shape.front() + from) * features + f)];
             }
           }
