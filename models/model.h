@@ -77,11 +77,11 @@ struct ModelInput {
   bool classification = true;
   std::int64_t outputs = 0;    // classes, or regression targets
   std::int64_t positions = 1;  // labels of a sample: more than one asks for the output {positions, outputs}
-  int max_epochs = 1;        // the schedule's horizon
+  int max_epochs = 1;          // the schedule's horizon
 };
 
-// `model` and `train` with every $name already substituted. The network's output must be {outputs}, or {positions, outputs}; the loss
-// must fit the task (its default does).
+// `model` and `train` with every $name already substituted. The network's output must be {outputs}, or
+// {positions, outputs}; the loss must fit the task (its default does).
 Result<ModelConfig> read_model(const Node& model, const Node& train, const ModelInput& input);
 
 }  // namespace regatta

@@ -107,6 +107,20 @@ TEST(Allocation, NorDoesOneInBf16) {
   expect_steps_without_allocation(images(), "bf16");
 }
 
+TEST(Allocation, NorDoesOneOverSequences) {
+  expect_steps_without_allocation({"",
+                                   "[embedding: {vocabulary: 9, units: 8}, position_embedding, residual: "
+                                   "[layer_norm, attention: {heads: 2, "
+                                   "causal: true}], residual: [layer_norm, dense: 12, gelu, dense: 8], "
+                                   "conv1d: {filters: 8, causal: true}, "
+                                   "tanh, lstm: 6, dropout: 0.2, gru: 5, dense: 9]",
+                                   {6},
+                                   9,
+                                   true,
+                                   6,
+                                   9});
+}
+
 TEST(Allocation, TheCountWouldSeeOne) {
   allocations = 0;
   counting = true;

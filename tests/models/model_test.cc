@@ -148,6 +148,20 @@ TEST(Model, TheOutputMustFitTheData) {
       "exp.yaml:1:20: the network ends with 5 values, but the data has 3 classes; end with `- dense: 3`");
 }
 
+TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
+  const ModelInput input{.sample_shape = {6}, .outputs = 9, .positions = 6};
+  EXPECT_TRUE(try_model("[embedding: {vocabulary: 9, units: 4}, dense: 9]", input).ok());
+  const auto pooled = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: last, dense: 9]", input);
+  ASSERT_FALSE(pooled.ok());
+  EXPECT_THAT(pooled.error().message,
+              HasSubstr("the network ends with 9 values, but the data has 9 classes at each of 6 positions; "
+                        "end with `- dense: 9`"));
+  const auto small = try_model("[embedding: {vocabulary: 8, units: 4}, dense: 9]", input);
+  ASSERT_FALSE(small.ok());
+  EXPECT_THAT(small.error().message,
+              HasSubstr("the data has 9 different tokens, and the embedding only 8; write `vocabulary: 9`"));
+}
+
 TEST(Model, LayersAreRequired) {
   const auto model = read_model(yaml("{}"), yaml("{}"), kInput);
   ASSERT_FALSE(model.ok());
