@@ -100,7 +100,8 @@ void print_search(const StudyPlan& plan, const Study& study) {
 void print_data(const DataShape& data, const Augmentation& augmentation) {
   const bool classification = data.task == Task::classification;
   print_out("\ndata: samples of {}, {} {}\n", describe(data.sample_shape), data.outputs,
-            classification ? "classes" : (data.outputs == 1 ? "target" : "targets"));
+            classification ? (data.positions > 1 ? "tokens" : "classes")
+                           : (data.outputs == 1 ? "target" : "targets"));
   print_out("  training {}, validation {}, test {}\n", format_count(data.train_count),
             format_count(data.validation_count), format_count(data.test_count));
   if (const std::string changes = describe(augmentation); !changes.empty()) {
@@ -138,6 +139,14 @@ const char* kind_of(const Layer& layer) {
     const char* operator()(const Residual&) const { return "residual"; }
     const char* operator()(const Reshape&) const { return "reshape"; }
     const char* operator()(const TimePool&) const { return "pool_time"; }
+    const char* operator()(const LayerNorm&) const { return "layer_norm"; }
+    const char* operator()(const Embedding&) const { return "embedding"; }
+    const char* operator()(const PositionEmbedding&) const { return "position_embedding"; }
+    const char* operator()(const Attention&) const { return "attention"; }
+    const char* operator()(const Recurrent& recurrent) const {
+      return recurrent.kind == Recurrent::Kind::lstm ? "lstm" : "gru";
+    }
+    const char* operator()(const Conv1d&) const { return "conv1d"; }
   };
   return std::visit(Names{}, layer.what);
 }
@@ -156,11 +165,12 @@ void print_network(const Network& network, bool searched) {
 
 void print_resources(const Resources& resources) {
   print_out(
-      "\nresources: {} crew{} × {} rank{} × {} thread{}, device {}, on {} core{}; up to {} attempts "
+      "\nresources: {} crew{} × {} rank{} × {} thread{}{}, device {}, on {} core{}; up to {} attempts "
       "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
-      resources.threads, resources.threads == 1 ? "" : "s", resources.device, usable_cores(),
-      usable_cores() == 1 ? "" : "s", resources.max_attempts);
+      resources.threads, resources.threads == 1 ? "" : "s",
+      resources.lanes > 1 ? fmt::format(", {} lanes a crew", resources.lanes) : "", resources.device,
+      usable_cores(), usable_cores() == 1 ? "" : "s", resources.max_attempts);
   if (const auto warning = oversubscription_warning(resources, usable_cores())) {
     print_out("  {}\n", *warning);
   }

@@ -16,6 +16,7 @@
 #include "data/normalization.h"
 #include "data/split.h"
 #include "data/table.h"
+#include "data/text_tokens.h"
 #include "experiment/section.h"
 
 namespace regatta {
@@ -287,6 +288,38 @@ Result<DataSplits> load_csv(Section& section, const CommonOptions& options, std:
                     .test = make_split(dataset, normalization, std::move(samples.test))};
 }
 
+// ---- text ----
+
+Result<DataSplits> load_text(Section& section, const CommonOptions& options) {
+  constexpr std::int64_t kLongestContext = 1'000'000;
+  TextOptions text_options;
+  section.required_child("path");
+  const std::optional<NamedPath> file = read_path(section, "path");
+  text_options.context = section.integer("context", {.fallback = 64, .min = 2, .max = kLongestContext});
+  text_options.bytes = section.choice("tokens", {"characters", "bytes"}, "characters") == "bytes";
+  for (const std::string_view key : {"normalize", "augment"}) {
+    if (const Node* node = section.child(key)) {
+      section.mistake(node->place(), fmt::format("a text has nothing to {}; leave this out", key));
+    }
+  }
+  RETURN_IF_ERROR(section.finish());
+  RETURN_IF_ERROR(check_exists(*file));
+  ASSIGN_OR_RETURN(const std::string text, read_compressed_file(file->path));
+  auto made = make_text_dataset(text, text_options);
+  if (!made.ok()) {
+    return mistake_at(file->place, fmt::format("{}: {}", file->path.string(), made.error().message));
+  }
+  const auto dataset = std::make_shared<const Dataset>(std::move(made).value());
+  const auto normalization = std::make_shared<const Normalization>(token_normalization(*dataset));
+  auto samples = split_in_order(dataset->count, options.shares);
+  if (!samples.ok()) {
+    return mistake_at(options.place, samples.error().message);
+  }
+  return DataSplits{.train = make_split(dataset, normalization, std::move(samples->train)),
+                    .validation = make_split(dataset, normalization, std::move(samples->validation)),
+                    .test = make_split(dataset, normalization, std::move(samples->test))};
+}
+
 }  // namespace
 
 std::int64_t Dataset::sample_size() const {
@@ -296,12 +329,15 @@ std::int64_t Dataset::sample_size() const {
 Result<DataSplits> load_data(const Node& node, std::uint64_t seed) {
   Section section(node, "data");
   if (node.is_map() && !section.has("format")) {  // before all else: the other keys depend on it
-    return mistake_at(section.place(), "'format' is missing in data: idx or csv");
+    return mistake_at(section.place(), "'format' is missing in data: idx, csv or text");
   }
-  const std::string format = section.choice("format", {"idx", "csv"});
+  const std::string format = section.choice("format", {"idx", "csv", "text"});
   const CommonOptions options = read_common(section);
   if (format == "idx") {
     return load_idx(section, options, seed);
+  }
+  if (format == "text") {
+    return load_text(section, options);
   }
   return load_csv(section, options, seed);
 }
@@ -313,6 +349,7 @@ DataShape shape_of(const DataSplits& splits) {
           .outputs =
               static_cast<std::int64_t>(dataset.task == Task::classification ? dataset.class_names.size()
                                                                              : dataset.target_names.size()),
+          .positions = dataset.positions,
           .train_count = splits.train.count(),
           .validation_count = splits.validation.count(),
           .test_count = splits.test.count()};

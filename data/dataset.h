@@ -19,12 +19,14 @@ enum class Task { classification, regression };
 // All samples, as read. Immutable once made; threads may share it.
 struct Dataset {
   Task task = Task::classification;
-  std::vector<std::int64_t> sample_shape;  // {channels, height, width} or {features}
+  // {channels, height, width}, {features}, or of texts {positions}: each token's number in class_names
+  std::vector<std::int64_t> sample_shape;
   std::int64_t count = 0;
+  std::int64_t positions = 1;  // labels of a sample: texts have one at each position, the token that follows
   // Row-major [count, sample_shape...]. Images stay bytes: a quarter of the memory, converted as batches are
   // made.
   std::variant<std::vector<std::uint8_t>, std::vector<float>> inputs;
-  std::vector<std::int32_t> labels;        // classification: [count], 0 … class_names.size()-1
+  std::vector<std::int32_t> labels;  // classification: [count, positions], 0 … class_names.size()-1
   std::vector<float> targets;              // regression: [count, target_names.size()]
   std::vector<std::string> class_names;    // classification
   std::vector<std::string> target_names;   // regression
@@ -59,7 +61,7 @@ struct DataSplits {
 
 // Reads the `data:` section and its files. Every rank calls it and gets the same splits. Relative paths start
 // at the experiment file's folder; any file may be gzipped.
-//   format      idx | csv
+//   format      idx | csv | text
 //   validation  share of the samples, default 0.1; 0: no validation data
 //   test        share of the samples, default none; refused where there are test files
 //   limit       at most so many training samples, for quick runs
@@ -82,13 +84,19 @@ struct DataSplits {
 //   separator   one character or tab, default a comma
 //   header      true (default): the first row names the columns; false; or a list of names
 //   skip_rows   lines before the table, default 0
+// text (to be continued: each token is to be told from those before it; parts are contiguous, the training text
+// first, the test's last):
+//   path        a file
+//   context     tokens of a sample, default 64
+//   tokens      characters (UTF-8, default) | bytes
 Result<DataSplits> load_data(const Node& node, std::uint64_t seed);
 
 // What a network needs to know of the data.
 struct DataShape {
   Task task = Task::classification;
   std::vector<std::int64_t> sample_shape;
-  std::int64_t outputs = 0;  // classes, or target columns
+  std::int64_t outputs = 0;    // classes, or target columns
+  std::int64_t positions = 1;  // labels of a sample
   std::int64_t train_count = 0;
   std::int64_t validation_count = 0;
   std::int64_t test_count = 0;

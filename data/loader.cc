@@ -35,6 +35,7 @@ class Loader::Prefetcher {
         options_(checked(options, split_.count())),
         share_(rank_share(options_.global_batch, options_.rank, options_.ranks)),
         sample_size_(static_cast<std::size_t>(split_.dataset->sample_size())),
+        positions_(static_cast<std::size_t>(split_.dataset->positions)),
         target_count_(split_.dataset->target_names.size()),
         writer_(*split_.dataset, *split_.normalization),
         other_inputs_(options.augmentation.mixup > 0 ? sample_size_ : 0),
@@ -43,11 +44,11 @@ class Loader::Prefetcher {
     const auto rows = static_cast<std::size_t>(capacity());
     for (Batch& batch : ring_) {
       batch.inputs.resize(rows * sample_size_);
-      batch.labels.resize(split_.dataset->task == Task::classification ? rows : 0);
+      batch.labels.resize(split_.dataset->task == Task::classification ? rows * positions_ : 0);
       batch.targets.resize(rows * target_count_);
       if (options_.augmentation.mixup > 0) {
         batch.other_labels.resize(batch.labels.size());
-        batch.label_shares.resize(batch.labels.size(), 1.0F);
+        batch.label_shares.resize(rows, 1.0F);
       }
     }
     thread_ = std::jthread([this](const std::stop_token& stop) { produce(stop); });
@@ -127,7 +128,7 @@ class Loader::Prefetcher {
     std::fill(batch.inputs.begin() + static_cast<std::ptrdiff_t>(used * sample_size_), batch.inputs.end(),
               0.0F);
     if (!batch.labels.empty()) {
-      std::fill(batch.labels.begin() + batch.count, batch.labels.end(), 0);
+      std::fill(batch.labels.begin() + static_cast<std::ptrdiff_t>(used * positions_), batch.labels.end(), 0);
     }
     std::fill(batch.targets.begin() + static_cast<std::ptrdiff_t>(used * target_count_), batch.targets.end(),
               0.0F);
@@ -149,10 +150,16 @@ class Loader::Prefetcher {
     }
   }
 
+  void copy_labels(std::int64_t sample, std::size_t row, std::vector<std::int32_t>& labels) const {
+    const auto size = static_cast<std::ptrdiff_t>(positions_);
+    std::copy_n(split_.dataset->labels.begin() + sample * size, size,
+                labels.begin() + static_cast<std::ptrdiff_t>(row) * size);
+  }
+
   void write_row(Batch& batch, std::size_t row, std::int64_t sample) const {
     write_inputs(sample, batch.inputs.data() + row * sample_size_);
     if (split_.dataset->task == Task::classification) {
-      batch.labels[row] = split_.dataset->labels[static_cast<std::size_t>(sample)];
+      copy_labels(sample, row, batch.labels);
     } else {
       writer_.write_targets(sample, batch.targets.data() + row * target_count_);
     }
@@ -168,7 +175,7 @@ class Loader::Prefetcher {
     write_inputs(other, other_inputs_.data());
     mix(batch.inputs.data() + row * sample_size_, other_inputs_.data(), sample_size_, share);
     if (split_.dataset->task == Task::classification) {
-      batch.other_labels[row] = split_.dataset->labels[static_cast<std::size_t>(other)];
+      copy_labels(other, row, batch.other_labels);
       batch.label_shares[row] = share;
     } else {
       writer_.write_targets(other, other_targets_.data());
@@ -186,6 +193,7 @@ class Loader::Prefetcher {
   const LoaderOptions options_;
   const RankShare share_;
   const std::size_t sample_size_;
+  const std::size_t positions_;
   const std::size_t target_count_;
   const SampleWriter writer_;
   std::vector<float> other_inputs_;  // mixup: of the sample that is mixed in

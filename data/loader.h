@@ -12,7 +12,7 @@ namespace regatta {
 
 struct Batch {
   std::vector<float> inputs;         // [capacity, sample_shape...], normalised; rows from `count` on are zero
-  std::vector<std::int32_t> labels;  // classification: [capacity]
+  std::vector<std::int32_t> labels;  // classification: [capacity, positions]
   std::vector<float> targets;        // regression: [capacity, targets], in normalised units
   // Classification with mixup: the label of the sample that was mixed into each row, and the share of
   // `labels`.

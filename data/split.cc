@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/random.h"
 
@@ -13,6 +14,24 @@ namespace {
 
 std::int64_t share_of(double share, std::int64_t count) {
   return share > 0 ? std::max<std::int64_t>(1, std::llround(share * static_cast<double>(count))) : 0;
+}
+
+struct PartSizes {
+  std::int64_t train = 0;
+  std::int64_t validation = 0;
+  std::int64_t test = 0;
+};
+
+Result<PartSizes> part_sizes(std::int64_t count, const SplitShares& shares) {
+  const std::int64_t validation = share_of(shares.validation, count);
+  const std::int64_t test = share_of(shares.test, count);
+  const std::int64_t train = count - validation - test;
+  if (train < 1) {
+    return user_mistake(
+        fmt::format("of {} samples, {} for validation and {} for the test leave none to train on", count,
+                    validation, test));
+  }
+  return PartSizes{train, validation, test};
 }
 
 }  // namespace
@@ -57,16 +76,22 @@ std::vector<std::int64_t> stratified_order(std::int64_t count, std::span<const s
   return order;
 }
 
+Result<SplitSamples> split_in_order(std::int64_t count, const SplitShares& shares) {
+  ASSIGN_OR_RETURN(const auto sizes, part_sizes(count, shares));
+  const auto take = [](std::int64_t begin, std::int64_t length) {
+    std::vector<std::int64_t> samples(static_cast<std::size_t>(length));
+    std::iota(samples.begin(), samples.end(), begin);
+    return samples;
+  };
+  return SplitSamples{.train = take(0, std::min(sizes.train, shares.limit.value_or(sizes.train))),
+                      .validation = take(sizes.train, sizes.validation),
+                      .test = take(sizes.train + sizes.validation, sizes.test)};
+}
+
 Result<SplitSamples> split_samples(std::int64_t count, std::span<const std::int32_t> labels,
                                    const SplitShares& shares, std::uint64_t seed) {
-  const std::int64_t validation = share_of(shares.validation, count);
-  const std::int64_t test = share_of(shares.test, count);
-  const std::int64_t train = count - validation - test;
-  if (train < 1) {
-    return user_mistake(
-        fmt::format("of {} samples, {} for validation and {} for the test leave none to train on", count,
-                    validation, test));
-  }
+  ASSIGN_OR_RETURN(const auto sizes, part_sizes(count, shares));
+  const auto [train, validation, test] = sizes;
   const std::vector<std::int64_t> order = stratified_order(count, labels, seed);
   const auto take = [&](std::int64_t begin, std::int64_t length) {
     std::vector<std::int64_t> samples(order.begin() + begin, order.begin() + begin + length);

@@ -19,7 +19,7 @@ namespace regatta {
 // shared by all lanes.
 struct BatchView {
   std::span<const float> inputs;
-  std::span<const std::int32_t> labels;  // classification: [capacity]
+  std::span<const std::int32_t> labels;  // classification: [capacity], or [capacity, positions] of sequences
   std::span<const float> targets;        // regression: [capacity, targets]
   // Where two samples were mixed into each row: the other one's label, and the part of `labels`. Both are
   // empty where nothing was mixed.

@@ -1,4 +1,4 @@
-// Uniform draws from a counter-based generator, one stream a parameter.
+// Draws from a counter-based generator, one stream a parameter.
 #include "models/initializers.h"
 
 #include <algorithm>
@@ -13,8 +13,14 @@ namespace {
 double uniform_bound(const ParameterSpec& parameter) {
   const auto fan_in = static_cast<double>(parameter.fan_in);
   const auto fan_out = static_cast<double>(parameter.fan_out);
-  return parameter.initializer == Initializer::he_uniform ? std::sqrt(6 / fan_in)
-                                                          : std::sqrt(6 / (fan_in + fan_out));
+  switch (parameter.initializer) {
+    case Initializer::he_uniform:
+      return std::sqrt(6 / fan_in);
+    case Initializer::uniform_fan_in:
+      return std::sqrt(1 / fan_in);
+    default:
+      return std::sqrt(6 / (fan_in + fan_out));
+  }
 }
 
 }  // namespace
@@ -26,6 +32,13 @@ void initialize(const ParameterSpec& parameter, std::uint64_t seed, std::span<fl
     return;
   }
   const Random random(seed, "initial weights of " + parameter.name);
+  if (parameter.initializer == Initializer::small_normal) {
+    constexpr double kDeviation = 0.02;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>(kDeviation * random.normal(i));
+    }
+    return;
+  }
   const double bound = uniform_bound(parameter);
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = static_cast<float>((2 * random.uniform(i) - 1) * bound);

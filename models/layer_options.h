@@ -42,5 +42,14 @@ class Options {
 // Layers of sequences.
 Result<What> read_reshape(const Node& node);
 Result<What> read_time_pool(const Node& node);
+Result<What> read_layer_norm(const Node& node);
+Result<What> read_embedding(const Node& node);
+Result<What> read_attention(const Node& node);
+Result<What> read_lstm(const Node& node);
+Result<What> read_gru(const Node& node);
+Result<What> read_conv1d(const Node& node);
+
+// `same`, `valid` or a number of zeros on each side; `node` may be absent, which means `same`.
+Result<std::int64_t> read_padding(const Node* node, const Place& layer_place, std::int64_t kernel);
 
 }  // namespace regatta

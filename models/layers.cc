@@ -25,31 +25,6 @@ Result<What> read_dense(const Node& node) {
   return options.finish(dense);
 }
 
-// `same`, `valid` or a number of zeros on each side.
-Result<std::int64_t> read_padding(const Node* node, const Place& conv_place, std::int64_t kernel) {
-  if (node != nullptr && node->is_scalar() && node->text() == "valid") {
-    return std::int64_t{0};
-  }
-  if (node == nullptr || (node->is_scalar() && node->text() == "same")) {
-    if (kernel % 2 == 0) {
-      return mistake_at(node == nullptr ? conv_place : node->place(),
-                        fmt::format("padding `same` needs an odd kernel, and this one is {0}×{0}; give the "
-                                    "padding as a number, or `valid` for none",
-                                    kernel));
-    }
-    return kernel / 2;
-  }
-  const auto padding = read_integer(*node);
-  if (!padding.ok()) {
-    return mistake_at(node->place(), "expected `same`, `valid` or a number of zeros on each side");
-  }
-  if (*padding < 0 || *padding >= kernel) {
-    return mistake_at(node->place(),
-                      fmt::format("padding must be from 0 to {}: less than the kernel", kernel - 1));
-  }
-  return *padding;
-}
-
 Result<What> read_conv(const Node& node) {
   Options options(node, "conv", "filters");
   Conv conv;
@@ -148,6 +123,13 @@ constexpr std::array kLayerKinds = {
     LayerKind{"residual", read_residual},
     LayerKind{"reshape", read_reshape},
     LayerKind{"pool_time", read_time_pool},
+    LayerKind{"layer_norm", read_layer_norm},
+    LayerKind{"embedding", read_embedding},
+    LayerKind{"position_embedding", read_plain<PositionEmbedding{}>},
+    LayerKind{"attention", read_attention},
+    LayerKind{"lstm", read_lstm},
+    LayerKind{"gru", read_gru},
+    LayerKind{"conv1d", read_conv1d},
 };
 
 Result<const LayerKind*> find_kind(const std::string& name, const Place& place) {
@@ -275,6 +257,30 @@ Conv as_conv(const Depthwise& depthwise, std::int64_t channels) {
           .padding = depthwise.padding,
           .bias = depthwise.bias,
           .groups = channels};
+}
+
+Result<std::int64_t> read_padding(const Node* node, const Place& layer_place, std::int64_t kernel) {
+  if (node != nullptr && node->is_scalar() && node->text() == "valid") {
+    return std::int64_t{0};
+  }
+  if (node == nullptr || (node->is_scalar() && node->text() == "same")) {
+    if (kernel % 2 == 0) {
+      return mistake_at(node == nullptr ? layer_place : node->place(),
+                        fmt::format("padding `same` needs an odd kernel, and this one has {}; give the "
+                                    "padding as a number, or `valid` for none",
+                                    kernel));
+    }
+    return kernel / 2;
+  }
+  const auto padding = read_integer(*node);
+  if (!padding.ok()) {
+    return mistake_at(node->place(), "expected `same`, `valid` or a number of zeros on each side");
+  }
+  if (*padding < 0 || *padding >= kernel) {
+    return mistake_at(node->place(),
+                      fmt::format("padding must be from 0 to {}: less than the kernel", kernel - 1));
+  }
+  return *padding;
 }
 
 Status name_layers(std::vector<Layer>& layers) { return give_names(layers, "", 0); }

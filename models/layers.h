@@ -68,6 +68,39 @@ struct TimePool {
   enum class Kind { last, mean };
   Kind kind = Kind::last;
 };
+// Ba, Kiros and Hinton 2016, over the last axis of {F} or {T, F}.
+struct LayerNorm {
+  double epsilon = 1e-5;
+};
+// x: {T} token numbers, 0 … vocabulary-1; y: {T, units}; W: [vocabulary, units].
+struct Embedding {
+  std::int64_t vocabulary = 0;
+  std::int64_t units = 0;
+};
+// y = x + W.  x, y, W: {T, F}.
+struct PositionEmbedding {};
+// Multi-head self-attention, Vaswani et al. 2017.  x, y: {T, F}, F divided among the heads. With names, shapes and
+// equations of PyTorch's MultiheadAttention. `causal`: a position sees only itself and those before it.
+struct Attention {
+  std::int64_t heads = 1;
+  bool causal = false;
+};
+// LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014), one direction.  x: {T, F}; y: {T, units}. With
+// names, shapes and equations of PyTorch's LSTM and GRU; the state begins with zeros.
+struct Recurrent {
+  enum class Kind { lstm, gru };
+  Kind kind = Kind::lstm;
+  std::int64_t units = 0;
+};
+// Cross-correlation along the positions.  x: {T, F}; y: {T', filters}; W: [filters, F, kernel]; b: [filters].
+struct Conv1d {
+  std::int64_t filters = 0;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t zeros_before = 0;  // the padding
+  std::int64_t zeros_after = 0;
+  bool bias = true;
+};
 // Inverted dropout: kept values are scaled by 1 / (1 - rate). The rate may differ from lane to lane, so the
 // number here is lane 0's and LaneSettings has each lane's own.
 struct Dropout {
@@ -87,8 +120,8 @@ struct Residual {
 };
 
 struct Layer {
-  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual, Reshape,
-               TimePool>
+  std::variant<Dense, Conv, Depthwise, Pool, GlobalPool, Activation, Flatten, Dropout, BatchNorm, Residual,
+               Reshape, TimePool, LayerNorm, Embedding, PositionEmbedding, Attention, Recurrent, Conv1d>
       what;
   Place place;       // in the experiment file
   std::string name;  // "conv1", "dense3", "residual2.conv1": unique, the prefix of its parameters' names

@@ -130,7 +130,17 @@ class Planner {
   // The layers of sequences have their rules in a file of their own.
   template <class T>
   Result<Shape> plan(const Layer& layer, const T& what, const Shape& input) {
+    if (std::is_same_v<T, Embedding> && !groups_.empty()) {
+      return mistake_at(layer.place, fmt::format("{} reads token numbers, which no layer with weights can make; put it "
+                                                 "first",
+                                                 layer.name));
+    }
     ASSIGN_OR_RETURN(LayerPlan plan, plan_layer_of_sequences(layer, what, input));
+    for (ParameterSpec& parameter : plan.parameters) {
+      if (relu_next_ && std::is_same_v<T, Conv1d> && parameter.initializer == Initializer::glorot_uniform) {
+        parameter.initializer = Initializer::he_uniform;
+      }
+    }
     if (!plan.parameters.empty()) {
       add_group(std::move(plan.parameters));
     }

@@ -15,6 +15,8 @@ namespace regatta {
 enum class Initializer {
   he_uniform,      // U(±√(6 / fan_in)) (He et al. 2015): before relu
   glorot_uniform,  // U(±√(6 / (fan_in + fan_out))) (Glorot and Bengio 2010): other weights
+  uniform_fan_in,  // U(±1 / √fan_in): recurrent layers, as PyTorch has them
+  small_normal,    // N(0, 0.02²): embeddings (Radford et al. 2018)
   zeros,
   ones,
 };

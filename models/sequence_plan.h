@@ -20,5 +20,11 @@ struct LayerPlan {
 // What a layer makes of `input`, or a located mistake.
 Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Reshape& reshape, const Shape& input);
 Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const TimePool& pool, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const LayerNorm& norm, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Embedding& embedding, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const PositionEmbedding&, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Attention& attention, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Recurrent& recurrent, const Shape& input);
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Conv1d& conv, const Shape& input);
 
 }  // namespace regatta

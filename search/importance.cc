@@ -134,12 +134,16 @@ void find_good_values(const Space& space, const std::vector<const Point*>& best,
 ParameterImportance importance_of(const Space& space, std::size_t parameter,
                                   const std::vector<EarlierPoint>& ranked) {
   std::vector<const Point*> active;
+  std::size_t succeeded = 0;
   for (const EarlierPoint& each : ranked) {
     if (each.point[parameter]) {
       active.push_back(&each.point);
+      succeeded += each.failed ? 0 : 1;
     }
   }
-  ParameterImportance result{.parameter = parameter, .trials = active.size(), .best = best_of(active.size())};
+  // Failed trials rank last, and are not among the best where hardly any other trial is left.
+  ParameterImportance result{
+      .parameter = parameter, .trials = active.size(), .best = std::min(best_of(active.size()), succeeded)};
   if (result.best == 0) {
     return result;
   }
@@ -187,7 +191,8 @@ Result<Importance> parameter_importance(const Space& space, std::span<const Tria
     return failure(fmt::format("importance needs at least {} ended trials with a value; there {} {}",
                                kMinImportanceTrials, values == 1 ? "is" : "are", values));
   }
-  Importance result{.trials = ranked.size(), .best = best_of(ranked.size()), .parameters = {}};
+  Importance result{
+      .trials = ranked.size(), .best = std::min(best_of(ranked.size()), values), .parameters = {}};
   double total = 0;
   for (std::size_t i = 0; i < space.size(); ++i) {
     ParameterImportance each = importance_of(space, i, ranked);

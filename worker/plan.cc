@@ -120,6 +120,7 @@ Result<ModelConfig> plan_trial(const Experiment& experiment, const DataShape& da
                     {.sample_shape = data.sample_shape,
                      .classification = data.task == Task::classification,
                      .outputs = data.outputs,
+                     .positions = data.positions,
                      .max_epochs = max_epochs});
 }
 

@@ -49,7 +49,8 @@ double flops_of(const PlannedLayer& layer) {
     return 2.0 * static_cast<double>(element_count(layer.input) * dense->units);
   }
   if (const auto* conv = std::get_if<Conv>(&layer.layer.what)) {
-    return 2.0 * static_cast<double>(layer.input[0] * conv->kernel * conv->kernel * element_count(layer.output));
+    return 2.0 *
+           static_cast<double>(layer.input[0] * conv->kernel * conv->kernel * element_count(layer.output));
   }
   return 0;
 }
@@ -83,7 +84,7 @@ class Dissection {
       : config_(config),
         device_(dnnl::engine::kind::cpu, 0),
         stream_(device_),
-        lanes_(config_.network, 1, {}),
+        lanes_(config_.network, {}),
         program_(device_, Phase::train, kGlobalBatch, lanes_.memory(), config_, kGlobalBatch),
         arena_(program_.arena_bytes()),
         sums_(MetricSums::classification(element_count(config.network.output))),
@@ -124,11 +125,11 @@ class Dissection {
           rows_[s].backward.time([&] { check(program_.stages()[s].operation->backward(step)); });
         }
       }
-      update_.time([&] { lanes_.update({}); });
+      update_.time([&] { update(); });
       whole_.time([&] {
         check(program_.forward(step));
         check(program_.backward(step));
-        lanes_.update({});
+        update();
       });
     }
     measure_input(steps);
@@ -136,8 +137,8 @@ class Dissection {
   }
 
   void print(double peak) const {
-    fmt::print("{:<28} {:>11} {:>9} {:>11} {:>9} {:>7}\n", "operation", "forward us", "GFLOP/s", "backward us",
-               "GFLOP/s", "share");
+    fmt::print("{:<28} {:>11} {:>9} {:>11} {:>9} {:>7}\n", "operation", "forward us", "GFLOP/s",
+               "backward us", "GFLOP/s", "share");
     double flops = 0;
     for (const Row& row : rows_) {
       const double backward = row.backward.seconds < 1 ? row.backward.seconds : 0;
@@ -150,8 +151,8 @@ class Dissection {
     fmt::print("{:<28} {:>11.1f} {:>9}\n", "step", whole_.seconds * 1e6, rate(flops, whole_.seconds));
     fmt::print("{:<28} {:>11.1f}   (another thread's)\n", "input", input_seconds_ * 1e6);
     fmt::print("{:<28} {:>11} {:>9.1f}\n", "matrix product of 1024^3", "", peak);
-    fmt::print("{:.1f} MiB of activations, {:.0f} samples/s\n", static_cast<double>(program_.arena_bytes()) / (1 << 20),
-               kGlobalBatch / whole_.seconds);
+    fmt::print("{:.1f} MiB of activations, {:.0f} samples/s\n",
+               static_cast<double>(program_.arena_bytes()) / (1 << 20), kGlobalBatch / whole_.seconds);
   }
 
  private:
@@ -159,6 +160,12 @@ class Dissection {
     Step step{.stream = stream_, .threads = 1, .batch = {}, .lanes = lanes_.runs(), .sums = {&sums_, 1}};
     step.batch = {.inputs = batch_.inputs, .labels = batch_.labels, .count = batch_.count};
     return step;
+  }
+
+  void update() {
+    lanes_.plan_update(0);
+    lanes_.update_all({}, 1);
+    lanes_.end_update(1);
   }
 
   // All CPU time of the process while batches are only taken.
@@ -198,8 +205,9 @@ Status run(const std::string& name, const std::string& precision, int steps) {
   const ThreadCount threads(1);
   Dissection dissection(config, made_up_data(work, 4 * kGlobalBatch));
   RETURN_IF_ERROR(dissection.run(steps));
-  dissection.print(peak_gflops(dnnl::engine(dnnl::engine::kind::cpu, 0), precision == "bf16" ? dnnl::memory::data_type::bf16
-                                                     : dnnl::memory::data_type::f32));
+  dissection.print(peak_gflops(dnnl::engine(dnnl::engine::kind::cpu, 0), precision == "bf16"
+                                                                             ? dnnl::memory::data_type::bf16
+                                                                             : dnnl::memory::data_type::f32));
   return {};
 }
 

@@ -9,10 +9,12 @@
 #include <iostream>
 
 #include "base/clock.h"
+#include "base/host.h"
 #include "collectives/mpi_communicator.h"
 #include "models/cpu/engine.h"
 #include "worker/evaluation.h"
 #include "worker/exchange.h"
+#include "worker/exchange_tuner.h"
 #include "works.h"
 
 namespace regatta {
@@ -81,27 +83,36 @@ class Trainer {
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
-    ASSIGN_OR_RETURN(gradients_, communicator_.allocate(sums_.size() *
-                                                        static_cast<std::size_t>(config.network.parameter_count)));
+    EngineOptions options{.batch_capacity = loader_.batch_capacity(),
+                          .global_batch = config.train.batch_size,
+                          .lanes = lanes};
     if (communicator_.size() > 1) {
-      exchange_ = std::make_unique<CrewExchange>(communicator_, gradients_->floats());
+      const std::size_t floats = sums_.size() * static_cast<std::size_t>(config.network.parameter_count);
+      ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, kRows));
+      options.gradients = memory_->row(static_cast<int>(FlatRow::gradients));
+      options.weights = memory_->row(static_cast<int>(FlatRow::weights));
+      options.first_moments = memory_->row(static_cast<int>(FlatRow::first_moments));
+      const bool core_is_free = communicator_.host_size() < usable_cores();
+      exchange_ = std::make_unique<CrewExchange>(
+          communicator_, clock_, *memory_, kRows,
+          ExchangeOptions{.plans = exchange_candidates(floats * sizeof(float), core_is_free)});
     }
-    ASSIGN_OR_RETURN(engine_, make_cpu_engine(config, {.batch_capacity = loader_.batch_capacity(),
-                                                       .global_batch = config.train.batch_size,
-                                                       .lanes = lanes,
-                                                       .gradients = gradients_->floats()}));
+    ASSIGN_OR_RETURN(engine_, make_cpu_engine(config, options));
     for (int lane = 0; lane < lanes; ++lane) {
       engine_->start_lane(lane, lane_settings(config, static_cast<std::uint64_t>(lane)));
     }
     return {};
   }
 
+  static constexpr int kRows = 3;  // of FlatRow: SGD has one moment
+
   Communicator& communicator_;
+  SystemClock clock_;
   Loader loader_;
   std::int64_t first_row_;
   std::int64_t epoch_ = 0;
   std::vector<MetricSums> sums_;
-  std::unique_ptr<FloatMemory> gradients_;
+  std::unique_ptr<FloatMemory> memory_;
   std::unique_ptr<CrewExchange> exchange_;
   std::unique_ptr<Engine> engine_;
 };
@@ -178,7 +189,8 @@ int main(int argc, char** argv) {
   app.add_option("work", options.work, "mlp, cnn, …")->required();
   app.add_option("--precision", options.precision, "fp32 or bf16")->capture_default_str();
   app.add_option("--lanes", options.lanes, "trials in the engine")->capture_default_str();
-  app.add_option("--ranks", options.orders, "started by mpirun: read the lines from here, plus the rank's number");
+  app.add_option("--ranks", options.orders,
+                 "started by mpirun: read the lines from here, plus the rank's number");
   CLI11_PARSE(app, argc, argv);
   const Status status = run(options);
   if (!status.ok()) {

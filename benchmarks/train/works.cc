@@ -12,7 +12,10 @@ const std::vector<Work>& works() {
   static const std::vector<Work> all = {
       {.name = "mlp", .layers = "[dense: 512, relu, dense: 256, relu, dense: 10]", .input = {1, 28, 28}},
       // As small as networks for tables are: what a step costs besides arithmetic shows.
-      {.name = "tabular", .layers = "[dense: 64, relu, dense: 64, relu, dense: 7]", .input = {54}, .classes = 7},
+      {.name = "tabular",
+       .layers = "[dense: 64, relu, dense: 64, relu, dense: 7]",
+       .input = {54},
+       .classes = 7},
       {.name = "cnn",
        .layers = "[conv: 32, relu, max_pool: 2, conv: 64, relu, max_pool: 2, dense: 128, relu, dense: 10]",
        .input = {1, 28, 28}},
@@ -43,12 +46,11 @@ Result<Work> find_work(std::string_view name) {
 
 Result<ModelConfig> model_of(const Work& work, std::string_view precision) {
   ASSIGN_OR_RETURN(const Node model, parse_yaml(fmt::format("layers: {}", work.layers), "work"));
-  ASSIGN_OR_RETURN(
-      const Node train,
-      parse_yaml(fmt::format("{{batch_size: {}, precision: {}, "
-                             "optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
-                             kGlobalBatch, precision),
-                 "work"));
+  ASSIGN_OR_RETURN(const Node train,
+                   parse_yaml(fmt::format("{{batch_size: {}, precision: {}, "
+                                          "optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
+                                          kGlobalBatch, precision),
+                              "work"));
   return read_model(model, train, {.sample_shape = work.input, .outputs = work.classes});
 }
 
@@ -79,8 +81,8 @@ Split made_up_data(const Work& work, std::int64_t samples) {
   }
   const auto channels = static_cast<std::size_t>(work.input[0]);
   split.dataset = std::move(dataset);
-  split.normalization = std::make_shared<Normalization>(Normalization{
-      .shift = std::vector(channels, 127.5F), .scale = std::vector(channels, 1 / 73.9F)});
+  split.normalization = std::make_shared<Normalization>(
+      Normalization{.shift = std::vector(channels, 127.5F), .scale = std::vector(channels, 1 / 73.9F)});
   return split;
 }
 

@@ -25,6 +25,17 @@ void relu(const float* values, std::int64_t size, float* results) {
   }
 }
 
+// The same on the bits.
+REGATTA_MULTIVERSION
+void relu(const Bfloat16* values, std::int64_t size, Bfloat16* results) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::uint16_t value = values[i].bits;
+    const bool is_negative = value >= 0x8000 && value <= 0xff80;  // to -infinity; above it are NaNs
+    results[i].bits = is_negative ? static_cast<std::uint16_t>(0) : value;
+  }
+}
+
 REGATTA_MULTIVERSION
 void gelu(const float* values, std::int64_t size, float* results) {
 #pragma omp simd
@@ -136,7 +147,7 @@ class ActivationOperation final : public Operation {
     if (kind == Kind::sigmoid && forward_needed_ && input_.shape.size() == 3) {
       padded_ = channel_layout(input_.layout);
     }
-    CHECK(input_.type() == ElementType::f32 || (kind == Kind::relu && !forward_needed_));
+    CHECK(input_.type() == ElementType::f32 || kind == Kind::relu);
   }
 
   const Tensor& output() const { return output_; }
@@ -152,7 +163,11 @@ class ActivationOperation final : public Operation {
   Status forward(const Step& step) override {
     if (forward_needed_) {
       for_chunks(step, [&](int lane, std::int64_t begin, std::int64_t size) {
-        kernels_.forward(input_.data(lane) + begin, size, output_.data(lane) + begin);
+        if (output_.type() == ElementType::bf16) {
+          relu(input_.elements<Bfloat16>(lane) + begin, size, output_.elements<Bfloat16>(lane) + begin);
+        } else {
+          kernels_.forward(input_.data(lane) + begin, size, output_.data(lane) + begin);
+        }
       });
       step.for_active_lanes([&](int lane) { clear_padding(output_.data(lane)); });
     }

@@ -80,9 +80,11 @@ class BatchNormOperation final : public Operation {
     }
     step.for_active_lanes([&](int lane) {
       ChannelState& s = state(lane);
-      for_blocks(step, layout_.rows, [&](const BatchNormBlock& block) {
-        normalise(block, input_.data(lane), s.mean.data(), s.factor.data(), s.shift.data(),
-                  output_.data(lane));
+      with_element_type(input_, [&]<class Element>(Element) {
+        for_blocks(step, layout_.rows, [&](const BatchNormBlock& block) {
+          normalise(block, input_.elements<Element>(lane), s.mean.data(), s.factor.data(), s.shift.data(),
+                    output_.elements<Element>(lane));
+        });
       });
     });
     return {};
@@ -92,9 +94,11 @@ class BatchNormOperation final : public Operation {
     reorders_.run(step);
     step.for_active_lanes([&](int lane) {
       ChannelState& s = state(lane);
-      for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
-        sum_gradients(block, input_.data(lane), output_gradient_.data(lane), s.mean.data(), s.sums.data(),
-                      s.sums.data() + layout_.padded_channels());
+      with_element_type(input_, [&]<class Element>(Element) {
+        for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
+          sum_gradients(block, input_.elements<Element>(lane), output_gradient_.elements<Element>(lane),
+                        s.mean.data(), s.sums.data(), s.sums.data() + layout_.padded_channels());
+        });
       });
       for (std::int64_t c = 0; c < layout_.channels; ++c) {
         s.bias_gradient[c] = static_cast<float>(s.sums[index(c)]);
@@ -149,8 +153,10 @@ class BatchNormOperation final : public Operation {
 
   Status take_statistics(const Step& step) {
     step.for_active_lanes([&](int lane) {
-      for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
-        sum_channels(block, input_.data(lane), state(lane).sums.data());
+      with_element_type(input_, [&]<class Element>(Element) {
+        for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
+          sum_channels(block, input_.elements<Element>(lane), state(lane).sums.data());
+        });
       });
     });
     RETURN_IF_ERROR(exchange_sums(step, 1));
@@ -159,8 +165,10 @@ class BatchNormOperation final : public Operation {
       for (std::int64_t c = 0; c < layout_.channels; ++c) {
         s.mean[index(c)] = static_cast<float>(s.sums[index(c)] / elements_);
       }
-      for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
-        sum_squared_deviations(block, input_.data(lane), s.mean.data(), s.sums.data());
+      with_element_type(input_, [&]<class Element>(Element) {
+        for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
+          sum_squared_deviations(block, input_.elements<Element>(lane), s.mean.data(), s.sums.data());
+        });
       });
     });
     RETURN_IF_ERROR(exchange_sums(step, 1));
@@ -205,13 +213,16 @@ class BatchNormOperation final : public Operation {
       offset[index(c)] = static_cast<float>(s.sums[index(c)] / elements_);
       slope[index(c)] = static_cast<float>(products * inverse * inverse / elements_);
     }
-    for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
-      normalise_gradients(block, input_.data(lane), output_gradient_.data(lane), s.mean.data(),
-                          s.factor.data(), offset.data(), slope.data(), input_gradient_.data(lane));
+    with_element_type(input_, [&]<class Element>(Element) {
+      Element* const results = input_gradient_.elements<Element>(lane);
+      for_blocks(step, step.batch.count, [&](const BatchNormBlock& block) {
+        normalise_gradients(block, input_.elements<Element>(lane), output_gradient_.elements<Element>(lane),
+                            s.mean.data(), s.factor.data(), offset.data(), slope.data(), results);
+      });
+      // Rows that are not in use have no gradient.
+      std::fill(results + step.batch.count * layout_.row_floats(),
+                results + layout_.rows * layout_.row_floats(), Element());
     });
-    // Rows that are not in use have no gradient.
-    std::fill(input_gradient_.data(lane) + step.batch.count * layout_.row_floats(),
-              input_gradient_.data(lane) + layout_.rows * layout_.row_floats(), 0.0F);
   }
 
   BatchNorm norm_;

@@ -9,7 +9,7 @@ ChannelLayout channel_layout(const Layout& layout) {
   const auto& blocking = data.format_desc.blocking;
   ChannelLayout view{.rows = data.dims[0], .channels = data.dims[1]};
   if (data.ndims == 3) {  // a sequence: positions stand as pixels do where channels come last
-    CHECK(layout == plain_layout(view.rows, {data.dims[1], data.dims[2]}));
+    CHECK(layout == plain_layout(view.rows, {data.dims[1], data.dims[2]}, layout.data_type()));
     return {.rows = view.rows,
             .channels = data.dims[2],
             .blocks = 1,

@@ -16,14 +16,16 @@ Shape output_shape(const Shape& input, std::int64_t units) {
 
 class DenseOperation final : public Operation {
  public:
-  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input, const OutputOptions& options)
+  DenseOperation(Planner& planner, std::string name, const Dense& dense, Tensor input,
+                 const OutputOptions& options)
       : weight_(name + ".weight"),
         bias_(dense.bias ? name + ".bias" : ""),
         inputs_(inputs_of(input.shape)),
         units_(dense.units),
         input_(std::move(input)),
-        output_(planner.allocate(output_shape(input_.shape, units_),
-                                 plain_layout(planner.rows(), output_shape(input_.shape, units_), options.type))),
+        output_(
+            planner.allocate(output_shape(input_.shape, units_),
+                             plain_layout(planner.rows(), output_shape(input_.shape, units_), options.type))),
         rows_(output_.element_count() / units_) {
     const ElementType precision = planner.precision();
     output_.needs_gradient = true;

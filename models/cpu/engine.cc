@@ -76,11 +76,13 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
   CHECK(batch.count >= 0 && batch.count <= capacity);
   const auto rows = static_cast<std::size_t>(batch.count);
   CHECK(batch.inputs.size() >= rows * static_cast<std::size_t>(element_count(config_.network.input)));
+  const Shape& output = config_.network.output;
+  const std::size_t labels = rows * static_cast<std::size_t>(is_sequence(output) ? output.front() : 1);
   CHECK(options_.classification
-            ? batch.labels.size() >= rows
+            ? batch.labels.size() >= labels
             : batch.targets.size() >= rows * static_cast<std::size_t>(element_count(config_.network.output)));
-  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= rows);
-  CHECK(batch.label_shares.size() == batch.other_labels.size());
+  CHECK(batch.other_labels.empty() || batch.other_labels.size() >= labels);
+  CHECK(batch.label_shares.empty() == batch.other_labels.empty());
 }
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed

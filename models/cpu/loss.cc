@@ -3,22 +3,51 @@
 #include <cmath>
 #include <limits>
 
+#include "base/multiversion.h"
+#include "base/vector_math.h"
 #include "models/cpu/operations.h"
 
 namespace regatta {
 namespace {
 
+struct SoftmaxSum {
+  float largest;
+  float sum;  // of exp(y - largest)
+};
+
+REGATTA_MULTIVERSION
+SoftmaxSum softmax_row(const float* logits, std::int64_t size, float* shares) {
+  float largest = logits[0];
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t j = 0; j < size; ++j) {
+    largest = logits[j] > largest ? logits[j] : largest;
+  }
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < size; ++j) {
+    shares[j] = vector_exp(logits[j] - largest);
+    sum += shares[j];
+  }
+  const float inverse = 1 / sum;
+#pragma omp simd
+  for (std::int64_t j = 0; j < size; ++j) {
+    shares[j] *= inverse;
+  }
+  return {largest, sum};
+}
+
 // Both losses keep what backward needs in `residuals_`: [N, outputs] of ∂(sum of losses)/∂y up to a factor.
 class LossOperation : public Operation {
  public:
   LossOperation(Planner& planner, const Tensor& output, double gradient_scale)
-      : rows_(planner.rows()),
-        columns_(element_count(output.shape)),
+      : positions_(is_sequence(output.shape) ? output.shape.front() : 1),
+        rows_(planner.rows() * positions_),
+        columns_(output.shape.back()),
         output_(output),
         residuals_(planner.allocate(output.shape, output.layout)),
         gradient_scale_(static_cast<float>(gradient_scale)),
         finite_(static_cast<std::size_t>(planner.lanes())) {
-    CHECK(output.layout == plain_layout(rows_, {columns_}));
+    CHECK(output.layout == plain_layout(planner.rows(), output.shape));
     planner.use(output);
   }
 
@@ -33,7 +62,7 @@ class LossOperation : public Operation {
       const double loss = add_losses(step, lane);
       finite_[static_cast<std::size_t>(lane)] = std::isfinite(loss) ? 1 : 0;
       float* const residuals = residuals_.data(lane);
-      std::fill(residuals + step.batch.count * columns_, residuals + rows_ * columns_, 0.0F);
+      std::fill(residuals + rows_in_use(step) * columns_, residuals + rows_ * columns_, 0.0F);
     });
     return {};
   }
@@ -56,7 +85,10 @@ class LossOperation : public Operation {
   // Fills the residuals of the rows in use, adds to the lane's metrics, returns the sum of the losses.
   virtual double add_losses(const Step& step, int lane) = 0;
 
-  std::int64_t rows_;
+  std::int64_t rows_in_use(const Step& step) const { return step.batch.count * positions_; }
+
+  std::int64_t positions_;  // of a sample: a sequence has a label at each
+  std::int64_t rows_;       // positions count one by one
   std::int64_t columns_;
   Tensor output_;
   Tensor residuals_;
@@ -79,7 +111,7 @@ class CrossEntropyOperation final : public LossOperation {
     const float* const logits = output_.data(lane);
     float* const residuals = residuals_.data(lane);
     double loss_sum = 0;
-    for (std::int64_t row = 0; row < step.batch.count; ++row) {
+    for (std::int64_t row = 0; row < rows_in_use(step); ++row) {
       const std::int32_t label = step.batch.labels[static_cast<std::size_t>(row)];
       CHECK(label >= 0 && label < columns_);
       const float* const line = logits + row * columns_;
@@ -87,23 +119,14 @@ class CrossEntropyOperation final : public LossOperation {
       loss_sum -= subtract_target(step, row, line, residuals + row * columns_);
     }
     step.sums[static_cast<std::size_t>(lane)].add_classified(
-        logits, columns_, step.batch.labels.first(static_cast<std::size_t>(step.batch.count)), loss_sum);
+        logits, columns_, step.batch.labels.first(static_cast<std::size_t>(rows_in_use(step))), loss_sum);
     return loss_sum;
   }
 
   // The logarithm of the sum.
   double softmax(const float* logits, float* residuals) const {
-    const float largest = *std::max_element(logits, logits + columns_);
-    float sum = 0;
-    for (std::int64_t j = 0; j < columns_; ++j) {
-      residuals[j] = std::exp(logits[j] - largest);
-      sum += residuals[j];
-    }
-    const float inverse = 1 / sum;
-    for (std::int64_t j = 0; j < columns_; ++j) {
-      residuals[j] *= inverse;
-    }
-    return std::log(static_cast<double>(sum)) + largest;
+    const auto [largest, sum] = softmax_row(logits, columns_, residuals);
+    return std::log(static_cast<double>(sum)) + static_cast<double>(largest);
   }
 
   // Σⱼ tⱼ yⱼ
@@ -117,7 +140,7 @@ class CrossEntropyOperation final : public LossOperation {
     }
     const std::int32_t other = mixed ? step.batch.other_labels[index] : label;
     CHECK(other >= 0 && other < columns_);
-    const float share = mixed ? step.batch.label_shares[index] : 1;
+    const float share = mixed ? step.batch.label_shares[index / static_cast<std::size_t>(positions_)] : 1;
     const float first = (1 - smoothing_) * share;
     const float second = (1 - smoothing_) * (1 - share);
     const float rest = smoothing_ / static_cast<float>(columns_);
@@ -160,7 +183,8 @@ class SquaredErrorOperation final : public LossOperation {
 
 std::unique_ptr<Operation> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,
                                      std::int64_t global_batch) {
-  const double mean = 1 / static_cast<double>(global_batch);
+  const std::int64_t positions = is_sequence(output.shape) ? output.shape.front() : 1;
+  const double mean = 1 / static_cast<double>(global_batch * positions);
   switch (train.loss) {
     case Loss::cross_entropy: {
       const double smoothing = planner.phase() == Phase::train ? train.label_smoothing : 0;

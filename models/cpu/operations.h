@@ -37,6 +37,8 @@ Planned plan_activation(Planner& planner, const Activation& activation, const Te
                         ActivationForward forward);
 Planned plan_pool(Planner& planner, const Pool& pool, const Tensor& input, const Shape& output);
 Planned plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
+// The same values as floats.
+Planned plan_floats(Planner& planner, const Tensor& input);
 // The same values under another shape, in row-major layout.
 Planned plan_reshape(Planner& planner, const Tensor& input, const Shape& shape);
 // The `index`-th dropout layer of the network, from 0. Training only.
@@ -46,6 +48,15 @@ Planned plan_batch_norm(Planner& planner, const std::string& name, const BatchNo
 
 // Layers of sequences.
 Planned plan_operation(Planner& planner, const std::string& name, const TimePool& pool, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const LayerNorm& norm, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Embedding& embedding,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Attention& attention,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Recurrent& recurrent,
+                       const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const Conv1d& conv, const Tensor& input);
 
 // The two ends of a residual block. fork: one tensor becomes two; add: two become their sum.
 struct PlannedFork {

@@ -13,6 +13,16 @@ const auto* find_spec(const Specs& specs, std::string_view name) {
   return found == specs.end() ? nullptr : &*found;
 }
 
+// Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind it.)
+std::int64_t reach(const Layout& layout) {
+  const auto& data = layout.data;
+  std::int64_t floats = 1;
+  for (int axis = 0; axis < data.ndims; ++axis) {
+    floats += (data.dims[axis] - 1) * data.format_desc.blocking.strides[axis];
+  }
+  return floats;
+}
+
 }  // namespace
 
 Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type) {
@@ -137,6 +147,21 @@ Tensor Planner::view(const Tensor& tensor, const Shape& shape, const Layout& lay
   return result;
 }
 
+Tensor Planner::part(const Tensor& tensor, const Layout& layout, std::int64_t offset) {
+  CHECK(tensor.buffer.has_value());
+  CHECK(offset + reach(layout) <= tensor.floats());
+  Tensor result = view(tensor, tensor.shape, tensor.layout);
+  result.layout = layout;
+  for (dnnl::memory& lane : result.lanes) {
+    const auto whole = std::find_if(bindings_.rbegin(), bindings_.rend(), [&](const Binding& binding) {
+      return binding.memory.get() == lane.get();
+    });
+    lane = whole->memory = unbound(layout);
+    whole->offset += static_cast<std::size_t>(offset) * sizeof(float);
+  }
+  return result;
+}
+
 void Planner::use(const Tensor& tensor) {
   if (tensor.buffer) {
     memory_.use(*tensor.buffer);
@@ -146,6 +171,16 @@ void Planner::use(const Tensor& tensor) {
 dnnl::memory Planner::temporary(const Layout& layout) {
   dnnl::memory memory = unbound(layout);
   bindings_.push_back({memory, memory_.allocate(layout.get_size()), 0});
+  return memory;
+}
+
+dnnl::memory Planner::same_memory(const dnnl::memory& temporary, const Layout& layout) {
+  const auto original = std::find_if(bindings_.begin(), bindings_.end(), [&](const Binding& binding) {
+    return binding.memory.get() == temporary.get();
+  });
+  CHECK(original != bindings_.end() && layout.get_size() <= temporary.get_desc().get_size());
+  dnnl::memory memory = unbound(layout);
+  bindings_.push_back({memory, original->buffer, original->offset});
   return memory;
 }
 
@@ -201,6 +236,16 @@ dnnl::memory Planner::weight(const std::string& name, const Layout& layout, int 
 
 dnnl::memory Planner::gradient_of_weight(const std::string& name, const Layout& layout, int lane) const {
   return {layout, engine_, parameters_.gradient(name, lane)};
+}
+
+dnnl::memory Planner::weight_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                                  int lane) const {
+  return {layout, engine_, parameters_.weight(name, lane) + offset};
+}
+
+dnnl::memory Planner::gradient_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                                    int lane) const {
+  return {layout, engine_, parameters_.gradient(name, lane) + offset};
 }
 
 Tensor Planner::gradient(const Tensor& of) const {

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/cpu/bfloat16.h"
 #include "models/cpu/memory_plan.h"
 #include "models/cpu/operation.h"
 #include "models/network.h"
@@ -26,7 +27,7 @@ using Layout = dnnl::memory::desc;
 using ElementType = dnnl::memory::data_type;
 
 // An activation or a gradient of all lanes. A cheap value; copies stand for the same memory. Elements are
-// floats, but between layers of weights that compute in bf16 they may be of that type (see Program).
+// floats, or bf16 where the products are (see Program).
 struct Tensor {
   Shape shape;                               // one sample of one lane
   Layout layout;                             // one lane: [N, sample…]
@@ -51,6 +52,17 @@ struct Tensor {
     return static_cast<std::int64_t>(bytes() / dnnl::memory::data_type_size(type()));
   }
 };
+
+// Calls function with a value of the tensor's type of elements.
+template <class Function>
+void with_element_type(const Tensor& tensor, const Function& function) {
+  if (tensor.type() == ElementType::bf16) {
+    function(Bfloat16());
+  } else {
+    CHECK(tensor.type() == ElementType::f32);
+    function(float());
+  }
+}
 
 // [rows, sample…] in row-major order.
 Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type = ElementType::f32);
@@ -106,9 +118,13 @@ class Planner {
   Tensor allocate_bytes(std::size_t bytes_per_lane);
   // The same memory under another shape or layout, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape, const Layout& layout);
+  // A part of its memory, from `offset` floats on; not of the network's input.
+  Tensor part(const Tensor& tensor, const Layout& layout, std::int64_t offset);
   void use(const Tensor& tensor);
   // Memory for the operation being planned only; lanes run one after another and share it.
   dnnl::memory temporary(const Layout& layout);
+  // A temporary under another layout.
+  dnnl::memory same_memory(const dnnl::memory& temporary, const Layout& layout);
   // The scratchpad that a primitive asks for.
   std::pair<int, dnnl::memory> scratchpad(const Layout& layout) {
     return {DNNL_ARG_SCRATCHPAD, temporary(layout)};
@@ -125,6 +141,9 @@ class Planner {
   // A parameter, its gradient, in row-major order.
   dnnl::memory weight(const std::string& name, const Layout& layout, int lane) const;
   dnnl::memory gradient_of_weight(const std::string& name, const Layout& layout, int lane) const;
+  // From `offset` floats on.
+  dnnl::memory weight_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
+  dnnl::memory gradient_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
 
   // Gradients of tensors, while backward is planned.
   Tensor gradient(const Tensor& of) const;

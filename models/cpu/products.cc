@@ -18,7 +18,8 @@ Tensor as_matrix(Planner& planner, const Tensor& tensor, std::int64_t columns) {
 }
 
 Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t columns) {
-  return planner.view(tensor, {columns}, transposed(columns, tensor.element_count() / columns, tensor.type()));
+  return planner.view(tensor, {columns},
+                      transposed(columns, tensor.element_count() / columns, tensor.type()));
 }
 
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {
@@ -38,6 +39,63 @@ void add_product(Planner& planner, CallSequence& calls, int lane, const Product&
     arguments.emplace_back(DNNL_ARG_BIAS, bias);
   }
   calls.add(lane, dnnl::matmul(planned), arguments);
+}
+
+void add_projection(Planner& planner, CallSequence& calls, const Projection& projection, const Tensor& input,
+                    const Tensor& output, const dnnl::post_ops& after) {
+  const auto& [weight, bias, inputs, outputs] = projection;
+  const Tensor x = as_matrix(planner, input, inputs);
+  const Tensor y = as_matrix(planner, output, outputs);
+  for (int lane = 0; lane < planner.lanes(); ++lane) {
+    const auto index = static_cast<std::size_t>(lane);
+    add_product(planner, calls, lane,
+                {.left = x.lanes[index],
+                 .right = planner.weight(weight, transposed(inputs, outputs), lane),
+                 .bias = bias.empty() ? dnnl::memory() : planner.weight(bias, matrix(1, outputs), lane),
+                 .result = y.lanes[index],
+                 .after = after});
+  }
+}
+
+void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
+                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient) {
+  const auto& [weight, bias, inputs, outputs] = projection;
+  const bool continues = !input_gradient.lanes.empty();
+  const Tensor x = as_matrix(planner, input, inputs);
+  const Tensor dy = as_matrix(planner, output_gradient, outputs);
+  const Tensor turned = as_transposed(planner, output_gradient, outputs);
+  const Tensor dx = continues ? as_matrix(planner, input_gradient, inputs) : Tensor();
+  for (int lane = 0; lane < planner.lanes(); ++lane) {
+    const auto index = static_cast<std::size_t>(lane);
+    add_product(planner, calls, lane,
+                {.left = turned.lanes[index],
+                 .right = x.lanes[index],
+                 .result = planner.gradient_of_weight(weight, matrix(outputs, inputs), lane)});
+    if (continues) {
+      add_product(planner, calls, lane,
+                  {.left = dy.lanes[index],
+                   .right = planner.weight(weight, matrix(outputs, inputs), lane),
+                   .result = dx.lanes[index]});
+    }
+  }
+}
+
+ProductPlan::ProductPlan(Planner& planner, const Matrix& left, const Matrix& right, const Matrix& result,
+                         const dnnl::post_ops& after) {
+  dnnl::primitive_attr attributes = arena_scratchpad();
+  attributes.set_post_ops(after);
+  const dnnl::matmul::primitive_desc planned({left, right, result}, attributes, planner.engine());
+  primitive_ = dnnl::matmul(planned);
+  scratchpad_ = planner.temporary(planned.scratchpad_desc());
+}
+
+void ProductPlan::add(CallSequence& calls, int lane, const dnnl::memory& left, const dnnl::memory& right,
+                      const dnnl::memory& result) const {
+  calls.add(lane, primitive_,
+            {{DNNL_ARG_SRC, left},
+             {DNNL_ARG_WEIGHTS, right},
+             {DNNL_ARG_DST, result},
+             {DNNL_ARG_SCRATCHPAD, scratchpad_}});
 }
 
 namespace {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
-#include "models/cpu/bfloat16.h"
 #include "models/cpu/planner.h"
 
 namespace regatta {
@@ -28,6 +28,33 @@ struct Product {
   dnnl::post_ops after = {};
 };
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product);
+
+// y = x Wᵀ + b for every row of x; W: [outputs, inputs]. Tensors of any shape whose last axis fits.
+struct Projection {
+  std::string weight;
+  std::string bias;  // empty: none
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+};
+void add_projection(Planner& planner, CallSequence& calls, const Projection& projection, const Tensor& input,
+                    const Tensor& output, const dnnl::post_ops& after = {});
+// dW = dyᵀ x and, where `input_gradient` has lanes, dx = dy W. The bias's gradient is left to
+// column_sums.
+void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
+                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient);
+// A product whose operands change from call to call.
+class ProductPlan {
+ public:
+  ProductPlan() = default;
+  ProductPlan(Planner& planner, const Matrix& left, const Matrix& right, const Matrix& result,
+              const dnnl::post_ops& after);
+  void add(CallSequence& calls, int lane, const dnnl::memory& left, const dnnl::memory& right,
+           const dnnl::memory& result) const;
+
+ private:
+  dnnl::matmul primitive_;
+  dnnl::memory scratchpad_;
+};
 
 // sums[j] = Σᵢ values[i, j], in the order of the rows.
 void column_sums(const float* values, std::int64_t rows, std::int64_t columns, float* sums);

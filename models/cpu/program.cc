@@ -14,7 +14,8 @@ bool is_image(const Tensor& tensor) { return tensor.shape.size() == 3; }
 // and the channels that fill up a convolution's blocks must stay zero.
 bool can_apply(const Layer& layer, Activation::Kind kind) {
   using Kind = Activation::Kind;
-  const bool convolves = std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
+  const bool convolves =
+      std::holds_alternative<Conv>(layer.what) || std::holds_alternative<Depthwise>(layer.what);
   return (std::holds_alternative<Dense>(layer.what) && kind != Kind::gelu) ||
          (convolves && (kind == Kind::relu || kind == Kind::tanh));
 }
@@ -25,11 +26,13 @@ bool is_layer(const std::vector<Layer>& layers, std::size_t index) {
 }
 
 bool has_weights(const std::vector<Layer>& layers, std::size_t index) {
-  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) || is_layer<Depthwise>(layers, index);
+  return is_layer<Dense>(layers, index) || is_layer<Conv>(layers, index) ||
+         is_layer<Depthwise>(layers, index);
 }
 
 bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
-  return is_layer<Activation>(layers, index) && std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
+  return is_layer<Activation>(layers, index) &&
+         std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
 }
 
 // relu(max(x)) = max(relu(x)), with fewer values to clamp, and to mask on the way back.
@@ -38,17 +41,20 @@ bool may_swap(const std::vector<Layer>& layers, std::size_t index) {
          std::get<Pool>(layers[index + 1].what).kind == Pool::Kind::max;
 }
 
-// The type of what the layer of weights at `index` leaves: the products' own where only operations stand
-// between it and the next such layer that take any type. All others know floats.
-ElementType output_type(const std::vector<Layer>& layers, std::size_t index, ElementType precision) {
-  std::size_t next = index + 1;
-  if (is_relu(layers, next)) {  // applied by this layer
-    ++next;
-  }
-  while (is_layer<Pool>(layers, next) || is_layer<Flatten>(layers, next) || is_layer<Reshape>(layers, next)) {
-    ++next;
-  }
-  return has_weights(layers, next) ? precision : ElementType::f32;
+// Whether the layer reads any type of elements; others know floats.
+bool reads_any_type(const std::vector<Layer>& layers, std::size_t index) {
+  return has_weights(layers, index) || is_relu(layers, index) || is_layer<Pool>(layers, index) ||
+         is_layer<Flatten>(layers, index) || is_layer<Reshape>(layers, index) ||
+         is_layer<BatchNorm>(layers, index) || is_layer<Residual>(layers, index);
+}
+
+// What the layer of weights at `index` leaves: the products' own type, or floats where an operation or the
+// loss would only convert it. `ends_in_sum`: the list is a branch of a residual block.
+ElementType output_type(const std::vector<Layer>& layers, std::size_t index, bool ends_in_sum,
+                        ElementType precision) {
+  const std::size_t next = index + (is_relu(layers, index + 1) ? 2 : 1);
+  const bool any = next < layers.size() ? reads_any_type(layers, next) : ends_in_sum;
+  return any ? precision : ElementType::f32;
 }
 
 Ending ending_of(const std::vector<Layer>& layers, std::size_t index) {
@@ -73,6 +79,7 @@ Program::Program(const dnnl::engine& engine, Phase phase, std::int64_t rows,
   if (is_image(output)) {
     output = flat(output);
   }
+  output = floats(output);
   planner_.advance();
   stages_.push_back({.name = "loss",
                      .operation = plan_loss(planner_, config.train, output, global_batch),
@@ -94,7 +101,7 @@ Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
       input = lower(layers, i, lower(layers, i + 1, input));
       ++i;
     } else {
-      input = lower(layers, i, input);
+      input = lower(layers, i, reads_any_type(layers, i) ? input : floats(input));
     }
   }
   return input;
@@ -105,7 +112,7 @@ Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
 Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input) {
   const Layer& layer = layers[index];
   const OutputOptions options{.ending = ending_of(layers, index),
-                              .type = output_type(layers, index, planner_.precision())};
+                              .type = output_type(layers, index, nesting_ > 0, planner_.precision())};
   const Shape& image = input.shape;
   return std::visit(
       Overloaded{
@@ -168,11 +175,12 @@ Tensor Program::lower_conv(const std::string& name, const Conv& conv, const Tens
 Tensor Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input) {
   planner_.advance();
   PlannedFork fork = plan_fork(planner_, input);
-  stages_.push_back({.name = name + ".fork",
-                     .operation = std::move(fork.operation),
-                     .has_backward = input.needs_gradient});
+  stages_.push_back(
+      {.name = name + ".fork", .operation = std::move(fork.operation), .has_backward = input.needs_gradient});
+  ++nesting_;
   const Tensor body = lower(residual.body, fork.body);
   const Tensor shortcut = lower(residual.shortcut, fork.shortcut);
+  --nesting_;
   planner_.advance();
   return append(plan_add(planner_, body, shortcut), name + ".add");
 }
@@ -183,6 +191,14 @@ Tensor Program::append(Planned planned, const std::string& name) {
                      .has_backward = planned.output.needs_gradient,
                      .final_floats = final_floats_after(name)});
   return std::move(planned.output);
+}
+
+Tensor Program::floats(const Tensor& input) {
+  if (input.type() == ElementType::f32) {
+    return input;
+  }
+  planner_.advance();
+  return append(plan_floats(planner_, input), "floats");
 }
 
 Tensor Program::flat(const Tensor& input) { return reshaped(input, {element_count(input.shape)}); }

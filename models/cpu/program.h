@@ -45,6 +45,7 @@ class Program {
                     const OutputOptions& options);
   Tensor lower_residual(const std::string& name, const Residual& residual, const Tensor& input);
   Tensor append(Planned planned, const std::string& name);
+  Tensor floats(const Tensor& input);
   Tensor flat(const Tensor& input);
   Tensor reshaped(const Tensor& input, const Shape& shape);
   std::size_t final_floats_after(const std::string& layer_name) const;
@@ -52,6 +53,7 @@ class Program {
   Planner planner_;
   std::vector<Stage> stages_;
   int dropouts_ = 0;
+  int nesting_ = 0;  // in residual blocks, of the layer that is being lowered
   std::size_t arena_bytes_ = 0;
 };
 

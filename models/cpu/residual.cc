@@ -13,6 +13,14 @@ void add(const float* left, const float* right, std::int64_t size, float* sums) 
   }
 }
 
+REGATTA_MULTIVERSION
+void add(const Bfloat16* left, const Bfloat16* right, std::int64_t size, Bfloat16* sums) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < size; ++i) {
+    store(to_float(left[i]) + to_float(right[i]), sums[i]);
+  }
+}
+
 // left + right of all lanes, in left's layout, in the memory of one of them where that is allowed.
 class Sum {
  public:
@@ -31,9 +39,11 @@ class Sum {
   void run(const Step& step) const {
     step.for_active_lanes([&](int lane) {
       reorders_.run_lane(step, lane);
-      add(left_.data(lane),
-          static_cast<const float*>(right_[static_cast<std::size_t>(lane)].get_data_handle()), left_.floats(),
-          result_.data(lane));
+      const void* const right = right_[static_cast<std::size_t>(lane)].get_data_handle();
+      with_element_type(left_, [&]<class Element>(Element) {
+        add(left_.elements<Element>(lane), static_cast<const Element*>(right), left_.element_count(),
+            result_.elements<Element>(lane));
+      });
     });
   }
   const Tensor& result() const { return result_; }

@@ -19,7 +19,8 @@ enum class Rule { promotion, stopping };
 
 struct AshaOptions {
   Rule rule = Rule::promotion;
-  LadderOptions ladder;
+  LadderOptions ladder;  // its eta is the factor between rungs
+  RungOptions rung;
   int brackets = 1;
   bool progressive = false;  // with the promotion rule and one bracket
 };
@@ -71,9 +72,9 @@ class Asha final : public Scheduler {
   int running_ = 0;
   bool closed_ = false;
 
-  // Of a ladder that still grows: the values of each rung, and the curves of the trials above the first.
+  // Of a ladder that still grows: the values of each rung, and the noise of the curves above the first.
   std::vector<std::map<int, double>> values_;
-  std::map<int, std::vector<Score>> curves_;
+  RankingNoise noise_;
 };
 
 // A bracket's share of the trials is the number that Hyperband gives to the ladder of the same height.
@@ -84,7 +85,7 @@ Asha::Asha(const AshaOptions& options)
       values_(epochs_.size()) {
   const auto round = hyperband_round(epochs_, options.ladder.eta);
   for (std::size_t b = 0; b < static_cast<std::size_t>(options.brackets); ++b) {
-    const std::vector<RankedRung> rungs(epochs_.size() - 1, RankedRung(options.ladder.eta));
+    const std::vector<RankedRung> rungs(epochs_.size() - 1, RankedRung(options.rung));
     ladders_.push_back({.rungs = rungs, .share = round[b].front().trials});
   }
 }
@@ -216,8 +217,8 @@ void Asha::grow_if_unstable(const Trial& trial, std::size_t rung) {
   if (rung == 0) {
     return;
   }
-  curves_[trial.number] = trial.scores;
-  if (rung + 1 == height_ && !same_ranking(values_[rung - 1], values_[rung], ranking_noise(curves_))) {
+  noise_.update(trial.number, trial.scores);
+  if (rung + 1 == height_ && !same_ranking(values_[rung - 1], values_[rung], noise_.value())) {
     ++height_;
   }
 }
@@ -258,6 +259,13 @@ Result<std::unique_ptr<Scheduler>> make_asha(const Typed& config, const SearchCo
                      ? Rule::promotion
                      : Rule::stopping;
   options.ladder = read_ladder(section);
+  options.rung = {.eta = options.ladder.eta, .leader = section.flag("leader", false)};
+  options.ladder.eta =
+      static_cast<int>(section.integer("growth", {.fallback = options.rung.eta, .min = 2, .max = kMaxEta}));
+  if (options.rung.leader && options.rule == Rule::stopping) {
+    section.mistake(section.child("leader")->place(),
+                    "rule: stopping never ends the best trial of a rung; leave out `leader`");
+  }
   options.brackets = static_cast<int>(section.integer("brackets", {.fallback = 1, .min = 1, .max = 100}));
   if (const Node* node = section.child("brackets"); node != nullptr) {
     const auto rungs = rungs_above_min(options.ladder).size();
@@ -276,6 +284,7 @@ Result<std::unique_ptr<Scheduler>> make_pasha(const Typed& config, const SearchC
   Section section(config.options, "the pasha scheduler");
   AshaOptions options{.progressive = true};
   options.ladder = read_ladder(section);
+  options.rung.eta = options.ladder.eta;
   RETURN_IF_ERROR(section.finish());
   return std::unique_ptr<Scheduler>(std::make_unique<Asha>(options));
 }

@@ -4,11 +4,6 @@
 #include <cstdint>
 
 namespace regatta {
-namespace {
-
-constexpr std::int64_t kMaxEta = 1000;
-
-}  // namespace
 
 EpochRange read_epoch_range(Section& section) {
   EpochRange range;

@@ -17,6 +17,7 @@ struct LadderOptions {
   int eta = 3;         // one in eta trials is promoted, and its budget is eta times as large
 };
 
+inline constexpr std::int64_t kMaxEta = 1000;
 inline constexpr std::int64_t kMaxEpochsLimit = 1'000'000;  // keeps the trials of a round within an int
 
 struct EpochRange {

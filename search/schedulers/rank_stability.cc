@@ -1,4 +1,4 @@
-// Pairs are compared one by one: the top rungs hold few trials.
+// A report changes only the pairs of its trial, so the others' distances are kept.
 #include "search/schedulers/rank_stability.h"
 
 #include <algorithm>
@@ -49,18 +49,28 @@ std::vector<Ranked> sorted(const std::map<int, double>& values) {
 
 }  // namespace
 
-double ranking_noise(const std::map<int, std::vector<Score>>& curves) {
-  std::vector<double> distances;
-  for (auto a = curves.begin(); a != curves.end(); ++a) {
-    for (auto b = std::next(a); b != curves.end(); ++b) {
-      const Crossing crossing = compare(a->second, b->second);
-      if (crossing.changes >= 2) {
-        distances.push_back(crossing.distance);
-      }
+void RankingNoise::update(int trial, const std::vector<Score>& curve) {
+  curves_[trial] = curve;
+  for (const auto& [other, others_curve] : curves_) {
+    if (other == trial) {
+      continue;
+    }
+    const std::pair pair = std::minmax({trial, other});
+    if (const auto known = distance_of_.find(pair); known != distance_of_.end()) {
+      distances_.erase(std::lower_bound(distances_.begin(), distances_.end(), known->second));
+      distance_of_.erase(known);
+    }
+    const Crossing crossing = compare(curve, others_curve);
+    if (crossing.changes >= 2) {
+      distance_of_.emplace(pair, crossing.distance);
+      distances_.insert(std::lower_bound(distances_.begin(), distances_.end(), crossing.distance),
+                        crossing.distance);
     }
   }
-  std::sort(distances.begin(), distances.end());
-  return distances.empty() ? 0 : percentile_of(distances, kNoisePercentile);
+}
+
+double RankingNoise::value() const {
+  return distances_.empty() ? 0 : percentile_of(distances_, kNoisePercentile);
 }
 
 bool same_ranking(const std::map<int, double>& lower, const std::map<int, double>& upper, double noise) {

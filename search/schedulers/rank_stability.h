@@ -4,16 +4,26 @@
 #pragma once
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "search/trial.h"
 
 namespace regatta {
 
-// ε: the 90th percentile of the distances between the last common values of those pairs of curves whose order
-// changed and changed back (section 4.2 of the paper); 0 where no pair did. The curves are by trial, in
-// rising epochs.
-double ranking_noise(const std::map<int, std::vector<Score>>& curves);
+class RankingNoise {
+ public:
+  // The curve of a trial so far, in rising epochs. Compares it with all others.
+  void update(int trial, const std::vector<Score>& curve);
+  // ε: the 90th percentile of the distances between the last common values of those pairs of curves whose
+  // order changed and changed back (section 4.2 of the paper); 0 where no pair did.
+  double value() const;
+
+ private:
+  std::map<int, std::vector<Score>> curves_;           // by trial
+  std::map<std::pair<int, int>, double> distance_of_;  // of those pairs, the lower trial first
+  std::vector<double> distances_;                      // the same, sorted
+};
 
 // Whether each place of the upper ranking is held by a trial whose value in the lower rung is within `noise`
 // of that of the trial which holds the place there (soft ranking, section 4.1). Both map trials to values;

@@ -47,13 +47,17 @@ void RankedRung::record(int trial, const Objectives& values) {
   insert(entry_of(trial));
 }
 
+std::size_t RankedRung::quota() const {
+  const int share = size() / options_.eta;
+  return static_cast<std::size_t>(options_.leader && size() > 1 ? std::max(share, 1) : share);
+}
+
 void RankedRung::insert(const Ranked& entry) {
   (is_in_top(entry) ? top_ : rest_).insert(entry);
-  const auto quota = static_cast<std::size_t>(size() / eta_);
-  while (top_.size() > quota) {
+  while (top_.size() > quota()) {
     rest_.insert(top_.extract(std::prev(top_.end())));
   }
-  while (top_.size() < quota) {
+  while (top_.size() < quota()) {
     top_.insert(rest_.extract(rest_.begin()));
   }
 }

@@ -144,5 +144,10 @@ INSTANTIATE_TEST_SUITE_P(All, SchedulerConformance, testing::ValuesIn(scheduler_
                            return name;
                          });
 
+// Options that change how a scheduler decides.
+INSTANTIATE_TEST_SUITE_P(Variants, SchedulerConformance,
+                         testing::Values("asha, rule: stopping", "asha, growth: 2, eta: 4, leader: true"),
+                         [](const auto& each) { return "variant_" + std::to_string(each.index); });
+
 }  // namespace
 }  // namespace regatta

@@ -100,8 +100,8 @@ TEST_F(LoadIdx, MistakesAreToldWithPlaceAndRemedy) {
     const char* yaml;
     const char* expected;
   } cases[] = {
-      {"{path: set}", "exp.yaml:1:1: 'format' is missing in data: idx or csv"},
-      {"{format: idz, path: set}", "exp.yaml:1:10: expected idx or csv"},
+      {"{path: set}", "exp.yaml:1:1: 'format' is missing in data: idx, csv or text"},
+      {"{format: idz, path: set}", "exp.yaml:1:10: expected idx, csv or text"},
       {"{format: idx, path: nowhere}", "nowhere does not exist"},
       {"{format: idx}", "exp.yaml:1:1: idx data needs `path:` (a folder), or `train_images:`"},
       {"{format: idx, path: .}", "exp.yaml:1:21: no train-images-idx3-ubyte (or .gz) in"},

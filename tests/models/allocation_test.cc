@@ -62,15 +62,11 @@ class CountingExchange final : public GradientExchange {
   Status sum(std::span<float>) override { return {}; }
 };
 
-TEST(Allocation, ATrainingStepAllocatesNothing) {
-  const LayerCase layer_case{
-      "",
-      "[conv: 5, batch_norm, relu, residual: [conv: {filters: 8, stride: 2}, batch_norm, "
-      "relu], depthwise, residual: [conv: {filters: 8, groups: 2}], max_pool: 2, dropout: 0.3, global_pool: "
-      "max, dense: 9, relu, dense: 3]",
-      {1, 8, 8}};
-  const ModelConfig config =
-      model_of(layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1}");
+void expect_steps_without_allocation(const LayerCase& layer_case, const std::string& precision = "fp32") {
+  const ModelConfig config = model_of(
+      layer_case,
+      "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1, precision: " + precision +
+          "}");
   const auto engine = cpu_engine(config, layer_case, 8, 2);
   engine->start_lane(0, lane_settings(config, 1));
   engine->start_lane(1, lane_settings(config, 2));
@@ -81,6 +77,7 @@ TEST(Allocation, ATrainingStepAllocatesNothing) {
   start_trace(clock, {.spans = 100});  // a timeline allocates nothing either
   const auto step = [&] { return engine->train(batch.view(), {.exchange = &exchange, .sums = sums}).ok(); };
   ASSERT_TRUE(step());
+  allocations = 0;
   counting = true;
   bool ok = step();
   batch.count = 5;
@@ -89,7 +86,29 @@ TEST(Allocation, ATrainingStepAllocatesNothing) {
   counting = false;
   EXPECT_TRUE(ok);
   EXPECT_EQ(allocations, 0);
-  // The count would see one.
+}
+
+const LayerCase& images() {
+  static const LayerCase layer_case{
+      "",
+      "[conv: 5, batch_norm, relu, residual: [conv: {filters: 8, stride: 2}, batch_norm, "
+      "relu], depthwise, residual: [conv: {filters: 8, groups: 2}], max_pool: 2, dropout: 0.3, global_pool: "
+      "max, dense: 9, relu, dense: 3]",
+      {1, 8, 8}};
+  return layer_case;
+}
+
+TEST(Allocation, ATrainingStepAllocatesNothing) { expect_steps_without_allocation(images()); }
+
+TEST(Allocation, NorDoesOneInBf16) {
+  if (!has_bf16()) {
+    GTEST_SKIP() << "this processor has no avx512_bf16";
+  }
+  expect_steps_without_allocation(images(), "bf16");
+}
+
+TEST(Allocation, TheCountWouldSeeOne) {
+  allocations = 0;
   counting = true;
   ::operator delete(::operator new(8));  // the compiler may not leave these calls out
   counting = false;

@@ -48,6 +48,8 @@ struct Checked : testing::TestWithParam<LayerCase> {
   ReferenceOptions options(int lane, bool training) const {
     return {.training = training, .seed = seed(lane), .step = 7};
   }
+  // Labels, and so losses, of so many samples.
+  static double labels(std::int64_t samples) { return static_cast<double>(samples * GetParam().positions); }
   double reference(int lane, const ReferenceValues& values, bool training) const {
     return reference_loss(config, values, batch.view(), options(lane, training));
   }
@@ -68,7 +70,7 @@ TEST_P(CpuLayers, TrainingAndEvaluationLossAreTheReferences) {
   ASSERT_TRUE(engine->evaluate(batch.view(), sums).ok());
   for (int lane = 0; lane < lanes; ++lane) {
     const double expected =
-        reference(lane, reference_values(states[static_cast<std::size_t>(lane)]), false) / kRows;
+        reference(lane, reference_values(states[static_cast<std::size_t>(lane)]), false) / labels(kRows);
     EXPECT_NEAR(mean_loss(sums[static_cast<std::size_t>(lane)]), expected, 1e-5 * (1 + expected));
   }
   for (MetricSums& lane : sums) {
@@ -77,7 +79,7 @@ TEST_P(CpuLayers, TrainingAndEvaluationLossAreTheReferences) {
   ASSERT_TRUE(engine->train(batch.view(), {.sums = sums}).ok());
   for (int lane = 0; lane < lanes; ++lane) {
     const double expected =
-        reference(lane, reference_values(states[static_cast<std::size_t>(lane)]), true) / kRows;
+        reference(lane, reference_values(states[static_cast<std::size_t>(lane)]), true) / labels(kRows);
     EXPECT_NEAR(mean_loss(sums[static_cast<std::size_t>(lane)]), expected, 1e-5 * (1 + expected));
   }
 }
@@ -102,7 +104,7 @@ TEST_P(CpuLayers, GradientsAreTheFiniteDifferencesOfTheReference) {
         const double below = reference(lane, values, true);
         value = middle;
         const double expected =
-            (above - below) / (2 * kDistance) / kCapacity;  // of the mean over the global batch
+            (above - below) / (2 * kDistance) / labels(kCapacity);  // of the mean over the global batch
         ASSERT_NEAR(computed[i], expected, 2e-5 + 2e-4 * std::abs(expected))
             << "lane " << lane << ", " << parameter.name << "[" << i << "]";
       }

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::int64_t kRows = 24;
 
-bool has_bf16() {
-  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
-}
-
 // One engine of each precision with the same weights; a rate of learning of zero.
 struct Bf16 : testing::TestWithParam<LayerCase> {
   void SetUp() override {
@@ -23,7 +18,8 @@ struct Bf16 : testing::TestWithParam<LayerCase> {
       GTEST_SKIP() << "this processor has no avx512_bf16";
     }
   }
-  static ModelConfig config(const std::string& precision, const std::string& optimizer = "{type: sgd, lr: 0}") {
+  static ModelConfig config(const std::string& precision,
+                            const std::string& optimizer = "{type: sgd, lr: 0}") {
     return model_of(GetParam(), "{precision: " + precision + ", optimizer: " + optimizer + "}");
   }
   static std::unique_ptr<Engine> engine(const ModelConfig& config, int lanes) {
@@ -103,8 +99,8 @@ TEST(Precision, Bf16LearnsAsWellAsFp32) {
       "", "[conv: 16, relu, max_pool: 2, conv: 16, relu, dense: 32, relu, dense: 4]", {1, 8, 8}, 4};
   double accuracy[2] = {};
   for (const bool narrow : {false, true}) {
-    const ModelConfig model = model_of(
-        layer_case, std::string("{precision: ") + (narrow ? "bf16" : "fp32") + ", optimizer: {type: sgd, lr: 0.05, momentum: 0.9}}");
+    const ModelConfig model = model_of(layer_case, std::string("{precision: ") + (narrow ? "bf16" : "fp32") +
+                                                       ", optimizer: {type: sgd, lr: 0.05, momentum: 0.9}}");
     const auto engine = cpu_engine(model, layer_case, 64);
     engine->start_lane(0, lane_settings(model, 1));
     auto sums = metric_sums(layer_case, 1);

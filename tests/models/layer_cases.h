@@ -18,6 +18,8 @@ struct LayerCase {
   Shape input;
   std::int64_t outputs = 3;
   bool classification = true;
+  std::int64_t positions = 1;   // labels of a sample
+  std::int64_t vocabulary = 0;  // above 0: the input holds token numbers below it
 };
 inline void PrintTo(const LayerCase& layer_case, std::ostream* stream) { *stream << layer_case.layers; }
 
@@ -116,6 +118,35 @@ inline const std::vector<LayerCase>& layer_cases() {
       {"ResidualProjectionOnSequence",
        "[residual: [gelu, dense: 7, batch_norm], pool_time: mean, dense: 3]",
        {4, 5}},
+      {"LayerNorm", "[layer_norm, dense: 6, layer_norm: {epsilon: 0.01}, relu, dense: 3]", {5}},
+      {"LayerNormOnSequence", "[dense: 19, layer_norm, gelu, residual: [layer_norm, dense: 19], pool_time: mean, dense: 3]", {4, 5}},
+      {"Lstm", "[lstm: 6, pool_time: last, dense: 3]", {5, 4}},
+      {"LstmOverAnother", "[lstm: 6, lstm: 5, flatten, dense: 3]", {4, 3}},
+      {"LstmOfOnePosition", "[dense: 3, lstm: 4, flatten, dense: 3]", {1, 4}},
+      {"LstmInManyUnits", "[lstm: 18, pool_time: mean, dense: 3]", {3, 17}},
+      {"Gru", "[gru: 6, pool_time: last, dense: 3]", {5, 4}},
+      {"GruOverAnother", "[gru: 6, tanh, gru: 5, flatten, dense: 3]", {4, 3}},
+      {"GruOfOnePosition", "[dense: 3, gru: 4, flatten, dense: 3]", {1, 4}},
+      {"ResidualLstm", "[dense: 4, residual: [layer_norm, lstm: 4], residual: [gru: 5], pool_time: last, dense: 3]", {4, 3}},
+      {"Attention", "[attention: 2, pool_time: mean, dense: 3]", {4, 6}},
+      {"AttentionCausal", "[dense: 8, attention: {heads: 2, causal: true}, pool_time: last, dense: 3]", {5, 4}},
+      {"AttentionOfOneHead", "[dense: 5, attention: {heads: 1}, flatten, dense: 3]", {3, 4}},
+      {"Conv1d", "[conv1d: 6, relu, conv1d: {filters: 4, kernel: 2, padding: 1, stride: 2}, flatten, dense: 3]", {5, 4}},
+      {"Conv1dCausal", "[conv1d: {filters: 5, kernel: 4, causal: true, bias: false}, gelu, conv1d: {filters: 3, kernel: 1}, pool_time: last, dense: 3]", {5, 4}},
+      {"Conv1dValid", "[conv1d: {filters: 5, kernel: 3, padding: valid}, pool_time: mean, dense: 3]", {6, 2}},
+      {"PositionEmbedding", "[position_embedding, dense: 5, position_embedding, residual: [position_embedding, dense: 5], flatten, dense: 3]", {3, 4}},
+      {"Embedding", "[embedding: {vocabulary: 7, units: 5}, pool_time: mean, dense: 3]", {4}, 3, true, 1, 7},
+      {"LabelsOfASequence", "[dense: 6, relu, dense: 3]", {4, 5}, 3, true, 4},
+      {"LanguageModelOfLstm", "[embedding: {vocabulary: 9, units: 5}, lstm: 6, dropout: 0.2, dense: 9]", {4}, 9, true, 4, 9},
+      {"LanguageModelOfAttention",
+       "[embedding: {vocabulary: 9, units: 8}, position_embedding, repeat: {times: 2, layers: [residual: "
+       "[layer_norm, attention: {heads: 2, causal: true}], residual: [layer_norm, dense: 12, gelu, dense: 8]]}, "
+       "layer_norm, dense: 9]",
+       {4},
+       9,
+       true,
+       4,
+       9},
       {"Repeat",
        "[dense: 5, repeat: {times: 2, layers: [relu, residual: [dense: 5], repeat: {times: 2, layers: "
        "[dense: 5]}]}, "

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <span>
 
 #include "models/dropout.h"
 
@@ -219,6 +220,162 @@ class Evaluation {
     return x;
   }
 
+  // Calls f(the values of a position) for every position, or row of features.
+  template <class Function>
+  static void for_positions(Values& x, const Function& f) {
+    const auto features = static_cast<std::size_t>(x.shape.back());
+    for (std::size_t begin = 0; begin < x.values.size(); begin += features) {
+      f(std::span(x.values).subspan(begin, features));
+    }
+  }
+
+  Values apply(const std::string& name, const LayerNorm& norm, Values x) {
+    for_positions(x, [&](std::span<double> row) {
+      const auto size = static_cast<double>(row.size());
+      const double mean = std::accumulate(row.begin(), row.end(), 0.0) / size;
+      double variance = 0;
+      for (const double element : row) {
+        variance += (element - mean) * (element - mean) / size;
+      }
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        row[i] = (row[i] - mean) / std::sqrt(variance + norm.epsilon) * value(name + ".weight")[i] +
+                 value(name + ".bias")[i];
+      }
+    });
+    return x;
+  }
+
+  Values apply(const std::string& name, const Embedding& embedding, const Values& x) {
+    Values y{{x.shape.front(), embedding.units}, {}};
+    for (const double token : x.values) {
+      const auto first = value(name + ".weight").begin() + static_cast<long>(token) * embedding.units;
+      y.values.insert(y.values.end(), first, first + embedding.units);
+    }
+    return y;
+  }
+
+  Values apply(const std::string& name, const PositionEmbedding&, Values x) {
+    const auto& table = value(name + ".weight");
+    for (std::size_t i = 0; i < x.values.size(); ++i) {
+      x.values[i] += table[i % table.size()];
+    }
+    return x;
+  }
+
+  // W x + b, the rows of W from `first` on.
+  static double linear(const std::vector<double>& weight, const std::vector<double>& bias, std::size_t row,
+                       std::span<const double> x) {
+    double sum = bias[row];
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      sum += weight[row * x.size() + i] * x[i];
+    }
+    return sum;
+  }
+
+  // Scores of one position against all, for one head, and the mean of values that they give.
+  Values apply(const std::string& name, const Attention& attention, const Values& x) {
+    const auto positions = static_cast<std::size_t>(x.shape.front());
+    const auto features = static_cast<std::size_t>(x.shape.back());
+    const std::size_t size = features / static_cast<std::size_t>(attention.heads);
+    std::vector<double> all;  // queries, keys and values of every position
+    for (std::size_t begin = 0; begin < x.values.size(); begin += features) {
+      for (std::size_t row = 0; row < 3 * features; ++row) {
+        all.push_back(linear(value(name + ".in_proj_weight"), value(name + ".in_proj_bias"), row,
+                             std::span(x.values).subspan(begin, features)));
+      }
+    }
+    const auto projected = [&](std::size_t n, std::size_t t, std::size_t row) {
+      return all[(n * positions + t) * 3 * features + row];
+    };
+    Values y{x.shape, std::vector<double>(x.values.size())};
+    for (std::size_t n = 0; n < rows_; ++n) {
+      for (std::size_t t = 0; t < positions; ++t) {
+        std::vector<double> mixed(features);
+        for (std::size_t head = 0; head < features; head += size) {
+          const std::size_t seen = attention.causal ? t + 1 : positions;
+          std::vector<double> shares(seen);
+          for (std::size_t s = 0; s < seen; ++s) {
+            double product = 0;
+            for (std::size_t i = head; i < head + size; ++i) {
+              product += projected(n, t, i) * projected(n, s, features + i);
+            }
+            shares[s] = std::exp(product / std::sqrt(static_cast<double>(size)));
+          }
+          const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+          for (std::size_t s = 0; s < seen; ++s) {
+            for (std::size_t i = head; i < head + size; ++i) {
+              mixed[i] += shares[s] / sum * projected(n, s, 2 * features + i);
+            }
+          }
+        }
+        for (std::size_t i = 0; i < features; ++i) {
+          y.values[(n * positions + t) * features + i] =
+              linear(value(name + ".out_proj.weight"), value(name + ".out_proj.bias"), i, mixed);
+        }
+      }
+    }
+    return y;
+  }
+
+  Values apply(const std::string& name, const Recurrent& recurrent, const Values& x) {
+    const auto positions = static_cast<std::size_t>(x.shape.front());
+    const auto features = static_cast<std::size_t>(x.shape.back());
+    const auto units = static_cast<std::size_t>(recurrent.units);
+    Values y{{x.shape.front(), recurrent.units}, {}};
+    for (std::size_t n = 0; n < rows_; ++n) {
+      std::vector<double> state(units);
+      std::vector<double> cell(units);
+      for (std::size_t t = 0; t < positions; ++t) {
+        const auto input = std::span(x.values).subspan((n * positions + t) * features, features);
+        const std::vector<double> before = state;
+        const auto from_input = [&](std::size_t gate, std::size_t u) {
+          return linear(value(name + ".weight_ih_l0"), value(name + ".bias_ih_l0"), gate * units + u, input);
+        };
+        const auto from_state = [&](std::size_t gate, std::size_t u) {
+          return linear(value(name + ".weight_hh_l0"), value(name + ".bias_hh_l0"), gate * units + u, before);
+        };
+        const auto sigmoid = [](double element) { return 1 / (1 + std::exp(-element)); };
+        for (std::size_t u = 0; u < units; ++u) {
+          const auto sum = [&](std::size_t gate) { return from_input(gate, u) + from_state(gate, u); };
+          if (recurrent.kind == Recurrent::Kind::lstm) {
+            cell[u] = sigmoid(sum(1)) * cell[u] + sigmoid(sum(0)) * std::tanh(sum(2));
+            state[u] = sigmoid(sum(3)) * std::tanh(cell[u]);
+          } else {
+            const double update = sigmoid(sum(1));
+            const double candidate = std::tanh(from_input(2, u) + sigmoid(sum(0)) * from_state(2, u));
+            state[u] = (1 - update) * candidate + update * before[u];
+          }
+        }
+        y.values.insert(y.values.end(), state.begin(), state.end());
+      }
+    }
+    return y;
+  }
+
+  Values apply(const std::string& name, const Conv1d& conv, const Values& x) {
+    const std::int64_t features = x.shape.back();
+    const std::int64_t count =
+        (x.shape.front() + conv.zeros_before + conv.zeros_after - conv.kernel) / conv.stride + 1;
+    Values y{{count, conv.filters}, {}};
+    for (std::int64_t n = 0; n < batch_.count; ++n) {
+      for (std::int64_t t = 0; t < count; ++t) {
+        for (std::int64_t filter = 0; filter < conv.filters; ++filter) {
+          double sum = conv.bias ? value(name + ".bias")[static_cast<std::size_t>(filter)] : 0;
+          for (std::int64_t k = 0; k < conv.kernel; ++k) {
+            const std::int64_t from = t * conv.stride + k - conv.zeros_before;
+            for (std::int64_t f = 0; f < features && from >= 0 && from < x.shape.front(); ++f) {
+              sum += value(name +
+                           ".weight")[static_cast<std::size_t>((filter * features + f) * conv.kernel + k)] *
+                     x.values[static_cast<std::size_t>((n * x.shape.front() + from) * features + f)];
+            }
+          }
+          y.values.push_back(sum);
+        }
+      }
+    }
+    return y;
+  }
+
   Values apply(const std::string&, const Residual& residual, const Values& x) {
     Values body = run(residual.body, x);
     const Values shortcut = run(residual.shortcut, x);
@@ -277,9 +434,9 @@ double reference_loss(const ModelConfig& config, const ReferenceValues& values, 
   const Values x{config.network.input,
                  {batch.inputs.begin(), batch.inputs.begin() + static_cast<long>(used)}};
   const Values y = Evaluation(values, batch, options).run(config.network.layers, x);
-  const auto outputs = static_cast<std::size_t>(element_count(config.network.output));
+  const auto outputs = static_cast<std::size_t>(config.network.output.back());
   double sum = 0;
-  for (std::size_t n = 0; n < static_cast<std::size_t>(batch.count); ++n) {
+  for (std::size_t n = 0; n < y.values.size() / outputs; ++n) {  // positions of sequences count one by one
     if (config.train.loss == Loss::cross_entropy) {
       const double smoothing = options.training ? config.train.label_smoothing : 0;
       sum += cross_entropy(&y.values[n * outputs], target_of(batch, n, outputs, smoothing));

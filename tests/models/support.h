@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,16 @@ inline ModelConfig model_of(const LayerCase& layer_case, const std::string& trai
                    {.sample_shape = layer_case.input,
                     .classification = layer_case.classification,
                     .outputs = layer_case.outputs,
+                    .positions = layer_case.positions,
                     .max_epochs = 10},
                    train)
       .value();
+}
+
+// Whether this processor computes with `precision: bf16`.
+inline bool has_bf16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kNeeded) == kNeeded;
 }
 
 // A batch that owns its numbers.
@@ -52,13 +60,17 @@ inline TestBatch random_batch(const LayerCase& layer_case, std::int64_t rows, st
   batch.count = rows;
   const std::int64_t sample = element_count(layer_case.input);
   for (std::int64_t i = 0; i < rows * sample; ++i) {
-    batch.inputs.push_back(static_cast<float>(random.normal(static_cast<std::uint64_t>(i))));
+    const auto index = static_cast<std::uint64_t>(i);
+    batch.inputs.push_back(static_cast<float>(
+        layer_case.vocabulary > 0
+            ? static_cast<double>(random.below(index, static_cast<std::uint64_t>(layer_case.vocabulary)))
+            : random.normal(index)));
   }
   const Random answers = random.substream(1);
   for (std::int64_t i = 0; i < rows * layer_case.outputs; ++i) {
     batch.targets.push_back(static_cast<float>(answers.normal(static_cast<std::uint64_t>(i))));
   }
-  for (std::int64_t i = 0; i < rows; ++i) {
+  for (std::int64_t i = 0; i < rows * layer_case.positions; ++i) {
     batch.labels.push_back(static_cast<std::int32_t>(
         answers.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(layer_case.outputs))));
   }
@@ -73,7 +85,7 @@ inline TestBatch rows_of(const LayerCase& layer_case, const TestBatch& batch, st
     return std::decay_t<decltype(values)>(values.begin() + begin * width, values.begin() + end * width);
   };
   return {.inputs = slice(batch.inputs, sample),
-          .labels = slice(batch.labels, 1),
+          .labels = slice(batch.labels, layer_case.positions),
           .targets = slice(batch.targets, layer_case.outputs),
           .count = end - begin,
           .first_sample = batch.first_sample + begin};

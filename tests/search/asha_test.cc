@@ -13,11 +13,15 @@
 namespace regatta {
 namespace {
 
-// Algorithm 2 of the paper, word by word.
+// Algorithm 2 of the paper, word by word, but for the leader.
 class TextbookAsha {
  public:
-  TextbookAsha(std::vector<int> epochs, int eta)
-      : epochs_(std::move(epochs)), eta_(eta), rungs_(epochs_.size()), promoted_(epochs_.size()) {}
+  TextbookAsha(std::vector<int> epochs, const RungOptions& options)
+      : epochs_(std::move(epochs)),
+        eta_(options.eta),
+        leader_(options.leader),
+        rungs_(epochs_.size()),
+        promoted_(epochs_.size()) {}
 
   struct Job {
     int trial = -1;  // -1: a new one
@@ -28,7 +32,8 @@ class TextbookAsha {
     for (std::size_t k = epochs_.size() - 1; k-- > 0;) {
       std::vector<std::pair<double, int>> rung = rungs_[k];
       std::sort(rung.begin(), rung.end());
-      rung.resize(rung.size() / static_cast<std::size_t>(eta_));
+      const std::size_t least = leader_ && rung.size() >= 2 ? 1 : 0;
+      rung.resize(std::max(rung.size() / static_cast<std::size_t>(eta_), least));
       for (const auto& [value, trial] : rung) {
         if (!promoted_[k].contains(trial)) {
           return {trial, k + 1};
@@ -56,6 +61,7 @@ class TextbookAsha {
  private:
   std::vector<int> epochs_;
   int eta_;
+  bool leader_;
   std::vector<std::vector<std::pair<double, int>>> rungs_;
   std::vector<std::set<int>> promoted_;
 };
@@ -144,13 +150,48 @@ TEST(AshaPromotion, AnswersAsThePaperWhateverTheCrewsDo) {
                                                    .invalid_rate = seed % 5 == 0 ? 0.1 : 0});
     ASSERT_TRUE(regatta.finished);
     const std::vector<int> epochs = rungs_above_min({.min_epochs = 1, .max_epochs = 30, .eta = eta});
-    PromotionAudit(TextbookAsha(epochs, eta), 30).run(regatta.facts);
+    PromotionAudit(TextbookAsha(epochs, {.eta = eta}), 30).run(regatta.facts);
     const auto again = scheduler_from(config);
     expect_same_answers(*again, regatta.facts);
     if (HasFailure()) {
       return;
     }
   }
+}
+
+TEST(AshaPromotion, WithCloseRungsTheLeaderOfEachGoesOn) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const int eta = 3 + static_cast<int>(seed % 3);
+    const auto scheduler = scheduler_from(
+        "{type: asha, max_epochs: 30, growth: 2, leader: true, eta: " + std::to_string(eta) + "}");
+    const Regatta regatta = run_crews(*scheduler, {.crews = 1 + static_cast<int>(seed),
+                                                   .trials = 100,
+                                                   .seed = seed,
+                                                   .failure_rate = seed % 2 == 0 ? 0.05 : 0});
+    ASSERT_TRUE(regatta.finished);
+    PromotionAudit(TextbookAsha({1, 2, 4, 8, 16, 30}, {.eta = eta, .leader = true}), 30).run(regatta.facts);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+TEST(AshaPromotion, OfTwoTrialsTheBetterOneTrainsToTheEndWhereLeadersMay) {
+  const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, leader: true}");
+  const auto report = [&](int number, int epoch, double value) {
+    return scheduler
+        ->reported(
+            {.number = number, .state = TrialState::running, .scores = {{.epoch = epoch, .values = {value}}}})
+        .verdict.action;
+  };
+  scheduler->started({.number = 0}, scheduler->next());
+  EXPECT_EQ(report(0, 1, 0.5), Verdict::Action::pause);
+  scheduler->started({.number = 1}, scheduler->next());
+  EXPECT_EQ(report(1, 1, 0.4), Verdict::Action::go_on);
+  EXPECT_EQ(report(1, 3, 0.3), Verdict::Action::pause);  // alone in its rung, so it leads nobody
+  scheduler->started({.number = 2}, scheduler->next());
+  EXPECT_EQ(report(2, 1, 0.3), Verdict::Action::go_on);
+  EXPECT_EQ(report(2, 3, 0.2), Verdict::Action::go_on);
+  EXPECT_EQ(report(2, 9, 0.1), Verdict::Action::complete);
 }
 
 TEST(AshaStopping, JudgesAsThePaperWhateverTheCrewsDo) {
@@ -163,7 +204,7 @@ TEST(AshaStopping, JudgesAsThePaperWhateverTheCrewsDo) {
     const Regatta regatta = run_crews(
         *scheduler, {.crews = 8, .trials = 150, .seed = seed, .failure_rate = seed % 2 == 0 ? 0.02 : 0});
     ASSERT_TRUE(regatta.finished);
-    TextbookAsha textbook(rungs_above_min({.min_epochs = 1, .max_epochs = 30, .eta = eta}), eta);
+    TextbookAsha textbook(rungs_above_min({.min_epochs = 1, .max_epochs = 30, .eta = eta}), {.eta = eta});
     for (const Fact& fact : regatta.facts) {
       if (const auto* ended = std::get_if<Ended>(&fact)) {
         const std::size_t rung = next_rung(textbook, ended->trial, 30);
@@ -232,6 +273,14 @@ TEST(Asha, ARefusedRungCountNamesThePlace) {
   EXPECT_EQ(refused.error().message, "test.yaml:1:39: expected at most 3 brackets, one for each rung");
 }
 
+TEST(Asha, ALeaderUnderTheStoppingRuleIsRefusedBecauseItIsThereAnyway) {
+  const auto refused =
+      make_scheduler(typed("{type: asha, max_epochs: 9, rule: stopping, leader: true}"), one_parameter());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message,
+            "test.yaml:1:53: rule: stopping never ends the best trial of a rung; leave out `leader`");
+}
+
 TEST(Asha, PausedTrialsWaitForRunningOnesAfterClosing) {
   const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, eta: 3}");
   for (int number = 0; number < 3; ++number) {
@@ -266,7 +315,7 @@ TEST(Asha, AReportThatCrossesRungsCountsInEachOfThem) {
 }
 
 TEST(RankedRung, TheTopIsTheBestShareAfterEveryInsertion) {
-  RankedRung rung(3);
+  RankedRung rung({.eta = 3});
   std::vector<Ranked> all;
   for (int i = 0; i < 300; ++i) {
     all.push_back({static_cast<double>(i * 7919 % 101), i});
@@ -279,9 +328,25 @@ TEST(RankedRung, TheTopIsTheBestShareAfterEveryInsertion) {
   }
 }
 
+TEST(RankedRung, TheLeaderOfTwoIsInTheTop) {
+  RankedRung rung({.eta = 4, .leader = true});
+  rung.record(0, {0.5});
+  EXPECT_TRUE(rung.has_no_top());
+  rung.record(1, {0.7});
+  EXPECT_TRUE(rung.in_top(0));
+  rung.record(2, {0.3});
+  EXPECT_TRUE(rung.in_top(2));
+  EXPECT_FALSE(rung.in_top(0));
+  for (int trial = 3; trial < 8; ++trial) {
+    rung.record(trial, {1});
+  }
+  EXPECT_TRUE(rung.in_top(0));  // two in eight
+  EXPECT_FALSE(rung.in_top(1));
+}
+
 TEST(RankedRung, OfSeveralObjectivesTheTopIsTheBestShareOfTheFrontsAfterEveryInsertion) {
   const Random random(5, "objectives");
-  RankedRung rung(3);
+  RankedRung rung({.eta = 3});
   std::map<int, Objectives> all;
   for (int i = 0; i < 90; ++i) {
     if (i % 10 == 7) {

@@ -153,6 +153,23 @@ TEST(Importance, CountsFailedAndStoppedTrialsAsBad) {
   EXPECT_LT(of(importance, 0).high, 0.3);
 }
 
+TEST(Importance, NoFailedTrialIsAmongTheBest) {
+  const Space space = space_from("{x: {float: [0, 1]}}");
+  std::vector<Trial> trials;
+  for (int i = 0; i < 300; ++i) {
+    trials.push_back(ended(i, {i < 12 ? i * 0.01 : 0.9}, i));
+    if (i >= 12) {
+      trials.back().state = TrialState::failed;
+      trials.back().values.clear();
+      trials.back().scores.clear();
+    }
+  }
+  const Importance importance = parameter_importance(space, trials).value();
+  EXPECT_EQ(importance.best, 12U);
+  EXPECT_EQ(of(importance, 0).best, 12U);
+  EXPECT_LT(of(importance, 0).high, 0.12);
+}
+
 TEST(Importance, NeedsSomeTrials) {
   const Space space = space_from("{x: {float: [0, 1]}}");
   std::vector<Trial> trials;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "search/schedulers/rank_stability.h"
 #include "tests/search/simulated_crews.h"
 
@@ -18,12 +19,37 @@ std::vector<Score> curve(const std::vector<double>& values) {
   return scores;
 }
 
+double ranking_noise(const std::map<int, std::vector<Score>>& curves) {
+  RankingNoise noise;
+  for (const auto& [trial, curve] : curves) {
+    noise.update(trial, curve);
+  }
+  return noise.value();
+}
+
 TEST(RankStability, NoiseIsTheDistanceOfCurvesThatCrossAndCrossBack) {
   EXPECT_EQ(ranking_noise({{0, curve({3, 2, 1})}, {1, curve({4, 3, 2})}}), 0);
   EXPECT_EQ(ranking_noise({{0, curve({3, 2, 1})}, {1, curve({2, 3, 4})}}), 0);  // crossed once
   EXPECT_DOUBLE_EQ(ranking_noise({{0, curve({3, 1, 3})}, {1, curve({2, 2, 2.5})}}), 0.5);
   // The last common epoch counts, whatever one of them did later.
   EXPECT_DOUBLE_EQ(ranking_noise({{0, curve({3, 1, 3, 9})}, {1, curve({2, 2, 2.5})}}), 0.5);
+}
+
+TEST(RankStability, NoiseOfGrowingCurvesIsThatOfTheWholeOnes) {
+  const Random random(7, "curves");
+  std::map<int, std::vector<Score>> curves;
+  RankingNoise growing;
+  std::size_t crossed = 0;
+  for (int epoch = 1; epoch <= 6; ++epoch) {
+    for (int trial = 12; trial-- > 0;) {
+      const double value = random.uniform(static_cast<std::uint64_t>(epoch * 12 + trial));
+      curves[trial].push_back({.epoch = epoch, .values = {value}});
+      growing.update(trial, curves[trial]);
+      ASSERT_EQ(growing.value(), ranking_noise(curves));
+      crossed += growing.value() > 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(crossed, 30U);
 }
 
 TEST(RankStability, TrialsWithinTheNoiseMayChangePlaces) {
