@@ -45,8 +45,9 @@ class ATracedStudy(StudyCase):
                 self.assertEqual(counts[name], steps, name)
             bucket = next(span for span in spans if span["name"].startswith("bucket"))
             self.assertGreater(bucket["args"]["bytes"], 0)
+            backward = next(span for span in spans if span["name"] == "backward")
             exchange = next(span for span in spans if span["name"] == "exchange")
-            self.assertLessEqual(exchange["ts"], bucket["ts"])
+            self.assertLessEqual(backward["ts"], bucket["ts"])
             self.assertLessEqual(bucket["ts"] + bucket["dur"], exchange["ts"] + exchange["dur"])
 
 
