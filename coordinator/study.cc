@@ -41,6 +41,9 @@ Study::Implementation::Implementation(const Experiment& experiment, SearchConfig
 Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
   live = true;
   now = time;
+  if (options.shape_of) {
+    nothing_for_now = false;  // what fits no crew may fit one that joins or falls empty, which is no event
+  }
   std::visit([this](const auto& what) { on(what); }, input);
   settle();
   return take_reaction();
