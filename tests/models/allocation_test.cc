@@ -64,9 +64,8 @@ class CountingExchange final : public GradientExchange {
 
 void expect_steps_without_allocation(const LayerCase& layer_case, const std::string& precision = "fp32") {
   const ModelConfig config = model_of(
-      layer_case,
-      "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1, precision: " + precision +
-          "}");
+      layer_case, "{optimizer: adam, gradient_clip: 1, schedule: cosine, label_smoothing: 0.1, precision: " +
+                      precision + "}");
   const auto engine = cpu_engine(config, layer_case, 8, 2);
   engine->start_lane(0, lane_settings(config, 1));
   engine->start_lane(1, lane_settings(config, 2));
