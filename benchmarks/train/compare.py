@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-WORKS = ("mlp", "tabular", "cnn", "resnet")
+WORKS = ("mlp", "tabular", "cnn", "resnet", "lstm", "transformer")
 GLOBAL_BATCH = 256
 
 

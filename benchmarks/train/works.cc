@@ -29,6 +29,16 @@ const std::vector<Work>& works() {
                  "residual: [conv: {filters: 64, stride: 2, bias: false}, batch_norm, relu, "
                  "conv: {filters: 64, bias: false}, batch_norm], relu, average_pool: 8, dense: 10]",
        .input = {3, 32, 32}},
+      // An image is a sequence of its rows.
+      {.name = "lstm",
+       .layers = "[reshape: [28, 28], lstm: 128, pool_time: last, dense: 10]",
+       .input = {1, 28, 28}},
+      {.name = "transformer",
+       .layers = "[reshape: [28, 28], dense: 128, position_embedding, "
+                 "repeat: {times: 2, layers: [residual: [layer_norm, attention: {heads: 4, causal: true}], "
+                 "residual: [layer_norm, dense: 512, gelu, dense: 128]]}, "
+                 "layer_norm, pool_time: mean, dense: 10]",
+       .input = {1, 28, 28}},
   };
   return all;
 }

@@ -50,9 +50,51 @@ def resnet():
                          nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 10))
 
 
+class Lstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(28, 128, batch_first=True)
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x):
+        return self.head(self.lstm(x.view(-1, 28, 28))[0][:, -1])
+
+
+class Block(nn.Module):
+    """A pre-norm block of a transformer, as GPT has them."""
+
+    def __init__(self, units, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(units), nn.LayerNorm(units)
+        self.attention = nn.MultiheadAttention(units, heads, batch_first=True)
+        self.body = nn.Sequential(nn.Linear(units, 4 * units), nn.GELU(), nn.Linear(4 * units, units))
+
+    def forward(self, x, mask):
+        y = self.norm1(x)
+        x = x + self.attention(y, y, y, attn_mask=mask, need_weights=False)[0]
+        return x + self.body(self.norm2(x))
+
+
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Linear(28, 128)
+        self.positions = nn.Parameter(torch.randn(28, 128) * 0.02)
+        self.blocks = nn.ModuleList([Block(128, 4), Block(128, 4)])
+        self.norm, self.head = nn.LayerNorm(128), nn.Linear(128, 10)
+        self.register_buffer("mask", torch.triu(torch.full((28, 28), float("-inf")), 1))
+
+    def forward(self, x):
+        x = self.embedding(x.view(-1, 28, 28)) + self.positions
+        for block in self.blocks:
+            x = block(x, self.mask)
+        return self.head(self.norm(x).mean(1))
+
+
 # The network, the shape of a sample, classes.
 WORKS = {"mlp": (mlp, (1, 28, 28), 10), "tabular": (tabular, (54,), 7),
-         "cnn": (cnn, (1, 28, 28), 10), "resnet": (resnet, (3, 32, 32), 10)}
+         "cnn": (cnn, (1, 28, 28), 10), "resnet": (resnet, (3, 32, 32), 10),
+         "lstm": (Lstm, (1, 28, 28), 10), "transformer": (Transformer, (1, 28, 28), 10)}
 
 
 class Trainer:
