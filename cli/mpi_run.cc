@@ -26,6 +26,7 @@ struct Invitation {
   int crews = 0;
   int ranks = 0;
   int threads = 1;
+  int lanes = 1;
   std::array<char, 4096> folder{};
 };
 
@@ -68,6 +69,10 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
     return user_mistake(
         "a study that looks its trials up in a table has no processes: run it without mpirun");
   }
+  if (!request.trace.empty()) {
+    return user_mistake(
+        "--trace is not for runs under mpirun: start regatta run alone, and it starts the crews itself");
+  }
   Resources& resources = plan->resources;
   resources.crews = (processes - 1) / resources.ranks;
   if (resources.crews == 0) {
@@ -86,6 +91,7 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
     resources.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
   }
   invitation.threads = resources.threads;
+  invitation.lanes = resources.lanes;
   ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
   const std::string folder = std::filesystem::absolute(session->folder()).string();
   if (folder.size() >= invitation.folder.size()) {
@@ -103,7 +109,8 @@ Status row(Communicator& crew, const std::string& name, const Invitation& invita
   if (crew.rank() == 0) {
     RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(name, false)));
   }
-  Status rowed = run_crew(crew, {.folder = folder, .name = name, .threads = invitation.threads});
+  Status rowed = run_crew(
+      crew, {.folder = folder, .name = name, .threads = invitation.threads, .lanes = invitation.lanes});
   if (crew.rank() == 0 && rowed.ok()) {
     remove_crew_record(folder, name);
   }

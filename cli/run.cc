@@ -1,4 +1,5 @@
 // regatta run FILE
+#include "base/trace.h"
 #include "cli/commands.h"
 #include "cli/mpi_run.h"
 #include "cli/session.h"
@@ -14,11 +15,20 @@ Result<int> run(const NewStudy& request) {
   }
   ASSIGN_OR_RETURN(auto plan, Session::check(request));
   if (is_table_study(plan->experiment)) {
+    if (!request.trace.empty()) {
+      return user_mistake(
+          "--trace: a study that looks its trials up in a table computes nothing to be shown");
+    }
     return run_table_study(request, std::move(plan));
   }
+  plan->resources.trace = !request.trace.empty();
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(plan->resources));
   ASSIGN_OR_RETURN(const auto session, Session::create(request, std::move(plan), std::move(launcher)));
-  return session->run();
+  ASSIGN_OR_RETURN(const int code, session->run());
+  if (!request.trace.empty()) {
+    RETURN_IF_ERROR(join_traces(traces_folder(session->folder()), request.trace));
+  }
+  return code;
 }
 
 }  // namespace
@@ -34,6 +44,10 @@ void add_run_command(CLI::App& program, Action& action) {
       ->allow_extra_args(false);
   command->add_option("--name", request->name, "the study's name, in place of the experiment's");
   command->add_option("--runs-dir", request->runs, "where the study's folder is made")->capture_default_str();
+  command->add_option(
+      "--trace", request->trace,
+      "write a timeline of all ranks for chrome://tracing or Perfetto: the latest 200,000 spans "
+      "of each");
   command->add_option("--crews", *crews, "how many trials train at once, in place of resources.crews");
   command->callback([request, crews, command, &action] {
     if (command->count("--crews") > 0) {

@@ -24,6 +24,7 @@ struct NewStudy {
   std::vector<std::string> overrides;  // KEY=VALUE
   std::optional<std::string> name;     // else the experiment's own
   std::filesystem::path runs = "runs";
+  std::filesystem::path trace;  // a file for the timeline; empty: none
 };
 
 struct OldStudy {

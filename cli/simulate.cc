@@ -18,6 +18,7 @@ struct SimulateOptions {
   std::vector<std::string> overrides;
   std::optional<int> trials;
   std::optional<int> crews;
+  std::optional<int> lanes;
   SimulationOptions simulation;
 };
 
@@ -43,12 +44,18 @@ Result<int> run_simulation(SimulateOptions& options) {
   if (options.trials) {
     options.overrides.push_back(fmt::format("search.stop.trials={}", *options.trials));
   }
+  if (options.lanes) {
+    options.overrides.push_back(fmt::format("resources.lanes={}", *options.lanes));
+  }
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
   const auto study = make_study(*plan);
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
-  print_out("simulating  {}, {} crews, seed {}, epochs of {} s\n", plan->experiment.name,
-            format_count(options.simulation.crews), options.simulation.seed,
+  options.simulation.lanes = plan->resources.lanes;
+  const std::string lanes =
+      options.simulation.lanes > 1 ? fmt::format(" of {} lanes", options.simulation.lanes) : "";
+  print_out("simulating  {}, {} crews{}, seed {}, epochs of {} s\n", plan->experiment.name,
+            format_count(options.simulation.crews), lanes, options.simulation.seed,
             format_number(options.simulation.epoch_seconds));
   std::optional<LearningCurves> table;
   std::optional<TableTrials> trials;
@@ -76,6 +83,13 @@ void add_simulate_command(CLI::App& program, Action& action) {
       ->allow_extra_args(false);
   command->add_option("--crews", options->crews, "simulated crews, in place of resources.crews")
       ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--lanes", options->lanes, "trials of a crew at once, in place of resources.lanes")
+      ->check(CLI::Range(1, 1'000'000));
+  command
+      ->add_option("--lane-cost", simulation.lane_cost,
+                   "time that each further trial adds to a crew's epochs, as a share of what it takes alone")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--trials", options->trials, "in place of search.stop.trials")
       ->check(CLI::Range(1, 100'000'000));
   command->add_option("--seed", simulation.seed, "of curves, times and faults")->capture_default_str();

@@ -30,7 +30,7 @@ std::string describe_state(const StudyView& view) {
   return "";
 }
 
-// Crews whose attempts have started and not ended, each with its trial.
+// Crews whose attempts have started and not ended, each with the trials in its lanes.
 std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
   std::map<AttemptId, AttemptStarted> open;
   for (const TimedEvent& event : events) {
@@ -40,9 +40,13 @@ std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
       open.erase(ended->attempt);
     }
   }
-  std::vector<std::string> lines;
+  std::map<std::string, std::vector<std::string>> lanes;  // by crew
   for (const auto& [id, attempt] : open) {
-    lines.push_back(fmt::format("{} (trial {}, attempt {})", attempt.crew, attempt.trial, id));
+    lanes[attempt.crew].push_back(fmt::format("trial {}, attempt {}", attempt.trial, id));
+  }
+  std::vector<std::string> lines;
+  for (const auto& [crew, attempts] : lanes) {
+    lines.push_back(fmt::format("{} ({})", crew, fmt::join(attempts, "; ")));
   }
   return lines;
 }

@@ -41,6 +41,9 @@ std::vector<std::string> known_studies() {
 
 std::filesystem::path logs_folder(const std::filesystem::path& study) { return study / "logs"; }
 
+// The workers write there: see crew_command.
+std::filesystem::path traces_folder(const std::filesystem::path& study) { return study / "traces"; }
+
 std::filesystem::path crew_log(const std::filesystem::path& study, const std::string& crew) {
   return logs_folder(study) / (crew + ".log");
 }

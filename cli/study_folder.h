@@ -13,6 +13,7 @@
 namespace regatta {
 
 std::filesystem::path logs_folder(const std::filesystem::path& study);
+std::filesystem::path traces_folder(const std::filesystem::path& study);
 std::filesystem::path crew_log(const std::filesystem::path& study, const std::string& crew);
 
 // `run` is a study's folder, or its name under runs/.

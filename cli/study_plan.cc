@@ -7,6 +7,7 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
+#include "worker/shape_key.h"
 
 namespace regatta {
 namespace {
@@ -33,10 +34,27 @@ Status check_table(const Experiment& experiment) {
   return {};
 }
 
+// `train` and `resources` belong to different folders and must fit each other.
+Status check_shards(const Experiment& experiment, const TrialPlan& training, int ranks) {
+  const int shards = training.model ? training.model->train.shards : 0;
+  if (shards % ranks == 0) {
+    return {};
+  }
+  return mistake_at(experiment.section("train")->find("deterministic")->place(),
+                    fmt::format("deterministic: {} virtual shards cannot be divided among {} ranks; set "
+                                "resources.ranks to a power of two up to {}",
+                                shards, ranks, shards));
+}
+
 // The simulated crews of a table cost nothing: as many as are asked for, and one otherwise, on any machine.
 Result<Resources> resources_of(const Experiment& experiment) {
   const Node node = experiment.section_or_empty("resources");
   ASSIGN_OR_RETURN(Resources resources, read_resources(node, usable_cores()));
+  if (resources.lanes > 1 && experiment.section("command") != nullptr) {
+    return mistake_at(node.find("lanes")->place(),
+                      "lanes: only networks (`model`) are trained side by side in a crew; a `command` is a "
+                      "program of its own: leave lanes out, and give more `crews` instead");
+  }
   if (is_table_study(experiment) && node.find("crews") == nullptr) {
     resources.crews = 1;
   }
@@ -67,6 +85,7 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
                         "a network needs a number of epochs: give the scheduler max_epochs");
     }
     ASSIGN_OR_RETURN(training, check_experiment(experiment, max_epochs));
+    RETURN_IF_ERROR(check_shards(experiment, training, resources.ranks));
   }
   auto plan = std::make_unique<StudyPlan>(StudyPlan{.experiment = std::move(experiment),
                                                     .search = std::move(search),
@@ -83,8 +102,14 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {
   const bool trains_network =
       plan.experiment.section("command") == nullptr && !is_table_study(plan.experiment);
-  const StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
-  return std::make_unique<Study>(plan.experiment, plan.search, options);
+  StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
+  if (plan.resources.lanes > 1 && trains_network) {
+    options.shape_of = [&plan](const Point& point) {
+      const auto key = shape_key(plan.experiment, point);
+      return key.ok() ? *key : "cannot be trained";
+    };
+  }
+  return std::make_unique<Study>(plan.experiment, plan.search, std::move(options));
 }
 
 std::optional<double> planned_epochs(const Scheduler& scheduler, std::optional<int> trials) {

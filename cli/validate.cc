@@ -165,11 +165,12 @@ void print_network(const Network& network, bool searched) {
 
 void print_resources(const Resources& resources) {
   print_out(
-      "\nresources: {} crew{} × {} rank{} × {} thread{}, device {}, on {} core{}; up to {} attempts "
+      "\nresources: {} crew{} × {} rank{} × {} thread{}{}, device {}, on {} core{}; up to {} attempts "
       "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
-      resources.threads, resources.threads == 1 ? "" : "s", resources.device, usable_cores(),
-      usable_cores() == 1 ? "" : "s", resources.max_attempts);
+      resources.threads, resources.threads == 1 ? "" : "s",
+      resources.lanes > 1 ? fmt::format(", {} lanes a crew", resources.lanes) : "", resources.device,
+      usable_cores(), usable_cores() == 1 ? "" : "s", resources.max_attempts);
   if (const auto warning = oversubscription_warning(resources, usable_cores())) {
     print_out("  {}\n", *warning);
   }

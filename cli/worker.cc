@@ -1,5 +1,10 @@
 // regatta worker: one rank of a crew, started by a launcher.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/file.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "cli/commands.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
@@ -17,16 +22,32 @@ Status row(Communicator& communicator, const CrewOptions& options, bool by_mpiru
   return run_crew(communicator, options);
 }
 
-Result<int> work(const CrewOptions& options) {
+// What a rank did, also when it ended with an error.
+Status row_traced(Communicator& communicator, const CrewOptions& options, bool by_mpirun,
+                  const std::filesystem::path& traces) {
+  const SystemClock clock;
+  if (!traces.empty()) {
+    start_trace(clock);
+  }
+  Status rowed = row(communicator, options, by_mpirun);
+  if (!traces.empty()) {
+    RETURN_IF_ERROR(make_directories(traces));
+    const std::string name = fmt::format("{}.{}", options.name, communicator.rank());
+    RETURN_IF_ERROR(write_trace(traces / (name + ".json"), name, ::getpid()));
+  }
+  return rowed;
+}
+
+Result<int> work(const CrewOptions& options, const std::filesystem::path& traces) {
   set_up_log({.name = options.name});
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row(*single, options, false));
+    RETURN_IF_ERROR(row_traced(*single, options, false, traces));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
-  const Status rowed = row(*world, options, true);
+  const Status rowed = row_traced(*world, options, true, traces);
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -43,7 +64,10 @@ void add_worker_command(CLI::App& program, Action& action) {
   command->add_option("--study", options->folder, "the study's folder")->required();
   command->add_option("--crew", options->name, "the crew's name")->required();
   command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
-  command->callback([options, &action] { action = [options] { return work(*options); }; });
+  command->add_option("--lanes", options->lanes, "trials trained at once")->check(CLI::Range(1, 1'000'000));
+  const auto traces = std::make_shared<std::filesystem::path>();
+  command->add_option("--trace", *traces, "a folder: each rank writes its timeline there");
+  command->callback([=, &action] { action = [=] { return work(*options, *traces); }; });
 }
 
 }  // namespace regatta

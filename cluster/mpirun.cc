@@ -210,8 +210,13 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                            "--crew",
                                            crew.name,
                                            "--threads",
-                                           threads};
+                                           threads,
+                                           "--lanes",
+                                           std::to_string(resources.lanes)};
   result.command.insert(result.command.end(), worker.begin(), worker.end());
+  if (resources.trace) {
+    result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
+  }
   return result;
 }
 

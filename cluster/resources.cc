@@ -36,9 +36,6 @@ Result<Resources> read_resources(const Node& node, int cores) {
         node.find("device")->place(),
         "device: this build has no CUDA; use 'auto' or 'cpu', or build where the CUDA toolkit is");
   }
-  if (resources.lanes > 1) {
-    section.mistake(node.find("lanes")->place(), "lanes: more than 1 is not scheduled yet");
-  }
   RETURN_IF_ERROR(section.finish());
   return resources;
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/trace.h"
+
 namespace regatta {
 
 std::vector<Bucket> plan_buckets(std::size_t size, std::size_t bucket_bytes, std::size_t first_bytes) {
@@ -41,6 +43,7 @@ Status BucketReducer::ready(std::size_t floats) {
 
 Status BucketReducer::reduce(const Bucket& bucket) {
   const std::span<float> data = gradients_.subspan(bucket.begin, bucket.end - bucket.begin);
+  const TraceSpan span(use_ ? "bucket: sum and update" : "bucket: sum", data.size_bytes());
   if (!use_) {
     return communicator_.allreduce(data, options_);
   }

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <thread>
+#include "collectives/backoff.h"
 
 namespace regatta {
 namespace {
@@ -11,23 +11,7 @@ namespace {
 // A short operation ends while we spin. After that others may need this core: on an oversubscribed machine
 // they are the very ranks that are waited for. MPI moves a long message piece by piece and only inside our
 // polls, so that sleeping too early stretches it several times; some 10 ms of yielding cover 16 MB.
-class Backoff {
- public:
-  void pause() {
-    ++pauses_;
-    if (pauses_ > kSpins + kYields) {
-      std::this_thread::sleep_for(kSleep);
-    } else if (pauses_ > kSpins) {
-      std::this_thread::yield();
-    }
-  }
-
- private:
-  static constexpr int kSpins = 100;
-  static constexpr int kYields = 20'000;
-  static constexpr Microseconds kSleep{30};
-  int pauses_ = 0;
-};
+constexpr BackoffOptions kBackoff{.looks = 100, .yields = 20'000, .sleep = Microseconds(30)};
 
 }  // namespace
 
@@ -41,7 +25,7 @@ std::string mpi_error_text(int code) {
 }
 
 Result<bool> wait_for_mpi(std::vector<MPI_Request>& requests, const Operation& operation, OperationLog& log) {
-  Backoff backoff;
+  Backoff backoff(kBackoff);
   while (true) {
     int done = 0;
     const int code =

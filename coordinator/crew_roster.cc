@@ -52,6 +52,13 @@ void CrewRoster::renew(Microseconds now) {
 
 Crew* CrewRoster::next_idle() { return idle_.empty() ? nullptr : std::get<Crew*>(*idle_.begin()); }
 
+Crew* CrewRoster::next_partly_idle(Crew& after) {
+  const IdleKey busiest_before = std::max(IdleKey{after.attempts.size(), after.sequence, &after},
+                                          IdleKey{1, 0, static_cast<Crew*>(nullptr)});
+  const auto next = idle_.upper_bound(busiest_before);
+  return next == idle_.end() ? nullptr : std::get<Crew*>(*next);
+}
+
 std::vector<Crew*> CrewRoster::fall_silent(Microseconds limit) {
   std::vector<Crew*> silent;
   while (!heard_.empty() && std::get<Microseconds>(*heard_.begin()) <= limit) {

@@ -49,6 +49,8 @@ class CrewRoster {
 
   // Of the crews with a free lane the one that runs least, of those the one that joined first; or nullptr.
   Crew* next_idle();
+  // Of the crews with a free lane that run something, the next one in that order; or nullptr.
+  Crew* next_partly_idle(Crew& after);
   // Crews last heard at `limit` or before; they are silent from now on.
   std::vector<Crew*> fall_silent(Microseconds limit);
   std::vector<std::string> names() const;  // in the order of names

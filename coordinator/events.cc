@@ -65,6 +65,11 @@ Integer integer_at(const Json& body, const char* key) {
   return json.get<Integer>();
 }
 
+template <class Integer>
+std::optional<Integer> optional_integer_at(const Json& body, const char* key) {
+  return body.contains(key) ? std::optional(integer_at<Integer>(body, key)) : std::nullopt;
+}
+
 Json point_to_json(const Point& point) {
   Json json = Json::array();
   for (const auto& value : point) {
@@ -111,11 +116,15 @@ struct Encoder {
     return encoded("trial_proposed", body);
   }
   EncodedEvent operator()(const AttemptStarted& event) const {
-    return encoded("attempt_started", {{"attempt", event.attempt},
-                                       {"trial", event.trial},
-                                       {"crew", event.crew},
-                                       {"until_epoch", event.until_epoch},
-                                       {"checkpoint", event.checkpoint}});
+    Json body = {{"attempt", event.attempt},
+                 {"trial", event.trial},
+                 {"crew", event.crew},
+                 {"until_epoch", event.until_epoch},
+                 {"checkpoint", event.checkpoint}};
+    if (event.bracket) {
+      body["bracket"] = *event.bracket;
+    }
+    return encoded("attempt_started", body);
   }
   EncodedEvent operator()(const Reported& event) const {
     return encoded("reported", {{"attempt", event.attempt},
@@ -153,7 +162,7 @@ TrialProposed decode_trial_proposed(const Json& body) {
   return {.trial = integer_at<int>(body, "trial"),
           .point = point_from_json(body.at("point")),
           .bracket = integer_at<int>(body, "bracket"),
-          .parent = body.contains("parent") ? std::optional(integer_at<int>(body, "parent")) : std::nullopt};
+          .parent = optional_integer_at<int>(body, "parent")};
 }
 
 AttemptStarted decode_attempt_started(const Json& body) {
@@ -161,7 +170,8 @@ AttemptStarted decode_attempt_started(const Json& body) {
           .trial = integer_at<int>(body, "trial"),
           .crew = body.at("crew"),
           .until_epoch = integer_at<int>(body, "until_epoch"),
-          .checkpoint = body.at("checkpoint")};
+          .checkpoint = body.at("checkpoint"),
+          .bracket = optional_integer_at<int>(body, "bracket")};
 }
 
 Reported decode_reported(const Json& body) {

@@ -44,6 +44,9 @@ struct AttemptStarted {
   std::string crew;
   int until_epoch = 0;
   std::string checkpoint;  // to go on from, relative to the study's folder; empty: from the start
+  // Of a new trial that has waited for a crew of its shape: where the scheduler puts it now. Else it is in
+  // the bracket that it was proposed for.
+  std::optional<int> bracket;
 };
 // Once for each (trial, epoch); what the scheduler makes of it follows from the state and is not stored.
 struct Reported {

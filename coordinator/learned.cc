@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 namespace regatta {
 namespace {
@@ -27,12 +29,22 @@ Json trial_json(const Trial& trial) {
 }
 
 TrialState state_of(const std::string& name) {
-  for (const TrialState state : {TrialState::complete, TrialState::stopped}) {
+  for (const TrialState state :
+       {TrialState::complete, TrialState::stopped, TrialState::failed, TrialState::invalid}) {
     if (name == to_string(state)) {
       return state;
     }
   }
-  return TrialState::failed;
+  throw std::invalid_argument("no trial ends as '" + name + "'");
+}
+
+// The library would convert any number, and one that no int can hold has no meaning then.
+int whole_number(const Json& json) {
+  const auto number = json.is_number_integer() ? json.get<std::int64_t>() : -1;
+  if (number < 0 || number > std::numeric_limits<int>::max()) {
+    throw std::invalid_argument(json.dump() + " is no count");
+  }
+  return static_cast<int>(number);
 }
 
 Trial trial_of(const Json& json, int number) {
@@ -42,7 +54,7 @@ Trial trial_of(const Json& json, int number) {
   }
   for (const Json& score : json.at(2)) {
     trial.scores.push_back(
-        {.epoch = score.at(0).get<int>(), .values = score.at(1).get<std::vector<double>>()});
+        {.epoch = whole_number(score.at(0)), .values = score.at(1).get<std::vector<double>>()});
   }
   trial.values = json.at(3).get<std::vector<double>>();
   return trial;
@@ -72,13 +84,13 @@ Result<std::vector<EarlierStudy>> decode_learned(const std::string& text) {
   }
   try {
     for (const Json& json : Json::parse(text)) {
-      EarlierStudy study{.trials = {}, .outside = json.at("outside").get<int>()};
+      EarlierStudy study{.trials = {}, .outside = whole_number(json.at("outside"))};
       for (const Json& trial : json.at("trials")) {
         study.trials.push_back(trial_of(trial, static_cast<int>(study.trials.size())));
       }
       studies.push_back(std::move(study));
     }
-  } catch (const Json::exception& exception) {
+  } catch (const std::exception& exception) {
     return failure(
         fmt::format("what the study has learned from earlier ones cannot be read: {}", exception.what()));
   }

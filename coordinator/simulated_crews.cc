@@ -92,8 +92,8 @@ void SimulatedCrews::happen(const Item& item) {
       }
       break;
     case Happening::epoch_done:
-      if (same_crew && crew.attempt && crew.attempt->id == item.attempt) {
-        finish_epoch(item.crew);
+      if (same_crew && crew.attempts.contains(item.attempt)) {
+        finish_epoch(item.crew, crew.attempts.at(item.attempt));
       }
       break;
     case Happening::deliver:
@@ -118,7 +118,7 @@ void SimulatedCrews::start(std::size_t index) {
   crew.alive = true;
   ++crew.starts;
   crew.name = fmt::format("crew-{}.{}", index, crew.starts);
-  arrived_.push_back(CrewJoined{.crew = crew.name});
+  arrived_.push_back(CrewJoined{.crew = crew.name, .lanes = options_.lanes});
   if (options_.mean_seconds_to_failure > 0) {
     const double uniform = failures_.substream(index).uniform(static_cast<std::uint64_t>(crew.starts));
     const double lifetime = -options_.mean_seconds_to_failure * std::log1p(-uniform);
@@ -128,7 +128,7 @@ void SimulatedCrews::start(std::size_t index) {
 
 void SimulatedCrews::die(std::size_t index) {
   SimulatedCrew& crew = crews_[index];
-  leave_attempt(crew);
+  leave_attempts(crew);
   crew.alive = false;
   arrived_.push_back(CrewLost{.crew = crew.name, .reason = "killed by the simulation"});
   schedule({.happening = Happening::start, .crew = index}, microseconds(options_.restart_seconds));
@@ -177,24 +177,27 @@ bool SimulatedCrews::ends_by_itself(const Attempt& attempt) const {
   return attempt.until_epoch == kUnlimitedEpochs && attempt.epoch >= kProgramEpochs;
 }
 
-void SimulatedCrews::begin_epoch(std::size_t index, Microseconds more) {
-  Attempt& attempt = *crews_[index].attempt;
+// The lanes of a crew share what it runs on.
+void SimulatedCrews::begin_epoch(std::size_t index, Attempt& attempt, Microseconds more) {
   attempt.epoch_began = now_ + more;
-  schedule({.happening = Happening::epoch_done, .crew = index, .attempt = attempt.id},
-           more + epoch_time(attempt));
+  Microseconds time = epoch_time(attempt);
+  if (const std::size_t others = crews_[index].attempts.size() - 1; others > 0) {
+    time = microseconds(seconds(time) * (1 + options_.lane_cost * static_cast<double>(others)));
+  }
+  schedule({.happening = Happening::epoch_done, .crew = index, .attempt = attempt.id}, more + time);
 }
 
-void SimulatedCrews::finish_epoch(std::size_t index) {
+void SimulatedCrews::finish_epoch(std::size_t index, Attempt& attempt) {
   SimulatedCrew& crew = crews_[index];
-  Attempt& attempt = *crew.attempt;
   const double spent = seconds(now_ - *attempt.epoch_began);
   seconds_trained_ += spent;
   attempt.epoch_began.reset();
   ++attempt.epoch;
+  const AttemptFinished finished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete};
   const auto metrics = metrics_of(attempt);
   if (!metrics) {  // paused at its last epoch
-    send(index, AttemptFinished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete});
-    crew.attempt.reset();
+    send(index, finished);
+    crew.attempts.erase(finished.attempt);
     return;
   }
   ReportReceived report{.crew = crew.name,
@@ -207,18 +210,24 @@ void SimulatedCrews::finish_epoch(std::size_t index) {
   attempt.unanswered.push_back(report);
   send_report(index, report);
   if (ends_by_itself(attempt)) {
-    send(index, AttemptFinished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete});
-    crew.attempt.reset();
+    send(index, finished);
+    crew.attempts.erase(finished.attempt);
   } else if (attempt.epoch < attempt.until_epoch) {
-    begin_epoch(index, {});
+    begin_epoch(index, attempt, {});
   }
 }
 
-void SimulatedCrews::leave_attempt(SimulatedCrew& crew) {
-  if (crew.attempt && crew.attempt->epoch_began) {
-    seconds_trained_ += std::max(0.0, seconds(now_ - *crew.attempt->epoch_began));
+void SimulatedCrews::leave_attempt(SimulatedCrew& crew, AttemptId id) {
+  if (const Attempt& attempt = crew.attempts.at(id); attempt.epoch_began) {
+    seconds_trained_ += std::max(0.0, seconds(now_ - *attempt.epoch_began));
   }
-  crew.attempt.reset();
+  crew.attempts.erase(id);
+}
+
+void SimulatedCrews::leave_attempts(SimulatedCrew& crew) {
+  while (!crew.attempts.empty()) {
+    leave_attempt(crew, crew.attempts.begin()->first);
+  }
 }
 
 void SimulatedCrews::send_report(std::size_t index, const ReportReceived& report) {
@@ -251,13 +260,13 @@ void SimulatedCrews::reconnect() {
       }
       continue;
     }
-    CrewJoined joined{.crew = crew.name};
-    if (crew.attempt) {
-      joined.attempts.push_back(crew.attempt->id);
+    CrewJoined joined{.crew = crew.name, .lanes = options_.lanes};
+    for (const auto& [id, attempt] : crew.attempts) {
+      joined.attempts.push_back(id);
     }
     send(index, joined);
-    if (crew.attempt) {
-      for (const ReportReceived& report : crew.attempt->unanswered) {
+    for (const auto& [id, attempt] : crew.attempts) {
+      for (const ReportReceived& report : attempt.unanswered) {
         send(index, report);
       }
     }
@@ -268,14 +277,29 @@ void SimulatedCrews::carry_out(const Command& command) {
   std::visit([this](const auto& what) { carry(what); }, command);
 }
 
-// By name: "crew-INDEX.STARTS". nullptr: it has died, or runs something else by now.
-SimulatedCrews::SimulatedCrew* SimulatedCrews::find(const std::string& name, AttemptId attempt) {
+// By name: "crew-INDEX.STARTS". nullptr: it has died.
+SimulatedCrews::SimulatedCrew* SimulatedCrews::find(const std::string& name) {
   std::size_t index = 0;
   const std::size_t begin = name.find('-') + 1;
   std::from_chars(name.data() + begin, name.data() + name.size(), index);
   SimulatedCrew& crew = crews_.at(index);
-  const bool same = crew.alive && crew.name == name;
-  return same && (attempt == 0 || (crew.attempt && crew.attempt->id == attempt)) ? &crew : nullptr;
+  return crew.alive && crew.name == name ? &crew : nullptr;
+}
+
+std::vector<int> SimulatedCrews::trials_of(const std::string& crew) {
+  std::vector<int> trials;
+  if (const SimulatedCrew* found = find(crew)) {
+    for (const auto& [id, attempt] : found->attempts) {
+      trials.push_back(attempt.trial);
+    }
+  }
+  return trials;
+}
+
+// nullptr, too: it does not run the attempt any more.
+SimulatedCrews::SimulatedCrew* SimulatedCrews::find_running(const std::string& name, AttemptId attempt) {
+  SimulatedCrew* crew = find(name);
+  return crew != nullptr && crew->attempts.contains(attempt) ? crew : nullptr;
 }
 
 void SimulatedCrews::need_file(const std::string& checkpoint, const char* why) {
@@ -285,71 +309,70 @@ void SimulatedCrews::need_file(const std::string& checkpoint, const char* why) {
 }
 
 void SimulatedCrews::carry(const StartAttempt& command) {
-  SimulatedCrew* crew = find(command.crew, 0);
+  SimulatedCrew* crew = find(command.crew);
   if (crew == nullptr) {
     return;
   }
-  if (crew->attempt) {
+  if (crew->attempts.size() >= static_cast<std::size_t>(options_.lanes)) {
     violations_.push_back(fmt::format("{} is given attempt {} while it runs {}", command.crew,
-                                      command.attempt, crew->attempt->id));
+                                      command.attempt, crew->attempts.begin()->first));
   }
   need_file(command.checkpoint, "an attempt");
-  crew->attempt = Attempt{.id = command.attempt,
-                          .point = command.point,
-                          .trial = command.trial,
-                          .epoch = epoch_of(command.checkpoint),
-                          .until_epoch = command.until_epoch};
-  if (crew->attempt->epoch >= command.until_epoch) {
+  Attempt& attempt = crew->attempts[command.attempt];
+  attempt = {.id = command.attempt,
+             .point = command.point,
+             .trial = command.trial,
+             .epoch = epoch_of(command.checkpoint),
+             .until_epoch = command.until_epoch};
+  if (attempt.epoch >= command.until_epoch) {
     violations_.push_back(fmt::format("attempt {} has nothing to train", command.attempt));
     return;
   }
-  begin_epoch(static_cast<std::size_t>(crew - crews_.data()), microseconds(options_.start_seconds));
+  begin_epoch(index_of(*crew), attempt, microseconds(options_.start_seconds));
 }
 
 void SimulatedCrews::carry(const AnswerReport& command) {
-  SimulatedCrew* crew = find(command.crew, command.attempt);
+  SimulatedCrew* crew = find_running(command.crew, command.attempt);
   if (crew == nullptr) {
     return;
   }
-  Attempt& attempt = *crew->attempt;
+  Attempt& attempt = crew->attempts.at(command.attempt);
   std::erase_if(attempt.unanswered, [&](const auto& report) { return report.epoch == command.epoch; });
   if (command.action == AnswerReport::Action::end) {
-    leave_attempt(*crew);
+    leave_attempt(*crew, command.attempt);
     return;
   }
   attempt.until_epoch = std::max(attempt.until_epoch, command.until_epoch);
   if (!attempt.epoch_began && attempt.epoch < attempt.until_epoch) {
-    begin_epoch(static_cast<std::size_t>(crew - crews_.data()), {});
+    begin_epoch(index_of(*crew), attempt, {});
   }
 }
 
 void SimulatedCrews::carry(const EndAttempt& command) {
-  if (SimulatedCrew* crew = find(command.crew, command.attempt)) {
-    leave_attempt(*crew);
+  if (SimulatedCrew* crew = find_running(command.crew, command.attempt)) {
+    leave_attempt(*crew, command.attempt);
   }
 }
 
 void SimulatedCrews::carry(const SuspendAttempt& command) {
-  if (SimulatedCrew* crew = find(command.crew, command.attempt)) {
-    leave_attempt(*crew);
-    send(static_cast<std::size_t>(crew - crews_.data()),
+  if (SimulatedCrew* crew = find_running(command.crew, command.attempt)) {
+    leave_attempt(*crew, command.attempt);
+    send(index_of(*crew),
          AttemptFinished{.crew = command.crew, .attempt = command.attempt, .outcome = Outcome::interrupted});
   }
 }
 
 void SimulatedCrews::carry(const EvaluateTrial& command) {
   need_file(command.checkpoint, "the evaluation");
-  if (SimulatedCrew* crew = find(command.crew, 0)) {
-    schedule({.happening = Happening::evaluated,
-              .crew = static_cast<std::size_t>(crew - crews_.data()),
-              .attempt = command.trial},
+  if (SimulatedCrew* crew = find(command.crew)) {
+    schedule({.happening = Happening::evaluated, .crew = index_of(*crew), .attempt = command.trial},
              microseconds(options_.start_seconds));
   }
 }
 
 void SimulatedCrews::carry(const DismissCrew& command) {
-  if (SimulatedCrew* crew = find(command.crew, 0)) {
-    leave_attempt(*crew);
+  if (SimulatedCrew* crew = find(command.crew)) {
+    leave_attempts(*crew);
     crew->alive = false;
     crew->dismissed = true;
   }

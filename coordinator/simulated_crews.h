@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <queue>
 #include <string>
@@ -43,6 +44,9 @@ class SimulatedCrews {
   // Signs of life and a Tick at this time.
   void tick_at(Microseconds time);
 
+  // In the lanes of a crew; empty: it has died.
+  std::vector<int> trials_of(const std::string& crew);
+
   double seconds_trained() const { return seconds_trained_; }  // over all crews, lost work and all
   // What no study may do: needing a file that it had deleted, deleting twice, overfilling a crew.
   const std::vector<std::string>& violations() const { return violations_; }
@@ -62,7 +66,7 @@ class SimulatedCrews {
     int starts = 0;
     bool alive = false;
     bool dismissed = false;
-    std::optional<Attempt> attempt;
+    std::map<AttemptId, Attempt> attempts;  // as many as it has lanes
     Microseconds last_delivery{0};
   };
   enum class Happening { start, die, epoch_done, deliver, evaluated, tick };
@@ -84,13 +88,18 @@ class SimulatedCrews {
   void happen(const Item& item);
   void start(std::size_t index);
   void die(std::size_t index);
-  void finish_epoch(std::size_t index);
-  void begin_epoch(std::size_t index, Microseconds more);
-  void leave_attempt(SimulatedCrew& crew);
+  void finish_epoch(std::size_t index, Attempt& attempt);
+  void begin_epoch(std::size_t index, Attempt& attempt, Microseconds more);
+  void leave_attempt(SimulatedCrew& crew, AttemptId id);
+  void leave_attempts(SimulatedCrew& crew);
   void tick();
   void send(std::size_t index, Input input);
   void send_report(std::size_t index, const ReportReceived& report);
-  SimulatedCrew* find(const std::string& name, AttemptId attempt);
+  SimulatedCrew* find(const std::string& name);
+  SimulatedCrew* find_running(const std::string& name, AttemptId attempt);
+  std::size_t index_of(const SimulatedCrew& crew) const {
+    return static_cast<std::size_t>(&crew - crews_.data());
+  }
   Microseconds epoch_time(const Attempt& attempt) const;
   std::optional<Metrics> metrics_of(const Attempt& attempt) const;
   bool ends_by_itself(const Attempt& attempt) const;

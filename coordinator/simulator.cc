@@ -100,12 +100,12 @@ class Tally {
     result_.attempts += std::holds_alternative<AttemptStarted>(event.event) ? 1 : 0;
   }
 
-  SimulationResult finish(const Study& study, double makespan, double crew_seconds, double trained) {
+  SimulationResult finish(const Study& study, double makespan, double lane_seconds, double trained) {
     count_trials(study, result_);
     result_.makespan_seconds = makespan;
-    if (crew_seconds > 0) {
-      result_.busy_fraction = seconds_counted_ / crew_seconds;
-      result_.lost_fraction = (trained - seconds_counted_) / crew_seconds;
+    if (lane_seconds > 0) {
+      result_.busy_fraction = seconds_counted_ / lane_seconds;
+      result_.lost_fraction = (trained - seconds_counted_) / lane_seconds;
     }
     result_.fingerprint = fingerprint_.value();
     return result_;
@@ -176,7 +176,8 @@ Result<SimulationResult> simulate(Study& study, const SimulationOptions& options
     return failure("the study broke a rule: " + crews.violations().front());
   }
   const double makespan = seconds(crews.now() - start);
-  SimulationResult result = tally.finish(study, makespan, makespan * options.crews, crews.seconds_trained());
+  SimulationResult result =
+      tally.finish(study, makespan, makespan * options.crews * options.lanes, crews.seconds_trained());
   result.wall_seconds = seconds(wall_clock.monotonic() - began);
   return result;
 }

@@ -24,6 +24,9 @@ class TrialCurves {
 
 struct SimulationOptions {
   int crews = 4;
+  int lanes = 1;  // trials that a crew trains at once
+  // What each further trial adds to the time of a crew's epochs, as a share of what it takes alone.
+  double lane_cost = 0.75;
   std::uint64_t seed = 0;
   double epoch_seconds = 10;                    // median over trials
   double epoch_spread = 0.3;                    // sigma of the logarithm, per trial
@@ -36,8 +39,8 @@ struct SimulationOptions {
 
 struct SimulationResult {
   double makespan_seconds = 0;
-  double busy_fraction = 0;  // of crew time spent training epochs that counted
-  double lost_fraction = 0;  // of crew time spent on work that was lost
+  double busy_fraction = 0;  // of the lanes' time spent training epochs that counted
+  double lost_fraction = 0;  // of the lanes' time spent on work that was lost
   int trials = 0;
   int complete = 0;
   int stopped = 0;

@@ -33,9 +33,10 @@ std::unique_ptr<Sampler> sampler_of(const Experiment& experiment, const SearchCo
 
 Study::Implementation::Implementation(const Experiment& experiment, SearchConfig config,
                                       StudyOptions the_options)
-    : options(the_options),
+    : options(std::move(the_options)),
       sampler(sampler_of(experiment, config)),
-      state(experiment, std::move(config), the_options.kept_models) {}
+      state(experiment, std::move(config), options.kept_models),
+      shapes(options.shape_of) {}
 
 Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
   live = true;
@@ -366,7 +367,7 @@ void Study::Implementation::lose_attempt(AttemptId id, Outcome outcome, const st
 }
 
 Study::Study(const Experiment& experiment, SearchConfig config, StudyOptions options)
-    : implementation_(std::make_unique<Implementation>(experiment, std::move(config), options)) {}
+    : implementation_(std::make_unique<Implementation>(experiment, std::move(config), std::move(options))) {}
 
 Study::Study(Study&& other) noexcept = default;
 Study::~Study() = default;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -136,6 +137,8 @@ struct StudyOptions {
   Microseconds lease{std::chrono::seconds(30)};
   bool evaluate_best = true;  // there is test data, or a model to write: end with EvaluateTrial
   int kept_models = 1;        // best checkpoints kept of ended trials
+  // Only trials of equal shapes can share a crew of several lanes. Empty: all can.
+  std::function<std::string(const Point&)> shape_of;
 };
 
 // Not thread-safe. Of one session: constructed, told the stored events by replay() and then resume() where

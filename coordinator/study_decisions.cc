@@ -1,6 +1,7 @@
 // What a crew with a free lane does next, and when and how a study ends.
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -43,33 +44,62 @@ void Study::Implementation::settle() {
 // Crews that find no work stay idle and are served here again once something has changed. The end of the
 // search is found here too, and needs no crew.
 void Study::Implementation::serve() {
-  while (!nothing_for_now) {
-    Crew* crew = crews.next_idle();
-    if (crew == nullptr && !state.attempts().empty()) {
+  while (!nothing_for_now && !ending && !state.ended()) {
+    if (crews.next_idle() != nullptr) {
+      nothing_for_now = !serve_one();
+      continue;
+    }
+    if (!state.attempts().empty()) {
       return;
     }
-    const Work work = choose_work();
-    if (std::holds_alternative<WaitForReports>(work)) {
-      nothing_for_now = true;
-    } else if (std::holds_alternative<Done>(work)) {
+    const Work work = choose_work({});
+    if (std::holds_alternative<Done>(work)) {
       finish(StudyEnded::Reason::finished, {});
-      return;
-    } else if (crew == nullptr) {
-      return;
+    } else if (std::holds_alternative<WaitForReports>(work)) {
+      nothing_for_now = true;
     } else {
-      carry_out(*crew, work);
+      return;
     }
   }
 }
 
-Study::Implementation::Work Study::Implementation::choose_work() {
-  if (!state.waiting().empty()) {
-    return Retry{.trial = *state.waiting().begin()};
+// A crew that runs something takes trials of the same shape only; so each shape is offered what there is.
+bool Study::Implementation::serve_one() {
+  std::set<int> offered;
+  for (Crew* crew = crews.next_idle(); crew != nullptr; crew = crews.next_partly_idle(*crew)) {
+    const Shape shape = shape_of(*crew);
+    if (shape && !offered.insert(*shape).second) {
+      continue;
+    }
+    const Work work = choose_work(shape);
+    if (std::holds_alternative<Done>(work)) {
+      finish(StudyEnded::Reason::finished, {});
+      return true;
+    }
+    if (!std::holds_alternative<WaitForReports>(work) && carry_out(*crew, work)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Study::Implementation::Shape Study::Implementation::shape_of(const Crew& crew) {
+  if (crew.attempts.empty()) {
+    return std::nullopt;
+  }
+  return shapes.of(state.trials(), state.attempt(*crew.attempts.begin())->trial);
+}
+
+Study::Implementation::Work Study::Implementation::choose_work(Shape shape) {
+  for (const int trial : state.waiting()) {
+    if (fits(trial, shape)) {
+      return Retry{.trial = trial};
+    }
   }
   while (true) {
     const Assignment next = state.scheduler().next();
     if (const auto* resume = std::get_if<ResumeTrial>(&next)) {
-      return *resume;
+      return fits(resume->trial, shape) ? Work(*resume) : Work(WaitForReports{});
     }
     if (const auto* start = std::get_if<StartTrial>(&next)) {
       const Work work = choose_new_trial(*start);
@@ -112,47 +142,89 @@ bool Study::Implementation::reopen_search() {
   return true;
 }
 
-void Study::Implementation::carry_out(Crew& crew, const Work& work) {
+bool Study::Implementation::carry_out(Crew& crew, const Work& work) {
+  if (const auto* start = std::get_if<StartTrial>(&work)) {
+    return carry_out_start(crew, *start);
+  }
   if (const auto* retry = std::get_if<Retry>(&work)) {
     start_attempt(crew, retry->trial, state.records().at(static_cast<std::size_t>(retry->trial)).until_epoch);
   } else if (const auto* resume = std::get_if<ResumeTrial>(&work)) {
     start_attempt(crew, resume->trial, resume->until_epoch);
-  } else {
-    carry_out_start(crew, std::get<StartTrial>(work));
   }
+  return true;
 }
 
-void Study::Implementation::carry_out_start(Crew& crew, const StartTrial& assignment) {
-  if (state.unstarted().empty()) {
+// Trials are proposed in the order of their numbers, but a crew of several lanes starts those first that fit
+// what it runs. A few more than can be started are proposed for that; they wait for their turn.
+bool Study::Implementation::carry_out_start(Crew& crew, const StartTrial& assignment) {
+  const Shape shape = shape_of(crew);
+  auto trial = find_unstarted(shape, assignment);
+  if (!trial) {
+    const std::size_t events = reaction.events.size();
+    trial = propose(crew, shape, assignment);
+    if (!trial) {
+      return reaction.events.size() > events && state.closed();
+    }
+  }
+  // A retried trial goes on where it was, which may be further than a new one is granted; one with a parent
+  // where that was.
+  const auto& record = state.records().at(static_cast<std::size_t>(*trial));
+  const Trial& begun = state.trials().at(static_cast<std::size_t>(record.inherits ? *record.parent : *trial));
+  const int next_epoch = begun.scores.empty() ? 1 : begun.scores.back().epoch + 1;
+  const bool has_moved = record.started == Microseconds{0} && record.bracket != assignment.bracket;
+  start_attempt(crew, *trial, std::max(assignment.until_epoch, next_epoch),
+                has_moved ? std::optional(assignment.bracket) : std::nullopt);
+  return true;
+}
+
+// The scheduler's own point, or the child of a trial, is not to be replaced by a point that waits.
+std::optional<int> Study::Implementation::find_unstarted(Shape shape, const StartTrial& assignment) {
+  const bool is_any = (!assignment.point && !assignment.parent) || limit_reached();
+  for (const int trial : state.unstarted()) {
+    const bool is_retried = state.records()[static_cast<std::size_t>(trial)].started != Microseconds{0};
+    if ((is_any || is_retried) && fits(trial, shape)) {
+      return trial;
+    }
+  }
+  return std::nullopt;
+}
+
+// Until one fits. Nothing: none did, or there are no more points.
+std::optional<int> Study::Implementation::propose(Crew& crew, Shape shape, const StartTrial& assignment) {
+  if (assignment.point && shape && shapes.of(*assignment.point) != *shape) {
+    return std::nullopt;
+  }
+  while (!limit_reached() && (!shape || static_cast<int>(state.unstarted().size()) < crew.lanes)) {
     const int number = static_cast<int>(state.trials().size());
     auto point = assignment.point ? assignment.point : sampler->propose(state.trials(), number);
     if (!point) {
-      emit(SearchClosed{.exhausted = true});
-      return;
+      if (state.unstarted().empty()) {
+        emit(SearchClosed{.exhausted = true});
+      }
+      return std::nullopt;
     }
     CHECK(state.experiment().space.contains(*point), "a scheduler's point lies in the space");
     emit(TrialProposed{.trial = number,
                        .point = *std::move(point),
                        .bracket = assignment.bracket,
                        .parent = assignment.parent});
+    if (fits(number, shape)) {
+      return number;
+    }
   }
-  const int trial = *state.unstarted().begin();
-  // A retried trial goes on where it was, which may be further than a new one is granted; one with a parent
-  // where that was.
-  const auto& record = state.records().at(static_cast<std::size_t>(trial));
-  const Trial& begun = state.trials().at(static_cast<std::size_t>(record.inherits ? *record.parent : trial));
-  const int next_epoch = begun.scores.empty() ? 1 : begun.scores.back().epoch + 1;
-  start_attempt(crew, trial, std::max(assignment.until_epoch, next_epoch));
+  return std::nullopt;
 }
 
-void Study::Implementation::start_attempt(Crew& crew, int trial, int until_epoch) {
+void Study::Implementation::start_attempt(Crew& crew, int trial, int until_epoch,
+                                          std::optional<int> bracket) {
   const AttemptId id = state.next_attempt();
   const std::string checkpoint = state.records().at(static_cast<std::size_t>(trial)).checkpoint;
   emit(AttemptStarted{.attempt = id,
                       .trial = trial,
                       .crew = crew.name,
                       .until_epoch = until_epoch,
-                      .checkpoint = checkpoint});
+                      .checkpoint = checkpoint,
+                      .bracket = bracket});
   command(StartAttempt{.crew = crew.name,
                        .attempt = id,
                        .trial = trial,

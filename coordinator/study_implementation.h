@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "coordinator/crew_roster.h"
+#include "coordinator/shapes.h"
 #include "coordinator/study.h"
 #include "coordinator/study_state.h"
 
@@ -53,14 +54,23 @@ struct Study::Implementation {
   // Retry: a trial that waits goes on as granted. StartTrial, ResumeTrial: the scheduler's.
   using Work = std::variant<Retry, StartTrial, ResumeTrial, WaitForReports, Done>;
 
+  // What all trials of a crew have in common; nullopt: it runs none and can take any.
+  using Shape = std::optional<int>;
+  Shape shape_of(const Crew& crew);
+  bool fits(int trial, Shape shape) { return !shape || shapes.of(state.trials(), trial) == *shape; }
+
   void settle();  // after every input: what follows for crews that are idle, and for the study's end
   void serve();
-  Work choose_work();
+  bool serve_one();  // whether an attempt was started, or something else has changed
+  Work choose_work(Shape shape);
   Work choose_new_trial(const StartTrial& assignment);
   bool reopen_search();  // whether a new scheduler took over
-  void carry_out(Crew& crew, const Work& work);
-  void carry_out_start(Crew& crew, const StartTrial& assignment);
-  void start_attempt(Crew& crew, int trial, int until_epoch);
+  // Whether they did anything: the trial may be of another shape than the crew's.
+  bool carry_out(Crew& crew, const Work& work);
+  bool carry_out_start(Crew& crew, const StartTrial& assignment);
+  std::optional<int> find_unstarted(Shape shape, const StartTrial& assignment);
+  std::optional<int> propose(Crew& crew, Shape shape, const StartTrial& assignment);
+  void start_attempt(Crew& crew, int trial, int until_epoch, std::optional<int> bracket = {});
   void look_for_end();
   std::optional<std::string> hopeless() const;  // why no trial will ever work
   bool time_over() const;
@@ -78,6 +88,7 @@ struct Study::Implementation {
   const std::unique_ptr<Sampler> sampler;
   StudyState state;
   CrewRoster crews;
+  Shapes shapes;
 
   // Running attempts that no crew is known to run: of a session before this one, or left out when their crew
   // reconnected. They are preempted when nothing was heard of them until then.

@@ -78,7 +78,7 @@ void StudyState::on(const AttemptStarted& event) {
   TrialRecord& record = records_[static_cast<std::size_t>(event.trial)];
   CHECK(!record.attempt, "a trial runs once at a time");
   if (unstarted_.erase(event.trial) > 0) {
-    start_with_scheduler(event.trial, event.until_epoch);
+    start_with_scheduler(event);
   } else if (paused_.erase(event.trial) > 0) {
     scheduler_->started(trial, ResumeTrial{.trial = event.trial, .until_epoch = event.until_epoch});
   } else {
@@ -98,21 +98,23 @@ void StudyState::on(const AttemptStarted& event) {
 // What the scheduler said of a new trial stands in the events: it is not asked again, because its answer may
 // have cost the fit of a model. A retried trial may have trained further than a new one is granted, so that
 // what the scheduler said need not be what the event says; the scheduler has not changed since it said it.
-void StudyState::start_with_scheduler(int trial, int until_epoch) {
-  TrialRecord& record = records_[static_cast<std::size_t>(trial)];
+void StudyState::start_with_scheduler(const AttemptStarted& event) {
+  const Trial& trial = trials_[static_cast<std::size_t>(event.trial)];
+  TrialRecord& record = records_[static_cast<std::size_t>(event.trial)];
   if (record.started == Microseconds{0}) {
-    scheduler_->started(
-        trials_[static_cast<std::size_t>(trial)],
-        StartTrial{
-            .bracket = record.bracket, .until_epoch = until_epoch, .point = {}, .parent = record.parent});
+    record.bracket = event.bracket.value_or(record.bracket);
+    scheduler_->started(trial, StartTrial{.bracket = record.bracket,
+                                          .until_epoch = event.until_epoch,
+                                          .point = {},
+                                          .parent = record.parent});
     return;
   }
   const Assignment next = scheduler_->next();
   const auto* start = std::get_if<StartTrial>(&next);
   const StartTrial assignment =
-      start != nullptr ? *start : StartTrial{.bracket = record.bracket, .until_epoch = until_epoch};
+      start != nullptr ? *start : StartTrial{.bracket = record.bracket, .until_epoch = event.until_epoch};
   record.bracket = assignment.bracket;
-  scheduler_->started(trials_[static_cast<std::size_t>(trial)], assignment);
+  scheduler_->started(trial, assignment);
 }
 
 void StudyState::on(const Reported& event) {

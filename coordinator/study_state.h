@@ -89,7 +89,7 @@ class StudyState {
 
   void take_score(const Reported& event, std::vector<double> values);
   void take_checkpoint(int trial, const std::string& checkpoint, std::optional<double> value);
-  void start_with_scheduler(int trial, int until_epoch);
+  void start_with_scheduler(const AttemptStarted& event);
   void wait_again(int trial);
   void prove_valid(int trial);
   void end_trial(int trial, TrialState state);

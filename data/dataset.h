@@ -26,7 +26,7 @@ struct Dataset {
   // Row-major [count, sample_shape...]. Images stay bytes: a quarter of the memory, converted as batches are
   // made.
   std::variant<std::vector<std::uint8_t>, std::vector<float>> inputs;
-  std::vector<std::int32_t> labels;  // classification: [count, positions], 0 … class_names.size()-1
+  std::vector<std::int32_t> labels;        // classification: [count, positions], 0 … class_names.size()-1
   std::vector<float> targets;              // regression: [count, target_names.size()]
   std::vector<std::string> class_names;    // classification
   std::vector<std::string> target_names;   // regression
@@ -84,8 +84,8 @@ struct DataSplits {
 //   separator   one character or tab, default a comma
 //   header      true (default): the first row names the columns; false; or a list of names
 //   skip_rows   lines before the table, default 0
-// text (to be continued: each token is to be told from those before it; parts are contiguous, the training text
-// first, the test's last):
+// text (to be continued: each token is to be told from those before it; parts are contiguous, the training
+// text first, the test's last):
 //   path        a file
 //   context     tokens of a sample, default 64
 //   tokens      characters (UTF-8, default) | bytes

@@ -28,7 +28,8 @@ struct SplitSamples {
 std::vector<std::int64_t> stratified_order(std::int64_t count, std::span<const std::int32_t> labels,
                                            std::uint64_t seed);
 
-// The first samples train, those that follow validate, the last ones test: where neighbours are alike, as in a text.
+// The first samples train, those that follow validate, the last ones test: where neighbours are alike, as in
+// a text.
 Result<SplitSamples> split_in_order(std::int64_t count, const SplitShares& shares);
 
 // Deals that order out: first validation, then test, then train. A mistake if nothing is left for training.

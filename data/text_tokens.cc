@@ -11,11 +11,11 @@ namespace {
 // The length in bytes of the character that begins at `at`, or 0 where the text is not UTF-8 (RFC 3629).
 std::size_t character_length(std::string_view text, std::size_t at) {
   const auto first = static_cast<unsigned char>(text[at]);
-  const std::size_t length = first < 0x80U                      ? 1
+  const std::size_t length = first < 0x80U                     ? 1
                              : first >= 0xC2U && first < 0xE0U ? 2
                              : first >= 0xE0U && first < 0xF0U ? 3
                              : first >= 0xF0U && first < 0xF5U ? 4
-                                                                : 0;
+                                                               : 0;
   if (length == 0 || at + length > text.size()) {
     return 0;
   }
@@ -54,7 +54,8 @@ Result<Dataset> make_text_dataset(std::string_view text, const TextOptions& opti
   ASSIGN_OR_RETURN(const auto tokens, split_tokens(text, options.bytes));
   const std::int64_t samples = (static_cast<std::int64_t>(tokens.size()) - 1) / options.context;
   if (samples < 1) {
-    return user_mistake(fmt::format("{} tokens are too few for a context of {}", tokens.size(), options.context));
+    return user_mistake(
+        fmt::format("{} tokens are too few for a context of {}", tokens.size(), options.context));
   }
   std::map<std::string_view, std::int32_t> vocabulary;
   for (const std::string_view token : tokens) {

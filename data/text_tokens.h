@@ -14,8 +14,8 @@ struct TextOptions {
   bool bytes = false;         // tokens are bytes; else the characters of UTF-8
 };
 
-// Sample s holds the tokens from s · context on; its labels are those tokens that follow each. What is left over is
-// dropped. The vocabulary, in class_names, is what occurs in the text, in the order of the code.
+// Sample s holds the tokens from s · context on; its labels are those tokens that follow each. What is left
+// over is dropped. The vocabulary, in class_names, is what occurs in the text, in the order of the code.
 Result<Dataset> make_text_dataset(std::string_view text, const TextOptions& options);
 
 // Tokens stay the numbers that they are.

@@ -79,14 +79,15 @@ struct Embedding {
 };
 // y = x + W.  x, y, W: {T, F}.
 struct PositionEmbedding {};
-// Multi-head self-attention, Vaswani et al. 2017.  x, y: {T, F}, F divided among the heads. With names, shapes and
-// equations of PyTorch's MultiheadAttention. `causal`: a position sees only itself and those before it.
+// Multi-head self-attention, Vaswani et al. 2017.  x, y: {T, F}, F divided among the heads. With names,
+// shapes and equations of PyTorch's MultiheadAttention. `causal`: a position sees only itself and those
+// before it.
 struct Attention {
   std::int64_t heads = 1;
   bool causal = false;
 };
-// LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014), one direction.  x: {T, F}; y: {T, units}. With
-// names, shapes and equations of PyTorch's LSTM and GRU; the state begins with zeros.
+// LSTM (Hochreiter and Schmidhuber 1997) or GRU (Cho et al. 2014), one direction.  x: {T, F}; y: {T, units}.
+// With names, shapes and equations of PyTorch's LSTM and GRU; the state begins with zeros.
 struct Recurrent {
   enum class Kind { lstm, gru };
   Kind kind = Kind::lstm;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "base/text.h"
@@ -185,6 +186,28 @@ Loss read_loss(Section& section, bool classification) {
   return loss == "mse" ? Loss::mse : Loss::cross_entropy;
 }
 
+// `world`, or {type: world, shards: 16}.
+Result<int> read_shards(const Node& node) {
+  constexpr std::int64_t kMostShards = 1024;
+  ASSIGN_OR_RETURN(const Typed typed, read_typed(node, "deterministic"));
+  if (typed.type != "world") {
+    return mistake_at(typed.place,
+                      fmt::format("unknown deterministic '{}'; expected world: the same bits for "
+                                  "any number of ranks (for one number of ranks they are always "
+                                  "the same)",
+                                  typed.type));
+  }
+  Section section(typed.options, "deterministic");
+  const auto shards =
+      static_cast<unsigned>(section.integer("shards", {.fallback = 8, .min = 1, .max = kMostShards}));
+  if (!std::has_single_bit(shards)) {
+    section.mistake(section.child("shards")->place(),
+                    fmt::format("expected a power of two for 'shards', not {}", shards));
+  }
+  RETURN_IF_ERROR(section.finish());
+  return static_cast<int>(shards);
+}
+
 // Szegedy et al. 2016, section 7, as PyTorch defines it.
 double read_label_smoothing(Section& section, bool classification) {
   const double smoothing =
@@ -222,6 +245,14 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   if (stopping != nullptr && !stopping->is_null()) {
     train.early_stopping = section.take(read_early_stopping(*stopping, input.classification));
   }
+  const Node* deterministic = section.child("deterministic");
+  if (deterministic != nullptr && !deterministic->is_null()) {
+    train.shards = section.take(read_shards(*deterministic)).value_or(0);
+    if (train.shards > train.batch_size) {
+      section.mistake(deterministic->place(), fmt::format("a batch of {} cannot be cut into {} shards",
+                                                          train.batch_size, train.shards));
+    }
+  }
   RETURN_IF_ERROR(section.finish());
   return train;
 }
@@ -230,9 +261,10 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
 Status check_tokens(const Network& network, const ModelInput& input) {
   const auto* embedding = std::get_if<Embedding>(&network.layers.front().what);
   if (input.positions > 1 && embedding != nullptr && embedding->vocabulary < input.outputs) {
-    return mistake_at(network.layers.front().place,
-                      fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
-                                  input.outputs, embedding->vocabulary));
+    return mistake_at(
+        network.layers.front().place,
+        fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
+                    input.outputs, embedding->vocabulary));
   }
   return {};
 }
@@ -256,11 +288,10 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
   const bool sequence = input.positions > 1;
   if (network.output != (sequence ? Shape{input.positions, input.outputs} : Shape{input.outputs})) {
     return mistake_at(
-        last, fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
-                          describe(network.output), input.outputs,
-                          input.classification ? "classes" : "targets",
-                          sequence ? fmt::format(" at each of {} positions", input.positions) : "",
-                          input.outputs));
+        last,
+        fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
+                    describe(network.output), input.outputs, input.classification ? "classes" : "targets",
+                    sequence ? fmt::format(" at each of {} positions", input.positions) : "", input.outputs));
   }
   return network;
 }

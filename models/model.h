@@ -61,6 +61,8 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 128;        // global: over all ranks
   std::optional<double> gradient_clip;  // largest L2 norm of the whole gradient of a lane
+  // Virtual shards of a batch, so that any number of ranks computes the same bits; a power of two. 0: none.
+  int shards = 0;
   std::optional<EarlyStopping> early_stopping;
 };
 
@@ -75,11 +77,11 @@ struct ModelInput {
   bool classification = true;
   std::int64_t outputs = 0;    // classes, or regression targets
   std::int64_t positions = 1;  // labels of a sample: more than one asks for the output {positions, outputs}
-  int max_epochs = 1;        // the schedule's horizon
+  int max_epochs = 1;          // the schedule's horizon
 };
 
-// `model` and `train` with every $name already substituted. The network's output must be {outputs}, or {positions, outputs}; the loss
-// must fit the task (its default does).
+// `model` and `train` with every $name already substituted. The network's output must be {outputs}, or
+// {positions, outputs}; the loss must fit the task (its default does).
 Result<ModelConfig> read_model(const Node& model, const Node& train, const ModelInput& input);
 
 }  // namespace regatta

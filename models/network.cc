@@ -131,9 +131,10 @@ class Planner {
   template <class T>
   Result<Shape> plan(const Layer& layer, const T& what, const Shape& input) {
     if (std::is_same_v<T, Embedding> && !groups_.empty()) {
-      return mistake_at(layer.place, fmt::format("{} reads token numbers, which no layer with weights can make; put it "
-                                                 "first",
-                                                 layer.name));
+      return mistake_at(layer.place,
+                        fmt::format("{} reads token numbers, which no layer with weights can make; put it "
+                                    "first",
+                                    layer.name));
     }
     ASSIGN_OR_RETURN(LayerPlan plan, plan_layer_of_sequences(layer, what, input));
     for (ParameterSpec& parameter : plan.parameters) {

@@ -75,7 +75,8 @@ struct ReadyNetwork {
 constexpr std::array kReadyNetworks = {
     ReadyNetwork{"logistic", build_logistic}, ReadyNetwork{"linear", build_linear},
     ReadyNetwork{"mlp", build_mlp},           ReadyNetwork{"lenet", build_lenet},
-    ReadyNetwork{"resnet", build_resnet},
+    ReadyNetwork{"resnet", build_resnet},     ReadyNetwork{"lstm", build_lstm},
+    ReadyNetwork{"gpt", build_gpt},
 };
 
 Result<const ReadyNetwork*> find_network(const Typed& typed) {

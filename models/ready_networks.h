@@ -38,4 +38,8 @@ using NetworkBuilder = void (*)(Section& options, const ModelInput& input, Layer
 // The form for CIFAR of He et al. 2016, section 4.2: 6n + 2 layers in three stages of n blocks.
 void build_resnet(Section& options, const ModelInput& input, LayerList& layers);
 
+// Networks of sequences: an LSTM with a classifier behind its last state, and a decoder of the GPT kind.
+void build_lstm(Section& options, const ModelInput& input, LayerList& layers);
+void build_gpt(Section& options, const ModelInput& input, LayerList& layers);
+
 }  // namespace regatta

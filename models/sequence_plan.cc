@@ -39,9 +39,10 @@ Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const TimePool&, c
 
 Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const LayerNorm&, const Shape& input) {
   if (input.size() > 2) {
-    return mistake_at(layer.place, fmt::format("{} needs features or a sequence, and its input is an image of {}; "
-                                               "use batch_norm, or reshape before it",
-                                               layer.name, describe(input)));
+    return mistake_at(layer.place,
+                      fmt::format("{} needs features or a sequence, and its input is an image of {}; "
+                                  "use batch_norm, or reshape before it",
+                                  layer.name, describe(input)));
   }
   LayerPlan plan{input};
   plan.parameters.push_back({.name = layer.name + ".weight",
@@ -52,10 +53,11 @@ Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const LayerNorm&, 
   return plan;
 }
 
-Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Embedding& embedding, const Shape& input) {
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Embedding& embedding,
+                                          const Shape& input) {
   if (input.size() != 1) {
-    return mistake_at(layer.place, fmt::format("{} needs a row of token numbers, and its input is {}", layer.name,
-                                               describe(input)));
+    return mistake_at(layer.place, fmt::format("{} needs a row of token numbers, and its input is {}",
+                                               layer.name, describe(input)));
   }
   return LayerPlan{.output = {input.front(), embedding.units},
                    .parameters = {{.name = layer.name + ".weight",
@@ -65,13 +67,14 @@ Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Embedding& e
 
 Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const PositionEmbedding&, const Shape& input) {
   RETURN_IF_ERROR(check_sequence(layer, input));
-  return LayerPlan{.output = input,
-                   .parameters = {{.name = layer.name + ".weight",
-                                   .shape = input,
-                                   .initializer = Initializer::small_normal}}};
+  return LayerPlan{
+      .output = input,
+      .parameters = {
+          {.name = layer.name + ".weight", .shape = input, .initializer = Initializer::small_normal}}};
 }
 
-Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Attention& attention, const Shape& input) {
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Attention& attention,
+                                          const Shape& input) {
   RETURN_IF_ERROR(check_sequence(layer, input));
   const std::int64_t features = input.back();
   if (features % attention.heads != 0) {
@@ -94,7 +97,8 @@ Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Attention& a
   return plan;
 }
 
-Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Recurrent& recurrent, const Shape& input) {
+Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Recurrent& recurrent,
+                                          const Shape& input) {
   RETURN_IF_ERROR(check_sequence(layer, input));
   const std::int64_t units = recurrent.units;
   const std::int64_t gates = (recurrent.kind == Recurrent::Kind::lstm ? 4 : 3) * units;
@@ -118,9 +122,10 @@ Result<LayerPlan> plan_layer_of_sequences(const Layer& layer, const Conv1d& conv
   RETURN_IF_ERROR(check_sequence(layer, input));
   const std::int64_t padded = input.front() + conv.zeros_before + conv.zeros_after;
   if (conv.kernel > padded) {
-    return mistake_at(layer.place, fmt::format("{}: the window of {} is longer than the input of {} positions, with "
-                                               "its padding",
-                                               layer.name, conv.kernel, padded));
+    return mistake_at(layer.place,
+                      fmt::format("{}: the window of {} is longer than the input of {} positions, with "
+                                  "its padding",
+                                  layer.name, conv.kernel, padded));
   }
   LayerPlan plan{{window_positions(padded, conv.kernel, conv.stride, 0), conv.filters}};
   plan.parameters.push_back({.name = layer.name + ".weight",

@@ -142,9 +142,8 @@ ParameterImportance importance_of(const Space& space, std::size_t parameter,
     }
   }
   // Failed trials rank last, and are not among the best where hardly any other trial is left.
-  ParameterImportance result{.parameter = parameter,
-                             .trials = active.size(),
-                             .best = std::min(best_of(active.size()), succeeded)};
+  ParameterImportance result{
+      .parameter = parameter, .trials = active.size(), .best = std::min(best_of(active.size()), succeeded)};
   if (result.best == 0) {
     return result;
   }

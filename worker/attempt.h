@@ -43,8 +43,8 @@ class AttemptControl {
   virtual ~AttemptControl() = default;
   // Does not wait for the network. An error ends the crew.
   virtual Status report(const EpochReport& report) = 0;
-  // The newest decision. Waits up to `wait` for one that lets a crew at `epoch` finished epochs do something:
-  // train on, suspend or end.
+  // The newest decision. Unless it lets an attempt at `epoch` finished epochs do something (train on, suspend
+  // or end), waits up to `wait` for news, which may be another attempt's.
   virtual Result<Decision> decide(std::int64_t epoch, Microseconds wait) = 0;
 };
 
@@ -62,6 +62,12 @@ struct AttemptEnd {
   How how = How::ordered;
   std::string checkpoint;  // relative to the study's folder; empty: no newer one than the last report's
   std::string message;
+};
+
+struct EndedAttempt {
+  std::int64_t attempt = 0;
+  int trial = 0;
+  AttemptEnd end;
 };
 
 // Relative to the study's folder: "checkpoints/trial-00012".

@@ -46,18 +46,34 @@ class Crew {
   Crew(Communicator& communicator, const CrewOptions& options)
       : communicator_(communicator), options_(options) {}
 
+  // Between two pieces of work the ranks meet to hear of the next order. A crew that is full needs none.
   Status lead() {
-    CoordinatorLink link({.folder = options_.folder, .name = options_.name, .ranks = communicator_.size()},
+    CoordinatorLink link({.folder = options_.folder,
+                          .name = options_.name,
+                          .ranks = communicator_.size(),
+                          .lanes = options_.lanes},
                          clock_);
     LeaderControl control(link);
     while (true) {
-      ASSIGN_OR_RETURN(const auto order, control.next_order(kMeetingInterval));
-      RETURN_IF_ERROR(broadcast_text(communicator_, order ? order->SerializeAsString() : ""));
-      if (order && order->has_dismiss()) {
-        return link.send(goodbye());
+      if (can_take_orders()) {
+        ASSIGN_OR_RETURN(const auto order,
+                         is_busy() ? control.next_start() : control.next_order(kMeetingInterval));
+        RETURN_IF_ERROR(broadcast_text(communicator_, order ? order->SerializeAsString() : ""));
+        if (order && order->has_dismiss()) {
+          return link.send(goodbye());
+        }
+        if (order) {
+          RETURN_IF_ERROR(carry_out(*order, link, control));
+        }
       }
-      if (order) {
-        RETURN_IF_ERROR(carry_out(*order, link, control));
+      if (is_busy()) {
+        ASSIGN_OR_RETURN(const auto ended, member_->advance());
+        for (const EndedAttempt& attempt : ended) {
+          if (!attempt.end.message.empty()) {
+            spdlog::info("trial {}, attempt {}: {}", attempt.trial, attempt.attempt, attempt.end.message);
+          }
+          RETURN_IF_ERROR(control.finish(attempt.attempt, attempt.end));
+        }
       }
     }
   }
@@ -65,30 +81,37 @@ class Crew {
   Status follow() {
     CollectiveOptions meeting;
     while (true) {
-      ASSIGN_OR_RETURN(const std::string text, broadcast_text(communicator_, "", meeting));
-      wire::ToCrew order;
-      // After an order the leader may have to wait for the coordinator before it is rid of its answer.
-      meeting.timeout = text.empty() ? kStepLimit : kFileLimit;
-      if (text.empty()) {
-        continue;
+      if (can_take_orders()) {
+        ASSIGN_OR_RETURN(const std::string text, broadcast_text(communicator_, "", meeting));
+        // After work the leader may have to wait for the coordinator before it is rid of its answer.
+        meeting.timeout = text.empty() && !is_busy() ? kStepLimit : kFileLimit;
+        wire::ToCrew order;
+        CHECK(order.ParseFromString(text), "the leader sends what it has parsed");
+        if (order.has_dismiss()) {
+          return {};
+        }
+        if (order.has_welcome()) {
+          RETURN_IF_ERROR(join(order.welcome()));
+        } else if (order.has_start_attempt()) {
+          member_->begin(order.start_attempt(), nullptr);
+        } else if (order.has_evaluate_trial()) {
+          ASSIGN_OR_RETURN(const Evaluation evaluation, member_->evaluate(order.evaluate_trial()));
+        }
       }
-      CHECK(order.ParseFromString(text), "the leader sends what it has parsed");
-      if (order.has_dismiss()) {
-        return {};
-      }
-      if (order.has_welcome()) {
-        RETURN_IF_ERROR(join(order.welcome()));
-      } else if (order.has_start_attempt()) {
-        ASSIGN_OR_RETURN(const AttemptEnd end, member_->run(order.start_attempt(), nullptr));
-      } else if (order.has_evaluate_trial()) {
-        ASSIGN_OR_RETURN(const Evaluation evaluation, member_->evaluate(order.evaluate_trial()));
+      if (is_busy()) {
+        meeting.timeout = kFileLimit;
+        ASSIGN_OR_RETURN(const auto ended, member_->advance());
       }
     }
   }
 
  private:
+  bool is_busy() const { return member_ != nullptr && member_->is_busy(); }
+  bool can_take_orders() const { return !is_busy() || member_->has_room(); }
+
   Status join(const wire::Welcome& welcome) {
-    ASSIGN_OR_RETURN(member_, CrewMember::join(communicator_, clock_, welcome, options_.threads));
+    ASSIGN_OR_RETURN(member_, CrewMember::join(communicator_, clock_, welcome,
+                                               {.threads = options_.threads, .lanes = options_.lanes}));
     return {};
   }
 
@@ -100,12 +123,8 @@ class Crew {
       const wire::StartAttempt& start = order.start_attempt();
       spdlog::debug("trial {}, attempt {}: begins, until epoch {}", start.trial(), start.attempt(),
                     start.until_epoch());
-      control.begin(start);
-      ASSIGN_OR_RETURN(const AttemptEnd end, member_->run(start, &control));
-      if (!end.message.empty()) {
-        spdlog::info("trial {}, attempt {}: {}", start.trial(), start.attempt(), end.message);
-      }
-      return control.finish(end);
+      member_->begin(start, control.begin(start));
+      return {};
     }
     if (order.has_evaluate_trial()) {
       const int trial = order.evaluate_trial().trial();

@@ -13,6 +13,7 @@ struct CrewOptions {
   std::filesystem::path folder;  // of the study: its keys and the coordinator's address stand there
   std::string name;              // unique for this start of the crew, e.g. "crew-0.2"
   int threads = 1;               // a rank
+  int lanes = 1;                 // attempts at once
 };
 
 // Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit.

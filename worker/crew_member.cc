@@ -2,9 +2,9 @@
 #include "worker/crew_member.h"
 
 #include <cmath>
+#include <utility>
 
 #include "worker/program.h"
-#include "worker/training.h"
 
 namespace regatta {
 namespace {
@@ -24,39 +24,66 @@ constexpr const char* kOtherSpace = "the trial's point does not fit the experime
 }  // namespace
 
 CrewMember::CrewMember(Communicator& communicator, const Clock& clock, Experiment experiment,
-                       const wire::Welcome& welcome, int threads)
+                       const wire::Welcome& welcome, const Capacity& capacity)
     : communicator_(communicator),
       clock_(clock),
       experiment_(std::move(experiment)),
       folder_(welcome.folder()),
       experiment_folder_(std::filesystem::absolute(welcome.experiment_file()).parent_path()),
-      threads_(threads),
+      threads_(capacity.threads),
       bench_(communicator, experiment_, clock,
-             {.folder = folder_, .threads = threads, .max_epochs = welcome.max_epochs()}) {}
+             {.folder = folder_,
+              .threads = capacity.threads,
+              .lanes = capacity.lanes,
+              .max_epochs = welcome.max_epochs()}),
+      training_(bench_) {}
 
 Result<std::unique_ptr<CrewMember>> CrewMember::join(Communicator& communicator, const Clock& clock,
-                                                     const wire::Welcome& welcome, int threads) {
+                                                     const wire::Welcome& welcome, const Capacity& capacity) {
   ASSIGN_OR_RETURN(Experiment experiment,
                    parse_experiment(welcome.experiment_yaml(), welcome.experiment_file()));
   return std::unique_ptr<CrewMember>(
-      new CrewMember(communicator, clock, std::move(experiment), welcome, threads));
+      new CrewMember(communicator, clock, std::move(experiment), welcome, capacity));
 }
 
-Result<AttemptEnd> CrewMember::run(const wire::StartAttempt& start, AttemptControl* control) {
+bool CrewMember::is_busy() const { return training_.is_busy() || program_ || !refused_.empty(); }
+
+bool CrewMember::has_room() const { return refused_.empty() && !program_ && training_.has_room(); }
+
+void CrewMember::begin(const wire::StartAttempt& start, AttemptControl* control) {
   auto point = point_of(start.point(), experiment_.space);
   if (!point) {
-    return AttemptEnd{.how = AttemptEnd::How::failed, .message = kOtherSpace};
+    refused_.push_back({.attempt = start.attempt(),
+                        .trial = start.trial(),
+                        .end = {.how = AttemptEnd::How::failed, .message = kOtherSpace}});
+    return;
   }
-  const AttemptOrder order{.attempt = start.attempt(),
-                           .trial = start.trial(),
-                           .point = *std::move(point),
-                           .until_epoch = start.until_epoch(),
-                           .checkpoint = start.checkpoint()};
-  if (!runs_program()) {
-    return train(bench_, order, control);
+  AttemptOrder order{.attempt = start.attempt(),
+                     .trial = start.trial(),
+                     .point = *std::move(point),
+                     .until_epoch = start.until_epoch(),
+                     .checkpoint = start.checkpoint()};
+  if (runs_program()) {
+    program_ = {.order = std::move(order), .control = control};
+  } else {
+    training_.begin(std::move(order), control);
   }
+}
+
+Result<std::vector<EndedAttempt>> CrewMember::advance() {
+  if (!refused_.empty()) {
+    return std::exchange(refused_, {});
+  }
+  if (!program_) {
+    return training_.advance();
+  }
+  const Program program = *std::exchange(program_, std::nullopt);
   const ProgramOptions options{.folder = folder_, .directory = experiment_folder_, .threads = threads_};
-  return run_program(communicator_, experiment_, clock_, options, order, control);
+  ASSIGN_OR_RETURN(AttemptEnd end,
+                   run_program(communicator_, experiment_, clock_, options, program.order, program.control));
+  std::vector<EndedAttempt> ended;
+  ended.push_back({.attempt = program.order.attempt, .trial = program.order.trial, .end = std::move(end)});
+  return ended;
 }
 
 Result<Evaluation> CrewMember::evaluate(const wire::EvaluateTrial& order) {

@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -12,6 +14,7 @@
 #include "protocol/messages.pb.h"
 #include "worker/attempt.h"
 #include "worker/evaluation.h"
+#include "worker/training.h"
 #include "worker/workbench.h"
 
 namespace regatta {
@@ -19,16 +22,26 @@ namespace regatta {
 // Made from the coordinator's Welcome, alike on all ranks. What it refers to must outlive it.
 class CrewMember {
  public:
+  struct Capacity {
+    int threads = 1;  // a rank
+    int lanes = 1;    // attempts at once; programs run one at a time
+  };
   static Result<std::unique_ptr<CrewMember>> join(Communicator& communicator, const Clock& clock,
-                                                  const wire::Welcome& welcome, int threads);
+                                                  const wire::Welcome& welcome, const Capacity& capacity);
 
-  // All ranks, with the same order. Errors mean that the crew itself is broken.
-  Result<AttemptEnd> run(const wire::StartAttempt& start, AttemptControl* control);
+  // All ranks, with the same orders. Errors mean that the crew itself is broken.
+  bool is_busy() const;   // some attempt runs
+  bool has_room() const;  // for another
+  // Only the leader has a control. The work is done by advance().
+  void begin(const wire::StartAttempt& start, AttemptControl* control);
+  // While busy: works on, for an epoch or so; which attempts have ended meanwhile.
+  Result<std::vector<EndedAttempt>> advance();
+  // While not busy.
   Result<Evaluation> evaluate(const wire::EvaluateTrial& order);
 
  private:
   CrewMember(Communicator& communicator, const Clock& clock, Experiment experiment,
-             const wire::Welcome& welcome, int threads);
+             const wire::Welcome& welcome, const Capacity& capacity);
   bool runs_program() const { return experiment_.section("command") != nullptr; }
 
   Communicator& communicator_;
@@ -38,6 +51,13 @@ class CrewMember {
   const std::filesystem::path experiment_folder_;
   const int threads_;
   Workbench bench_;
+  Training training_;
+  struct Program {
+    AttemptOrder order;
+    AttemptControl* control = nullptr;
+  };
+  std::optional<Program> program_;     // the attempt that runs one
+  std::vector<EndedAttempt> refused_;  // before they began
 };
 
 }  // namespace regatta

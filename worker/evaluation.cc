@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -90,6 +91,15 @@ void append_metrics(MetricValues& metrics, std::string_view prefix, const Metric
   }
 }
 
+double metric_named(const MetricValues& metrics, std::string_view name) {
+  for (const auto& [metric, value] : metrics) {
+    if (metric == name) {
+      return value;
+    }
+  }
+  return std::nan("");
+}
+
 BatchView view_of(const Batch& batch, std::int64_t first_sample) {
   return {.inputs = batch.inputs,
           .labels = batch.labels,
@@ -100,16 +110,21 @@ BatchView view_of(const Batch& batch, std::int64_t first_sample) {
           .first_sample = first_sample};
 }
 
-Result<MetricSums> measure(Workbench& bench, Loader& loader) {
-  MetricSums sums = bench.new_sums();
+Status measure(Workbench& bench, Loader& loader, std::span<const int> lanes, std::span<MetricSums> sums) {
+  bench.engine().select_lanes(lanes);
+  for (const int lane : lanes) {
+    sums[static_cast<std::size_t>(lane)] = bench.new_sums();
+  }
   loader.start_epoch(0);
   while (const Batch* batch = loader.next()) {
     if (batch->count > 0) {
-      RETURN_IF_ERROR(bench.engine().evaluate(view_of(*batch, 0), {&sums, 1}));
+      RETURN_IF_ERROR(bench.engine().evaluate(view_of(*batch, 0), sums));
     }
   }
-  RETURN_IF_ERROR(bench.communicator().allreduce(sums.sums()));
-  return sums;
+  for (const int lane : lanes) {
+    RETURN_IF_ERROR(bench.communicator().allreduce(sums[static_cast<std::size_t>(lane)].sums()));
+  }
+  return {};
 }
 
 Result<Evaluation> evaluate_trial(Workbench& bench, const EvaluationOrder& order) {
@@ -127,8 +142,9 @@ Result<Evaluation> evaluate_trial(Workbench& bench, const EvaluationOrder& order
   Loader* loader = has_test ? bench.test() : bench.validation();
   Evaluation evaluation{.model = kModelFile};
   if (loader != nullptr) {
-    ASSIGN_OR_RETURN(const MetricSums sums, measure(bench, *loader));
-    append_metrics(evaluation.metrics, has_test ? "test_" : "val_", sums.result());
+    std::vector<MetricSums> sums(static_cast<std::size_t>(bench.options().lanes), bench.new_sums());
+    RETURN_IF_ERROR(measure(bench, *loader, std::array{0}, sums));
+    append_metrics(evaluation.metrics, has_test ? "test_" : "val_", sums.front().result());
   }
   const Status written = bench.is_leader() ? write_model(bench, order, *state, evaluation.metrics) : Status();
   ASSIGN_OR_RETURN(const auto unwritten, first_failure(bench.communicator(), written));

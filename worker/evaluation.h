@@ -1,6 +1,7 @@
 // Measuring a network on data that it is not trained on, and writing out the best one.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,12 @@ namespace regatta {
 // Adds prefixed names: "val_loss", "val_accuracy", …
 void append_metrics(MetricValues& metrics, std::string_view prefix, const MetricValues& more);
 
-// All ranks: sums over the whole split, each rank its share.
-Result<MetricSums> measure(Workbench& bench, Loader& loader);
+// NaN: there is no such metric.
+double metric_named(const MetricValues& metrics, std::string_view name);
+
+// All ranks: the sums of these lanes over the whole split, each rank its share. `sums`: one a lane of the
+// engine. The lanes stay selected.
+Status measure(Workbench& bench, Loader& loader, std::span<const int> lanes, std::span<MetricSums> sums);
 
 // All ranks: what a rank's batch says to the engine.
 BatchView view_of(const Batch& batch, std::int64_t first_sample);

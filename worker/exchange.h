@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "collectives/buckets.h"
+#include "collectives/communication_thread.h"
 #include "collectives/communicator.h"
 #include "experiment/experiment.h"
 #include "models/engine.h"
-#include "worker/communication_thread.h"
 #include "worker/exchange_tuner.h"
 
 namespace regatta {

@@ -45,6 +45,7 @@ class CoordinatorLink {
   Status send(wire::FromCrew message);
   // How long nothing was heard.
   Microseconds silence() const;
+  int lanes() const { return options_.lanes; }
   // Longer than the coordinator said that a crew without work should wait.
   bool is_orphaned() const;
 

@@ -65,41 +65,53 @@ Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait)
       end_if_orphaned();
     }
   }
+  return pop_order();
+}
+
+Result<std::optional<wire::ToCrew>> LeaderControl::next_start() {
+  RETURN_IF_ERROR(take_messages(Microseconds(0)));
+  const bool starts_next = !orders_.empty() && orders_.front().has_start_attempt();
+  return starts_next ? pop_order() : std::nullopt;
+}
+
+std::optional<wire::ToCrew> LeaderControl::pop_order() {
   if (orders_.empty()) {
-    return std::optional<wire::ToCrew>();
+    return std::nullopt;
   }
   std::optional<wire::ToCrew> order(std::move(orders_.front()));
   orders_.pop_front();
   return order;
 }
 
-void LeaderControl::begin(const wire::StartAttempt& start) {
-  attempt_ = start.attempt();
-  const bool suspended = suspended_.erase(attempt_) > 0;
-  decision_ = {.action = suspended ? Decision::Action::suspend : Decision::Action::go_on,
-               .until_epoch = start.until_epoch()};
+AttemptControl* LeaderControl::begin(const wire::StartAttempt& start) {
+  const bool suspended = suspended_.erase(start.attempt()) > 0;
+  const Decision first{.action = suspended ? Decision::Action::suspend : Decision::Action::go_on,
+                       .until_epoch = start.until_epoch()};
+  const auto [place, is_new] = attempts_.try_emplace(start.attempt(), *this, start.attempt(), first);
+  CHECK(is_new, "an attempt begins once");
+  return &place->second;
 }
 
-Status LeaderControl::finish(const AttemptEnd& end) {
+Status LeaderControl::finish(std::int64_t attempt, const AttemptEnd& end) {
+  CHECK(attempts_.erase(attempt) == 1);
   if (end.how != AttemptEnd::How::ordered) {
     wire::FromCrew message;
     wire::AttemptFinished& finished = *message.mutable_attempt_finished();
-    finished.set_attempt(attempt_);
+    finished.set_attempt(attempt);
     finished.set_outcome(outcome_of(end.how));
     finished.set_checkpoint(end.checkpoint);
     finished.set_message(shortened(end.message));
     RETURN_IF_ERROR(link_.send(std::move(message)));
   }
-  attempt_ = 0;
   wire::FromCrew free;
-  free.mutable_lane_free()->set_lanes(1);
+  free.mutable_lane_free()->set_lanes(static_cast<std::uint32_t>(link_.lanes()));
   return link_.send(std::move(free));
 }
 
-Status LeaderControl::report(const EpochReport& report) {
+Status LeaderControl::Attempt::report(const EpochReport& report) {
   wire::FromCrew message;
   wire::Report& said = *message.mutable_report();
-  said.set_attempt(attempt_);
+  said.set_attempt(id_);
   said.set_epoch(report.epoch);
   for (const auto& [name, value] : report.metrics) {
     wire::Metric& metric = *said.add_metrics();
@@ -108,35 +120,45 @@ Status LeaderControl::report(const EpochReport& report) {
   }
   said.set_checkpoint(report.checkpoint);
   said.set_seconds(report.seconds);
-  return link_.send(std::move(message));
+  return leader_.link_.send(std::move(message));
 }
 
-Result<Decision> LeaderControl::decide(std::int64_t epoch, Microseconds wait) {
+Result<Decision> LeaderControl::Attempt::decide(std::int64_t epoch, Microseconds wait) {
+  RETURN_IF_ERROR(leader_.take_messages(has_news(epoch) ? Microseconds(0) : wait));
+  if (wait.count() > 0 && !has_news(epoch)) {
+    leader_.end_if_orphaned();
+  }
+  return decision;
+}
+
+bool LeaderControl::Attempt::has_news(std::int64_t epoch) const {
+  return decision.action != Decision::Action::go_on || decision.until_epoch > epoch;
+}
+
+// Waits for the first of them only.
+Status LeaderControl::take_messages(Microseconds wait) {
   while (true) {
-    const Microseconds patience = has_news(epoch) ? Microseconds(0) : wait;
-    ASSIGN_OR_RETURN(const auto message, link_.receive(patience));
+    ASSIGN_OR_RETURN(const auto message, link_.receive(wait));
     if (!message) {
-      break;
+      return {};
     }
     sort(*message);
+    wait = Microseconds(0);
   }
-  if (wait.count() > 0 && !has_news(epoch)) {
-    end_if_orphaned();
-  }
-  return decision_;
 }
 
-bool LeaderControl::has_news(std::int64_t epoch) const {
-  return decision_.action != Decision::Action::go_on || decision_.until_epoch > epoch;
+LeaderControl::Attempt* LeaderControl::running(std::int64_t attempt) {
+  const auto found = attempts_.find(attempt);
+  return found == attempts_.end() ? nullptr : &found->second;
 }
 
 void LeaderControl::sort(const wire::ToCrew& message) {
   if (message.has_answer_report()) {
     const wire::AnswerReport& answer = message.answer_report();
-    if (answer.attempt() == attempt_ && answer.go_on()) {
-      decision_.until_epoch = std::max(decision_.until_epoch, answer.until_epoch());
-    } else if (!answer.go_on()) {
+    if (!answer.go_on()) {
       end(answer.attempt());
+    } else if (Attempt* attempt = running(answer.attempt())) {
+      attempt->decision.until_epoch = std::max(attempt->decision.until_epoch, answer.until_epoch());
     }
   } else if (message.has_end_attempt()) {
     end(message.end_attempt().attempt());
@@ -145,16 +167,18 @@ void LeaderControl::sort(const wire::ToCrew& message) {
   } else {
     if (message.has_dismiss()) {
       orders_.clear();  // nothing that waits is wanted any more
-      decision_.action = Decision::Action::end;
+      for (auto& [id, attempt] : attempts_) {
+        attempt.decision.action = Decision::Action::end;
+      }
     }
     orders_.push_back(message);
   }
 }
 
-// One that waits never begins. Orders wait only while another attempt runs, and its end frees the lane.
+// One that waits never begins. Orders wait only while other attempts run, and the end of one frees a lane.
 void LeaderControl::end(std::int64_t attempt) {
-  if (attempt == attempt_) {
-    decision_.action = Decision::Action::end;
+  if (Attempt* at = running(attempt)) {
+    at->decision.action = Decision::Action::end;
     return;
   }
   suspended_.erase(attempt);
@@ -162,9 +186,9 @@ void LeaderControl::end(std::int64_t attempt) {
 }
 
 void LeaderControl::suspend(std::int64_t attempt) {
-  if (attempt == attempt_) {
-    if (decision_.action == Decision::Action::go_on) {
-      decision_.action = Decision::Action::suspend;
+  if (Attempt* at = running(attempt)) {
+    if (at->decision.action == Decision::Action::go_on) {
+      at->decision.action = Decision::Action::suspend;
     }
   } else if (std::ranges::any_of(orders_,
                                  [&](const wire::ToCrew& order) { return starts(order, attempt); })) {

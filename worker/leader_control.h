@@ -1,7 +1,9 @@
-// The leader's inbox, sorted: what concerns the running attempt, and orders for later.
+// The leader's inbox, sorted: what concerns each running attempt, and orders for later.
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -11,33 +13,49 @@
 namespace regatta {
 
 // The link must outlive it.
-class LeaderControl final : public AttemptControl {
+class LeaderControl {
  public:
   explicit LeaderControl(CoordinatorLink& link) : link_(link) {}
 
   // The next order, Welcome included; waits up to `wait`. When the coordinator stays away too long, Dismiss.
   Result<std::optional<wire::ToCrew>> next_order(Microseconds wait);
+  // The next order if it is to start an attempt, for a crew that trains already: does not wait.
+  Result<std::optional<wire::ToCrew>> next_start();
 
-  // An attempt begins, suspended if that was ordered meanwhile; its end is told to the coordinator, and that
-  // the lane is free.
-  void begin(const wire::StartAttempt& start);
-  Status finish(const AttemptEnd& end);
-
-  Status report(const EpochReport& report) override;
-  Result<Decision> decide(std::int64_t epoch, Microseconds wait) override;
+  // An attempt begins, suspended if that was ordered meanwhile; the control is valid until its end is told
+  // to the coordinator, and that its lane is free.
+  AttemptControl* begin(const wire::StartAttempt& start);
+  Status finish(std::int64_t attempt, const AttemptEnd& end);
 
  private:
+  class Attempt final : public AttemptControl {
+   public:
+    Attempt(LeaderControl& leader, std::int64_t id, const Decision& first)
+        : decision(first), leader_(leader), id_(id) {}
+    Status report(const EpochReport& report) override;
+    Result<Decision> decide(std::int64_t epoch, Microseconds wait) override;
+
+    Decision decision;
+
+   private:
+    bool has_news(std::int64_t epoch) const;
+
+    LeaderControl& leader_;
+    const std::int64_t id_;
+  };
+
+  Status take_messages(Microseconds wait);
+  std::optional<wire::ToCrew> pop_order();
+  Attempt* running(std::int64_t attempt);
   void sort(const wire::ToCrew& message);
   void end(std::int64_t attempt);
   void suspend(std::int64_t attempt);
-  bool has_news(std::int64_t epoch) const;
   void end_if_orphaned();
 
   CoordinatorLink& link_;
   std::deque<wire::ToCrew> orders_;
   std::set<std::int64_t> suspended_;  // attempts whose start waits in orders_
-  std::int64_t attempt_ = 0;          // running
-  Decision decision_;                 // for it
+  std::map<std::int64_t, Attempt> attempts_;
 };
 
 }  // namespace regatta

@@ -10,21 +10,35 @@
 #include "models/cpu/engine.h"
 #include "worker/agreement.h"
 #include "worker/plan.h"
+#include "worker/shape_key.h"
+#include "worker/sharded_engine.h"
 
 namespace regatta {
 namespace {
 
 constexpr std::int64_t kEvaluationRows = 256;  // a rank, where the data has as many
 
-std::unique_ptr<Loader> make_evaluation_loader(const Split& split, const Communicator& communicator,
-                                               std::int64_t rows) {
+std::unique_ptr<Loader> make_evaluation_loader(const Split& split, int rank, int ranks) {
   if (split.count() == 0) {
     return nullptr;
   }
   return std::make_unique<Loader>(
       split,
-      LoaderOptions{
-          .global_batch = rows, .rank = communicator.rank(), .ranks = communicator.size(), .shuffle = false});
+      LoaderOptions{.global_batch = kEvaluationRows * ranks, .rank = rank, .ranks = ranks, .shuffle = false});
+}
+
+// Why the ranks cannot share the virtual shards of a batch; nullopt: they can, or there are none.
+std::optional<std::string> check_shards(const TrainConfig& train, std::int64_t samples, int ranks) {
+  if (train.shards > 0 && train.shards % ranks != 0) {
+    return fmt::format(
+        "{} virtual shards cannot be divided among {} ranks: give a crew 1, 2, 4 … ranks, {} "
+        "at most",
+        train.shards, ranks, train.shards);
+  }
+  if (train.shards > samples) {
+    return fmt::format("{} samples cannot be cut into {} virtual shards", samples, train.shards);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -55,7 +69,12 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
     return std::optional(Refusal{How::invalid, fmt::format("a batch of {} cannot be split over {} ranks",
                                                            rows, communicator_.size())});
   }
-  ASSIGN_OR_RETURN(const std::string key, engine_key(point));
+  if (const auto mistake = check_shards(config_.train, splits_.train.count(), communicator_.size())) {
+    return std::optional(Refusal{How::invalid, *mistake});
+  }
+  ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
+  model_yaml_ = to_yaml(model);
+  ASSIGN_OR_RETURN(const std::string key, shape_key(experiment_, point));
   Status made;
   if (key != engine_key_) {
     engine_key_.clear();  // nothing fits while it is remade
@@ -68,6 +87,11 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   }
   engine_key_ = key;
   return std::optional<Refusal>();
+}
+
+bool Workbench::fits(const Point& point) const {
+  const auto key = shape_key(experiment_, point);
+  return key.ok() && *key == engine_key_;
 }
 
 Status Workbench::load_data_for(const Point& point) {
@@ -92,48 +116,45 @@ Status Workbench::replace_data(const Node& node) {
   return {};
 }
 
-// All that an engine's buffers and plans depend on; the rest is set lane by lane.
-Result<std::string> Workbench::engine_key(const Point& point) {
-  ASSIGN_OR_RETURN(const Node model, section_at(experiment_, "model", point));
-  model_yaml_ = to_yaml(model);
-  const TrainConfig& train = config_.train;
-  return fmt::format(
-      "{}\n{}\n{} {} {} {} {} {}", model_yaml_, describe(augmentation_), static_cast<int>(train.loss),
-      train.label_smoothing, static_cast<int>(train.optimizer.kind), static_cast<int>(train.precision),
-      train.batch_size, train.gradient_clip ? fmt::format("{}", *train.gradient_clip) : "no clip");
-}
-
 void Workbench::make_loaders() {
   const std::int64_t batch = std::min(config_.train.batch_size, splits_.train.count());
-  const std::int64_t evaluation_rows = kEvaluationRows * communicator_.size();
   first_row_ = rank_share(batch, communicator_.rank(), communicator_.size()).begin;
   training_ = std::make_unique<Loader>(splits_.train, LoaderOptions{.seed = experiment_.seed,
                                                                     .global_batch = batch,
                                                                     .rank = communicator_.rank(),
                                                                     .ranks = communicator_.size(),
                                                                     .augmentation = augmentation_});
-  validation_ = make_evaluation_loader(splits_.validation, communicator_, evaluation_rows);
-  test_ = make_evaluation_loader(splits_.test, communicator_, evaluation_rows);
+  // With shards each rank measures everything, so that nothing depends on how many there are.
+  const bool is_shared = config_.train.shards == 0;
+  const int rank = is_shared ? communicator_.rank() : 0;
+  const int ranks = is_shared ? communicator_.size() : 1;
+  validation_ = make_evaluation_loader(splits_.validation, rank, ranks);
+  test_ = make_evaluation_loader(splits_.test, rank, ranks);
 }
 
 Status Workbench::make_engine() {
   engine_.reset();
   exchange_.reset();
   memory_.reset();
-  RETURN_IF_ERROR(make_exchange());
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
                         .evaluation_capacity = 1,
+                        .lanes = options_.lanes,
                         .threads = options_.threads,
                         .classification = splits_.train.dataset->task == Task::classification,
                         .target_scale = splits_.train.normalization->target_scale};
-  if (memory_ != nullptr) {
-    lend_memory(options);
-  }
   for (const auto& loader : {validation_.get(), test_.get()}) {
     if (loader != nullptr) {
       options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());
     }
+  }
+  if (config_.train.shards > 0) {
+    ASSIGN_OR_RETURN(engine_, make_sharded_engine(config_, options, config_.train.shards, communicator_));
+    return {};
+  }
+  RETURN_IF_ERROR(make_exchange());
+  if (memory_ != nullptr) {
+    lend_memory(options);
   }
   ASSIGN_OR_RETURN(engine_, make_cpu_engine(config_, options));
   return {};
@@ -145,7 +166,7 @@ Status Workbench::make_exchange() {
   if (communicator_.size() == 1) {
     return {};
   }
-  const auto floats = static_cast<std::size_t>(config_.network.parameter_count);
+  const auto floats = static_cast<std::size_t>(options_.lanes * config_.network.parameter_count);
   const bool sgd = config_.train.optimizer.kind == OptimizerConfig::Kind::sgd;
   rows_ = config_.train.gradient_clip ? 1 : sgd ? 3 : 4;
   ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));

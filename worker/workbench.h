@@ -23,6 +23,7 @@ namespace regatta {
 struct WorkbenchOptions {
   std::filesystem::path folder;  // of the study
   int threads = 1;               // a rank
+  int lanes = 1;                 // trials trained at once
   int max_epochs = 1;            // the schedules' horizon
 };
 
@@ -38,12 +39,15 @@ class Workbench {
     AttemptEnd::How how = AttemptEnd::How::failed;
     std::string message;
   };
-  // All ranks: loads the data and makes the engine for a point, where those at hand do not fit.
+  // All ranks: loads the data and makes the engine for a point, where those at hand do not fit. What stands
+  // in the lanes is lost with the old engine.
   Result<std::optional<Refusal>> prepare(const Point& point);
+  // Whether prepare() would leave the engine as it is, with all that stands in its lanes.
+  bool fits(const Point& point) const;
 
-  // Valid after a prepare() without refusal, until the next one.
+  // Valid after a prepare() without refusal, until the next one; config and model_yaml are the point's.
   Engine& engine() { return *engine_; }
-  GradientExchange* exchange() { return exchange_.get(); }  // nullptr for a crew of one
+  GradientExchange* exchange() { return exchange_.get(); }  // nullptr: one rank, or the engine has its own
   const ModelConfig& config() const { return config_; }
   const std::string& model_yaml() const { return model_yaml_; }
   const DataSplits& data() const { return splits_; }
@@ -62,7 +66,6 @@ class Workbench {
  private:
   Status load_data_for(const Point& point);
   Status replace_data(const Node& node);
-  Result<std::string> engine_key(const Point& point);
   Status make_engine();
   Status make_exchange();
   void lend_memory(EngineOptions& options);
@@ -76,7 +79,7 @@ class Workbench {
   std::string data_key_;  // what the splits were made from
   DataSplits splits_;
   Augmentation augmentation_;
-  std::string engine_key_;  // what the engine and the loaders were made from
+  std::string engine_key_;  // the shape that the engine and the loaders were made for
   std::string model_yaml_;
   ModelConfig config_;
   std::int64_t first_row_ = 0;

@@ -3,9 +3,8 @@
 
     benchmarks/train/accuracy.py build/release/regatta [--networks mlp cnn] [--seeds 3] [--epochs 3] [--limit N]
 
-Both have the same network, distributions of initial weights, normalisation, batches without the incomplete last one,
-optimizer and learning rate; orders of the data and initial weights differ from seed to seed and between the two. One
-thread each. Speed must not cost accuracy: the difference should be within the noise, two standard errors.
+Both have the same network, initial weights (exported by Regatta), normalisation, batches without the incomplete last
+one, optimizer and learning rate; the order of the data differs. One thread each. Speed must not cost accuracy: the difference should be within the noise, two standard errors.
 """
 
 import argparse
@@ -14,6 +13,7 @@ import json
 import math
 import os
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -43,15 +43,30 @@ resources: {{crews: 1, ranks: 1, threads: 1}}
 """
 
 
-def train_ours(regatta, network, seed, options):
+def run_ours(regatta, network, seed, epochs, lr, limit):
+    """The test accuracy, and the exported weights by name."""
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "accuracy.yaml"), "w", encoding="utf-8") as stream:
             stream.write(EXPERIMENT.format(
-                seed=seed, epochs=options.epochs, data=DATA, layers=LAYERS[network], batch=BATCH, lr=LEARNING_RATE,
-                momentum=MOMENTUM, limit=f", limit: {options.limit}" if options.limit else ""))
+                seed=seed, epochs=epochs, data=DATA, layers=LAYERS[network], batch=BATCH, lr=lr,
+                momentum=MOMENTUM, limit=f", limit: {limit}" if limit else ""))
         subprocess.run([regatta, "run", "accuracy.yaml"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(folder, "runs/accuracy/best/model.json"), encoding="utf-8") as stream:
-            return json.load(stream)["metrics"]["test_accuracy"]
+            accuracy = json.load(stream)["metrics"]["test_accuracy"]
+        with open(os.path.join(folder, "runs/accuracy/best/model.safetensors"), "rb") as stream:
+            header = json.loads(stream.read(struct.unpack("<Q", stream.read(8))[0]))
+            values = stream.read()
+    weights = {}
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            begin, end = tensor["data_offsets"]
+            numbers = numpy.frombuffer(values[begin:end], numpy.float32).reshape(tensor["shape"])
+            weights[name] = torch.from_numpy(numbers.copy())
+    return accuracy, weights
+
+
+def train_ours(regatta, network, seed, options):
+    return run_ours(regatta, network, seed, options.epochs, LEARNING_RATE, options.limit)[0]
 
 
 def read_images(part):
@@ -62,30 +77,31 @@ def read_images(part):
     return torch.from_numpy(images.astype(numpy.float32)), torch.from_numpy(labels.astype(numpy.int64))
 
 
-def torch_network(network):
+def torch_network(network, weights):
     if network == "mlp":
         layers = [nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10)]
     else:
         layers = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1),
                   nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10)]
-    weighted = [layer for layer in layers if hasattr(layer, "weight")]
-    for layer in weighted:
-        if layer is weighted[-1]:
-            nn.init.xavier_uniform_(layer.weight)
-        else:
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+    counts = {"conv": 0, "dense": 0}
+    for layer in layers:
+        if hasattr(layer, "weight"):
+            kind = "conv" if isinstance(layer, nn.Conv2d) else "dense"
+            counts[kind] += 1
+            layer.weight.data = weights[f"{kind}{counts[kind]}.weight"]
+            layer.bias.data = weights[f"{kind}{counts[kind]}.bias"]
     return nn.Sequential(*layers)
 
 
-def train_theirs(network, seed, options, data):
+def train_theirs(regatta, network, seed, options, data):
     torch.manual_seed(seed)
     (images, labels), (test_images, test_labels) = data
     if options.limit:
         chosen = torch.randperm(len(images))[: options.limit]
         images, labels = images[chosen], labels[chosen]
     mean, deviation = images.mean(), images.std(unbiased=False)
-    model = torch_network(network)
+    # A rate of learning of zero leaves the initial weights as they are.
+    model = torch_network(network, run_ours(regatta, network, seed, 1, 0, BATCH)[1])
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     criterion = nn.CrossEntropyLoss()
     for _ in range(options.epochs):
@@ -120,7 +136,7 @@ def main():
     print(f"{'':<5}{'Regatta':>18}{'PyTorch':>18}{'difference':>12}{'noise':>9}")
     for network in options.networks:
         ours = [train_ours(regatta, network, seed, options) for seed in range(options.seeds)]
-        theirs = [train_theirs(network, seed, options, data) for seed in range(options.seeds)]
+        theirs = [train_theirs(regatta, network, seed, options, data) for seed in range(options.seeds)]
         noise = 2 * math.sqrt((statistics.variance(ours) + statistics.variance(theirs)) / options.seeds)
         cells = [f"{statistics.mean(x):.4f} ({statistics.stdev(x):.4f})" for x in (ours, theirs)]
         difference = statistics.mean(ours) - statistics.mean(theirs)

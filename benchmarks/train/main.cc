@@ -77,7 +77,7 @@ class Trainer {
                        .rank = communicator.rank(),
                        .ranks = communicator.size()}),
         first_row_(rank_share(config.train.batch_size, communicator.rank(), communicator.size()).begin),
-        sums_(static_cast<std::size_t>(lanes), MetricSums::classification(config.network.output.front())) {
+        sums_(static_cast<std::size_t>(lanes), MetricSums::classification(config.network.output.back())) {
     loader_.start_epoch(0);
   }
 

@@ -29,16 +29,14 @@ const std::vector<Work>& works() {
                  "residual: [conv: {filters: 64, stride: 2, bias: false}, batch_norm, relu, "
                  "conv: {filters: 64, bias: false}, batch_norm], relu, average_pool: 8, dense: 10]",
        .input = {3, 32, 32}},
-      // An image is a sequence of its rows.
-      {.name = "lstm",
-       .layers = "[reshape: [28, 28], lstm: 128, pool_time: last, dense: 10]",
-       .input = {1, 28, 28}},
+      {.name = "lstm", .layers = "[lstm: 128, pool_time: last, dense: 10]", .input = {28, 28}},
       {.name = "transformer",
-       .layers = "[reshape: [28, 28], dense: 128, position_embedding, "
-                 "repeat: {times: 2, layers: [residual: [layer_norm, attention: {heads: 4, causal: true}], "
-                 "residual: [layer_norm, dense: 512, gelu, dense: 128]]}, "
-                 "layer_norm, pool_time: mean, dense: 10]",
-       .input = {1, 28, 28}},
+       .layers = "[embedding: {vocabulary: 65, units: 128}, position_embedding, repeat: {times: 2, layers: ["
+                 "residual: [layer_norm, attention: {heads: 4, causal: true}], "
+                 "residual: [layer_norm, dense: 512, gelu, dense: 128]]}, layer_norm, dense: 65]",
+       .input = {64},
+       .classes = 65,
+       .text = true},
   };
   return all;
 }
@@ -61,7 +59,9 @@ Result<ModelConfig> model_of(const Work& work, std::string_view precision) {
                                           "optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
                                           kGlobalBatch, precision),
                               "work"));
-  return read_model(model, train, {.sample_shape = work.input, .outputs = work.classes});
+  return read_model(
+      model, train,
+      {.sample_shape = work.input, .outputs = work.classes, .positions = work.text ? work.input[0] : 1});
 }
 
 Split made_up_data(const Work& work, std::int64_t samples) {
@@ -72,25 +72,33 @@ Split made_up_data(const Work& work, std::int64_t samples) {
   const auto size = static_cast<std::size_t>(samples * element_count(work.input));
   std::vector<std::uint8_t> bytes(size);
   for (std::size_t i = 0; i < size; ++i) {
-    bytes[i] = static_cast<std::uint8_t>(random.bits(i));
+    bytes[i] = static_cast<std::uint8_t>(work.text ? random.below(i, static_cast<std::uint64_t>(work.classes))
+                                                   : random.bits(i));
   }
-  if (work.input.size() == 1) {  // a table's numbers
+  if (work.input.size() == 1 && !work.text) {  // a table's numbers
     dataset->inputs = std::vector<float>(bytes.begin(), bytes.end());
   } else {
     dataset->inputs = std::move(bytes);
   }
-  Split split;
-  for (std::int64_t i = 0; i < samples; ++i) {
+  dataset->positions = work.text ? work.input[0] : 1;
+  for (std::int64_t i = 0; i < samples * dataset->positions; ++i) {
     const std::uint64_t label =
         random.substream(1).below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(work.classes));
     dataset->labels.push_back(static_cast<std::int32_t>(label));
+  }
+  Split split;
+  for (std::int64_t i = 0; i < samples; ++i) {
     split.samples.push_back(i);
   }
   for (std::int64_t label = 0; label < work.classes; ++label) {
     dataset->class_names.push_back(fmt::format("{}", label));
   }
-  const auto channels = static_cast<std::size_t>(work.input[0]);
   split.dataset = std::move(dataset);
+  if (work.text) {  // token numbers stay what they are
+    split.normalization = std::make_shared<Normalization>(Normalization{.shift = {0}, .scale = {1}});
+    return split;
+  }
+  const auto channels = static_cast<std::size_t>(work.input[0]);
   split.normalization = std::make_shared<Normalization>(
       Normalization{.shift = std::vector(channels, 127.5F), .scale = std::vector(channels, 1 / 73.9F)});
   return split;

@@ -18,6 +18,7 @@ struct Work {
   std::string_view layers;  // YAML, under model.layers
   Shape input;
   std::int64_t classes = 10;
+  bool text = false;  // token numbers below `classes`, and one to be told at each position
 };
 
 const std::vector<Work>& works();

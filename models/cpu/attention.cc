@@ -3,8 +3,8 @@
 //   [Q K V] = x W_inᵀ + b_in,  P = softmax(Q Kᵀ / √d),  O = P V,  y = [O of all heads] W_outᵀ + b_out
 //   dV = Pᵀ dO,  dP = dO Vᵀ,  dS = P (dP - Σ dP P) / √d,  dQ = dS K,  dK = dSᵀ Q
 //
-// Heads are never copied apart: a head's Q, K and V are strided parts of [Q K V], which oneDNN's products over the
-// batch read and write in place.
+// Heads are never copied apart: a head's Q, K and V are strided parts of [Q K V], which oneDNN's products
+// over the batch read and write in place.
 #include <algorithm>
 #include <cmath>
 
@@ -45,7 +45,8 @@ void softmax_rows(float* scores, std::int64_t positions, bool causal, float scal
 
 // dP to dS in place. What a position does not see has P = 0, and so dS = 0.
 REGATTA_MULTIVERSION
-void softmax_gradients(const float* shares, float* gradients, std::int64_t positions, bool causal, float scale) {
+void softmax_gradients(const float* shares, float* gradients, std::int64_t positions, bool causal,
+                       float scale) {
   for (std::int64_t t = 0; t < positions; ++t) {
     const float* const p = shares + t * positions;
     float* const d = gradients + t * positions;
@@ -76,7 +77,8 @@ class AttentionOperation final : public Operation {
         in_{name + ".in_proj_weight", name + ".in_proj_bias", features_, 3 * features_},
         out_{name + ".out_proj.weight", name + ".out_proj.bias", features_, features_},
         scores_layout_(plain_layout(rows_, {heads_, positions_, positions_})),
-        projected_(planner.allocate({positions_, 3 * features_}, plain_layout(rows_, {positions_, 3 * features_}))),
+        projected_(
+            planner.allocate({positions_, 3 * features_}, plain_layout(rows_, {positions_, 3 * features_}))),
         shares_(planner.allocate({heads_, positions_, positions_}, scores_layout_)),
         mixed_(planner.allocate(input_.shape, input_.layout)),
         output_(planner.allocate(input_.shape, input_.layout)) {
@@ -90,8 +92,9 @@ class AttentionOperation final : public Operation {
     const Tensor mixed = heads_of(planner, mixed_, 0);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      add_product(planner, score_, lane,
-                  {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares_.lanes[index]});
+      add_product(
+          planner, score_, lane,
+          {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares_.lanes[index]});
       add_product(planner, mix_, lane,
                   {.left = shares_.lanes[index], .right = values.lanes[index], .result = mixed.lanes[index]});
     }
@@ -147,13 +150,15 @@ class AttentionOperation final : public Operation {
       });
       backward_in_.run_lane(step, lane);
       column_sums(output_gradient_.data(lane), rows_ * positions_, features_, out_bias_gradients_[index]);
-      column_sums(projected_gradient_.data(lane), rows_ * positions_, 3 * features_, in_bias_gradients_[index]);
+      column_sums(projected_gradient_.data(lane), rows_ * positions_, 3 * features_,
+                  in_bias_gradients_[index]);
     });
     return {};
   }
 
  private:
-  // The `which`-th block of features of [row, position, features…], as [row, head, position, feature of the head].
+  // The `which`-th block of features of [row, position, features…], as [row, head, position, feature of the
+  // head].
   Tensor heads_of(Planner& planner, const Tensor& tensor, std::int64_t which) const {
     const std::int64_t width = tensor.shape.back();
     const std::int64_t size = features_ / heads_;
@@ -190,14 +195,16 @@ class AttentionOperation final : public Operation {
     const dnnl::memory turned_score_gradient = planner.same_memory(score_gradient_, turned_scores());
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      add_product(planner, backward_out_, lane,
-                  {.left = gradients.lanes[index], .right = turned_values.lanes[index], .result = score_gradient_});
+      add_product(
+          planner, backward_out_, lane,
+          {.left = gradients.lanes[index], .right = turned_values.lanes[index], .result = score_gradient_});
       add_product(planner, backward_out_, lane,
                   {.left = turned_shares.lanes[index],
                    .right = gradients.lanes[index],
                    .result = value_gradients.lanes[index]});
-      add_product(planner, backward_in_, lane,
-                  {.left = score_gradient_, .right = keys.lanes[index], .result = query_gradients.lanes[index]});
+      add_product(
+          planner, backward_in_, lane,
+          {.left = score_gradient_, .right = keys.lanes[index], .result = query_gradients.lanes[index]});
       add_product(planner, backward_in_, lane,
                   {.left = turned_score_gradient,
                    .right = queries.lanes[index],
@@ -233,7 +240,8 @@ class AttentionOperation final : public Operation {
 
 }  // namespace
 
-Planned plan_operation(Planner& planner, const std::string& name, const Attention& attention, const Tensor& input) {
+Planned plan_operation(Planner& planner, const std::string& name, const Attention& attention,
+                       const Tensor& input) {
   auto operation = std::make_unique<AttentionOperation>(planner, name, attention, input);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};

@@ -1,4 +1,5 @@
-// Cross-correlation along the positions as a matrix product: each window's inputs are copied behind each other.
+// Cross-correlation along the positions as a matrix product: each window's inputs are copied behind each
+// other.
 #include <algorithm>
 
 #include "base/multiversion.h"
@@ -60,10 +61,11 @@ class Conv1dOperation final : public Operation {
         windows_{.conv = conv,
                  .positions = input.shape.front(),
                  .features = input.shape.back(),
-                 .count = window_positions(input.shape.front() + conv.zeros_before + conv.zeros_after, conv.kernel,
-                                           conv.stride, 0)},
+                 .count = window_positions(input.shape.front() + conv.zeros_before + conv.zeros_after,
+                                           conv.kernel, conv.stride, 0)},
         input_(std::move(input)),
-        output_(planner.allocate({windows_.count, conv.filters}, plain_layout(rows_, {windows_.count, conv.filters}))) {
+        output_(planner.allocate({windows_.count, conv.filters},
+                                 plain_layout(rows_, {windows_.count, conv.filters}))) {
     CHECK(input_.layout == plain_layout(rows_, input_.shape));
     planner.use(input_);
     output_.needs_gradient = true;
@@ -73,11 +75,12 @@ class Conv1dOperation final : public Operation {
     const Tensor results = as_matrix(planner, output_, conv.filters);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       planner.add_reorder(forward_, lane, planner.weight(weight_, weights_plain(), lane), weights);
-      add_product(planner, forward_, lane,
-                  {.left = columns_,
-                   .right = turned,
-                   .bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, conv.filters), lane),
-                   .result = results.lanes[static_cast<std::size_t>(lane)]});
+      add_product(
+          planner, forward_, lane,
+          {.left = columns_,
+           .right = turned,
+           .bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, conv.filters), lane),
+           .result = results.lanes[static_cast<std::size_t>(lane)]});
     }
   }
 
@@ -100,7 +103,8 @@ class Conv1dOperation final : public Operation {
       const auto index = static_cast<std::size_t>(lane);
       add_product(planner, to_weights_, lane,
                   {.left = turned.lanes[index], .right = backward_columns_, .result = as_product});
-      planner.add_reorder(to_weights_, lane, weights, planner.gradient_of_weight(weight_, weights_plain(), lane));
+      planner.add_reorder(to_weights_, lane, weights,
+                          planner.gradient_of_weight(weight_, weights_plain(), lane));
       if (input_.needs_gradient) {
         planner.add_reorder(to_columns_, lane, planner.weight(weight_, weights_plain(), lane), weights);
         add_product(planner, to_columns_, lane,
@@ -128,7 +132,8 @@ class Conv1dOperation final : public Operation {
       if (input_.needs_gradient) {
         to_columns_.run_lane(step, lane);
         for_rows(step, backward_columns_, [&](std::int64_t row, const float* columns) {
-          scatter(windows_, columns, input_gradient_.data(lane) + row * windows_.positions * windows_.features);
+          scatter(windows_, columns,
+                  input_gradient_.data(lane) + row * windows_.positions * windows_.features);
         });
       }
       if (!bias_.empty()) {

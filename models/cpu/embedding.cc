@@ -56,11 +56,13 @@ class EmbeddingOperation final : public Operation {
     Status status;
     step.for_active_lanes([&](int lane) {
       const float* const tokens = input_.data(lane);
-      const auto* const wrong = std::find_if_not(tokens, tokens + tokens_, [&](float token) { return is_token(token); });
+      const auto* const wrong =
+          std::find_if_not(tokens, tokens + tokens_, [&](float token) { return is_token(token); });
       if (wrong != tokens + tokens_) {
-        status = failure(fmt::format("{} was given {}, and its token numbers go from 0 to {}: raise `vocabulary`, or "
-                                     "look at the data",
-                                     name_, *wrong, vocabulary_ - 1));
+        status = failure(
+            fmt::format("{} was given {}, and its token numbers go from 0 to {}: raise `vocabulary`, or "
+                        "look at the data",
+                        name_, *wrong, vocabulary_ - 1));
         return;
       }
       const float* const table = weights_[static_cast<std::size_t>(lane)];
@@ -163,13 +165,15 @@ class PositionEmbeddingOperation final : public Operation {
 
 }  // namespace
 
-Planned plan_operation(Planner& planner, const std::string& name, const Embedding& embedding, const Tensor& input) {
+Planned plan_operation(Planner& planner, const std::string& name, const Embedding& embedding,
+                       const Tensor& input) {
   auto operation = std::make_unique<EmbeddingOperation>(planner, name, embedding, input);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};
 }
 
-Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&, const Tensor& input) {
+Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&,
+                       const Tensor& input) {
   auto operation = std::make_unique<PositionEmbeddingOperation>(planner, name, input);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/trace.h"
 #include "models/cpu/aligned_memory.h"
 #include "models/cpu/lanes.h"
 #include "models/cpu/parallel.h"
@@ -116,18 +117,26 @@ Status CpuEngine::train(const BatchView& batch, const TrainStep& step) {
 Status CpuEngine::train_step(const BatchView& batch, const TrainStep& step) {
   Step run = make_step(*training_, batch, step.sums);
   run.exchange = step.exchange;
-  RETURN_IF_ERROR(training_->forward(run));
+  {
+    const TraceSpan span("forward");
+    RETURN_IF_ERROR(training_->forward(run));
+  }
   // A clipped update must know the whole gradient first.
   const std::optional<double> clip = config_.train.gradient_clip;
   lanes_.plan_update(step.epoch);
   const bool taken = step.exchange != nullptr && !clip && step.exchange->take(lanes_);
-  RETURN_IF_ERROR(training_->backward(run));
+  {
+    const TraceSpan span("backward");
+    RETURN_IF_ERROR(training_->backward(run));
+  }
   if (step.exchange != nullptr) {
+    const TraceSpan span("exchange");
     RETURN_IF_ERROR(step.exchange->finish());
   }
   if (taken) {
     RETURN_IF_ERROR(step.exchange->sum(lanes_.broken()));
   } else {
+    const TraceSpan span("optimizer");
     lanes_.update_all(clip, options_.threads);
   }
   lanes_.end_update(options_.threads);

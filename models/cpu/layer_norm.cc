@@ -49,8 +49,9 @@ void normalise_rows(const float* values, std::int64_t rows, std::int64_t feature
 
 // Adds to `sums`: [2, features], those of dγ and of dβ. `results` may be `gradients`.
 REGATTA_MULTIVERSION
-void normalise_gradients(const float* values, const float* gradients, std::int64_t rows, std::int64_t features,
-                         const float* weight, const RowStatistics* statistics, float* sums, float* results) {
+void normalise_gradients(const float* values, const float* gradients, std::int64_t rows,
+                         std::int64_t features, const float* weight, const RowStatistics* statistics,
+                         float* sums, float* results) {
   const float share = 1 / static_cast<float>(features);
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* const x = values + row * features;
@@ -148,7 +149,9 @@ class LayerNormOperation final : public Operation {
     float* bias_gradient = nullptr;
   };
 
-  RowStatistics* statistics(int lane) const { return reinterpret_cast<RowStatistics*>(statistics_.data(lane)); }
+  RowStatistics* statistics(int lane) const {
+    return reinterpret_cast<RowStatistics*>(statistics_.data(lane));
+  }
 
   template <class Function>
   void for_parts_of(const Step& step, int lane, const Function& function) const {
@@ -179,7 +182,8 @@ class LayerNormOperation final : public Operation {
 
 }  // namespace
 
-Planned plan_operation(Planner& planner, const std::string& name, const LayerNorm& norm, const Tensor& input) {
+Planned plan_operation(Planner& planner, const std::string& name, const LayerNorm& norm,
+                       const Tensor& input) {
   auto operation = std::make_unique<LayerNormOperation>(planner, name, norm, input);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};

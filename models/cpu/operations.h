@@ -51,7 +51,8 @@ Planned plan_operation(Planner& planner, const std::string& name, const TimePool
 Planned plan_operation(Planner& planner, const std::string& name, const LayerNorm& norm, const Tensor& input);
 Planned plan_operation(Planner& planner, const std::string& name, const Embedding& embedding,
                        const Tensor& input);
-Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&, const Tensor& input);
+Planned plan_operation(Planner& planner, const std::string& name, const PositionEmbedding&,
+                       const Tensor& input);
 Planned plan_operation(Planner& planner, const std::string& name, const Attention& attention,
                        const Tensor& input);
 Planned plan_operation(Planner& planner, const std::string& name, const Recurrent& recurrent,

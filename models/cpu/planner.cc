@@ -13,7 +13,8 @@ const auto* find_spec(const Specs& specs, std::string_view name) {
   return found == specs.end() ? nullptr : &*found;
 }
 
-// Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind it.)
+// Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind
+// it.)
 std::int64_t reach(const Layout& layout) {
   const auto& data = layout.data;
   std::int64_t floats = 1;

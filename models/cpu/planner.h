@@ -142,8 +142,10 @@ class Planner {
   dnnl::memory weight(const std::string& name, const Layout& layout, int lane) const;
   dnnl::memory gradient_of_weight(const std::string& name, const Layout& layout, int lane) const;
   // From `offset` floats on.
-  dnnl::memory weight_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
-  dnnl::memory gradient_part(const std::string& name, const Layout& layout, std::int64_t offset, int lane) const;
+  dnnl::memory weight_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                           int lane) const;
+  dnnl::memory gradient_part(const std::string& name, const Layout& layout, std::int64_t offset,
+                             int lane) const;
 
   // Gradients of tensors, while backward is planned.
   Tensor gradient(const Tensor& of) const;

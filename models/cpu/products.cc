@@ -58,7 +58,8 @@ void add_projection(Planner& planner, CallSequence& calls, const Projection& pro
 }
 
 void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
-                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient) {
+                              const Tensor& input, const Tensor& output_gradient,
+                              const Tensor& input_gradient) {
   const auto& [weight, bias, inputs, outputs] = projection;
   const bool continues = !input_gradient.lanes.empty();
   const Tensor x = as_matrix(planner, input, inputs);

@@ -41,7 +41,8 @@ void add_projection(Planner& planner, CallSequence& calls, const Projection& pro
 // dW = dyᵀ x and, where `input_gradient` has lanes, dx = dy W. The bias's gradient is left to
 // column_sums.
 void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
-                              const Tensor& input, const Tensor& output_gradient, const Tensor& input_gradient);
+                              const Tensor& input, const Tensor& output_gradient,
+                              const Tensor& input_gradient);
 // A product whose operands change from call to call.
 class ProductPlan {
  public:

@@ -1,9 +1,9 @@
-// LSTM and GRU through time. The inputs of all positions go through one product; then each position needs one of the
-// state before it and one pass over the gates. Backward leaves the gates' gradients in their place, so that the
-// weights' gradients are products over all positions at the end.
+// LSTM and GRU through time. The inputs of all positions go through one product; then each position needs one
+// of the state before it and one pass over the gates. Backward leaves the gates' gradients in their place, so
+// that the weights' gradients are products over all positions at the end.
 //
-// Inside, positions come first, [T, N, …]: then a position is one matrix, and the states before all positions but the
-// first are all states but the last.
+// Inside, positions come first, [T, N, …]: then a position is one matrix, and the states before all positions
+// but the first are all states but the last.
 #include <algorithm>
 
 #include "models/cpu/operations.h"
@@ -133,8 +133,8 @@ class RecurrentOperation final : public Operation {
   }
   Layout by_position(std::int64_t width) const { return matrix(positions_ * rows_, width); }
 
-  // Points the operands of a position's products at their memory: the gates of `t`, and the state, or the GRU's
-  // candidates, of `other`.
+  // Points the operands of a position's products at their memory: the gates of `t`, and the state, or the
+  // GRU's candidates, of `other`.
   void set_position(int lane, std::int64_t t, std::int64_t other) {
     gate_.set_data_handle(gates_.data(lane) + t * rows_ * gates_width_);
     state_.set_data_handle(states_.data(lane) + other * rows_ * units_);
@@ -203,8 +203,8 @@ class RecurrentOperation final : public Operation {
     }
   }
 
-  // dh' = (gradients of what was h' Wᵀ) W. Of a GRU these stand in two places: r and z as the gates have them, n
-  // apart, because only the part from the state passes r; and the pass over the gates has begun dh'.
+  // dh' = (gradients of what was h' Wᵀ) W. Of a GRU these stand in two places: r and z as the gates have
+  // them, n apart, because only the part from the state passes r; and the pass over the gates has begun dh'.
   void plan_step_back(Planner& planner) {
     if (lstm_) {
       const Matrix weights = matrix(gates_width_, units_);
@@ -222,7 +222,8 @@ class RecurrentOperation final : public Operation {
     const ProductPlan of_gates(planner, gates, first, matrix(rows_, units_), adding());
     const ProductPlan of_candidate(planner, matrix(rows_, units_), last, matrix(rows_, units_), adding());
     for (int lane = 0; lane < planner.lanes(); ++lane) {
-      of_gates.add(step_back_, lane, first_gates_, planner.weight(state_weight_, first, lane), state_gradient_);
+      of_gates.add(step_back_, lane, first_gates_, planner.weight(state_weight_, first, lane),
+                   state_gradient_);
       of_candidate.add(step_back_, lane, candidate_,
                        planner.weight_part(state_weight_, last, 2 * units_ * units_, lane), state_gradient_);
     }
@@ -253,8 +254,8 @@ class RecurrentOperation final : public Operation {
         add_product(planner, finish_, lane,
                     {.left = candidates.lanes[index],
                      .right = states.lanes[index],
-                     .result = planner.gradient_part(state_weight_, matrix(units_, units_), 2 * units_ * units_,
-                                                     lane)});
+                     .result = planner.gradient_part(state_weight_, matrix(units_, units_),
+                                                     2 * units_ * units_, lane)});
       }
     }
   }
@@ -308,7 +309,8 @@ class RecurrentOperation final : public Operation {
 
 }  // namespace
 
-Planned plan_operation(Planner& planner, const std::string& name, const Recurrent& recurrent, const Tensor& input) {
+Planned plan_operation(Planner& planner, const std::string& name, const Recurrent& recurrent,
+                       const Tensor& input) {
   auto operation = std::make_unique<RecurrentOperation>(planner, name, recurrent, input);
   Tensor output = operation->output();
   return {std::move(operation), std::move(output)};

@@ -71,7 +71,8 @@ void gru_forward(const GruCell& cell) {
   for (std::int64_t row = 0; row < cell.rows; ++row) {
     float* const gates = cell.gates + row * 3 * units;
     const float* const products = cell.products == nullptr ? nullptr : cell.products + row * 3 * units;
-    const float* const before = cell.previous_states == nullptr ? nullptr : cell.previous_states + row * units;
+    const float* const before =
+        cell.previous_states == nullptr ? nullptr : cell.previous_states + row * units;
     float* const candidates = cell.candidates + row * units;
     float* const states = cell.states + row * units;
     float* const outputs = cell.outputs + row * cell.sequence;
@@ -102,7 +103,8 @@ void gru_backward(const GruCell& cell) {
   for (std::int64_t row = 0; row < cell.rows; ++row) {
     float* const gates = cell.gates + row * 3 * units;
     float* const candidates = cell.candidates + row * units;
-    const float* const before = cell.previous_states == nullptr ? nullptr : cell.previous_states + row * units;
+    const float* const before =
+        cell.previous_states == nullptr ? nullptr : cell.previous_states + row * units;
     const float* const dy = cell.output_gradients + row * cell.sequence;
     float* const dstates = cell.state_gradients + row * units;
 #pragma omp simd
@@ -123,7 +125,8 @@ void gru_backward(const GruCell& cell) {
   }
 }
 
-void swap_axes(const float* values, std::int64_t first, std::int64_t second, std::int64_t size, float* results) {
+void swap_axes(const float* values, std::int64_t first, std::int64_t second, std::int64_t size,
+               float* results) {
   for (std::int64_t i = 0; i < first; ++i) {
     for (std::int64_t j = 0; j < second; ++j) {
       std::copy_n(values + (i * second + j) * size, size, results + (j * first + i) * size);

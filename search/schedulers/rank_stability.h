@@ -20,9 +20,9 @@ class RankingNoise {
   double value() const;
 
  private:
-  std::map<int, std::vector<Score>> curves_;            // by trial
-  std::map<std::pair<int, int>, double> distance_of_;   // of those pairs, the lower trial first
-  std::vector<double> distances_;                       // the same, sorted
+  std::map<int, std::vector<Score>> curves_;           // by trial
+  std::map<std::pair<int, int>, double> distance_of_;  // of those pairs, the lower trial first
+  std::vector<double> distances_;                      // the same, sorted
 };
 
 // Whether each place of the upper ranking is held by a trial whose value in the lower rung is within `noise`

@@ -94,7 +94,8 @@ TEST_F(Launching, CrewLearnsItsStudyItsNameAndItsThreads) {
   ASSERT_EQ(exits.size(), 1U);
   EXPECT_EQ(exits[0].name, "crew-0.0");
   EXPECT_TRUE(exits[0].clean);
-  EXPECT_EQ(log(), "worker --study " + folder_.path().string() + " --crew crew-0.0 --threads 2\nthreads 2\n");
+  EXPECT_EQ(log(), "worker --study " + folder_.path().string() +
+                       " --crew crew-0.0 --threads 2 --lanes 1\nthreads 2\n");
   EXPECT_TRUE(crews->poll().empty());
 }
 

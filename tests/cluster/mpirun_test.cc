@@ -23,15 +23,22 @@ const Surroundings kRoomy{.program = "/bin/regatta", .cores = 64};
 TEST(CrewCommand, CrewOfOneNeedsNoMpirun) {
   const CrewCommand crew = crew_command(kCrew, {.threads = 3}, kRoomy);
   EXPECT_THAT(crew.command, ElementsAre("/bin/regatta", "worker", "--study", "/runs/a", "--crew", "crew-1.0",
-                                        "--threads", "3"));
+                                        "--threads", "3", "--lanes", "1"));
   EXPECT_THAT(crew.variables, ElementsAre(Pair("OMP_NUM_THREADS", "3")));
 }
 
+TEST(CrewCommand, TracesGoToTheStudysFolder) {
+  const CrewCommand crew = crew_command(kCrew, {.trace = true}, kRoomy);
+  ASSERT_GE(crew.command.size(), 2U);
+  EXPECT_EQ(crew.command[crew.command.size() - 2], "--trace");
+  EXPECT_EQ(crew.command.back(), "/runs/a/traces");
+}
+
 TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
-  const CrewCommand crew = crew_command(kCrew, {.ranks = 4}, kRoomy);
-  EXPECT_THAT(crew.command,
-              ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none", "/bin/regatta",
-                          "worker", "--study", "/runs/a", "--crew", "crew-1.0", "--threads", "1"));
+  const CrewCommand crew = crew_command(kCrew, {.ranks = 4, .lanes = 8}, kRoomy);
+  EXPECT_THAT(crew.command, ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none",
+                                        "/bin/regatta", "worker", "--study", "/runs/a", "--crew", "crew-1.0",
+                                        "--threads", "1", "--lanes", "8"));
   EXPECT_THAT(crew.variables, Not(Contains(Key(HasSubstr("OMPI")))));
 }
 

@@ -48,7 +48,7 @@ TEST(Resources, MistakesAreToldWithTheirPlace) {
   expect_mistake("crews: 0\n", "exp.yaml:1:8", "1");
   expect_mistake("crews: 2\ndevice: cuda\n", "exp.yaml:2:9", "no CUDA");
   expect_mistake("device: gpu\n", "exp.yaml:1:9", "cuda");
-  expect_mistake("lanes: 4\n", "exp.yaml:1:8", "not scheduled yet");
+  expect_mistake("lanes: 0\n", "exp.yaml:1:8", "1");
   expect_mistake("crew: 4\n", "exp.yaml:1:1", "crews");
 }
 

@@ -1,5 +1,6 @@
 // Run by mpirun: each rank makes the same calls, checks what it got and says so. `mpi_program CASE`.
 //   operations  every collective, against the answer known beforehand
+//   hosts N     the same on real hosts, the first of which has N ranks
 //   absent      rank 1 sleeps through an allreduce
 //   absent-host the same, with each rank taken for a host of its own
 //   killed      rank 1 dies before a barrier
@@ -240,15 +241,14 @@ void check_wire(Communicator& communicator, Wire wire, double error) {
   CHECK(std::ranges::equal(mine, of_leader), "two ranks have different bits");
 }
 
-// One machine taken for several hosts, which need not have equally many ranks.
-void check_hosts(MpiSession& session, int ranks_per_host) {
-  const auto world = session.world_communicator({.ranks_per_host = ranks_per_host});
-  check_operations(*world);
-  check_allocated(*world, ranks_per_host);
-  check_shares(*world, ranks_per_host);
-  check_wire(*world, Wire::fp32, 1e-6);
-  check_wire(*world, Wire::bf16, std::pow(2, -8));
-  check_wire(*world, Wire::fp16, std::pow(2, -11));
+// Hosts that need not have equally many ranks.
+void check_hosts(Communicator& communicator, int ranks_per_host) {
+  check_operations(communicator);
+  check_allocated(communicator, ranks_per_host);
+  check_shares(communicator, ranks_per_host);
+  check_wire(communicator, Wire::fp32, 1e-6);
+  check_wire(communicator, Wire::bf16, std::pow(2, -8));
+  check_wire(communicator, Wire::fp16, std::pow(2, -11));
 }
 
 int run_operations(MpiSession& session) {
@@ -258,7 +258,7 @@ int run_operations(MpiSession& session) {
   check_shares(*world, world->size());
   check_wire(*world, Wire::bf16, 1e-6);  // on one host nothing travels
   for (int ranks_per_host = 1; ranks_per_host < world->size(); ++ranks_per_host) {
-    check_hosts(session, ranks_per_host);
+    check_hosts(*session.world_communicator({.ranks_per_host = ranks_per_host}), ranks_per_host);
   }
   MpiCommunicator by_messages(copy_of_world());
   check_operations(by_messages);
@@ -269,6 +269,15 @@ int run_operations(MpiSession& session) {
   check_broadcast(in_chunks);
   check_reduce_scatter(in_chunks);
   check_split(session);
+  say(fmt::format("rank {} of {}: ok", world->rank(), world->size()));
+  return 0;
+}
+
+// On real ones: `ranks_per_host` is that of the first.
+int run_on_hosts(MpiSession& session, int ranks_per_host) {
+  const auto world = session.world_communicator();
+  CHECK(world->host_size() < world->size(), "all ranks are on one host");
+  check_hosts(*world, ranks_per_host);
   say(fmt::format("rank {} of {}: ok", world->rank(), world->size()));
   return 0;
 }
@@ -304,7 +313,7 @@ int run_operations(MpiSession& session) {
   expect_timeout_and_leave(*world, world->barrier({.timeout = std::chrono::milliseconds(700)}));
 }
 
-int run(std::string_view name) {
+int run(std::string_view name, int ranks_per_host) {
   CHECK(started_by_mpi(), "run this program with mpirun");
   auto session = MpiSession::start();
   CHECK(session.ok(), session.ok() ? "" : session.error().message);
@@ -314,6 +323,9 @@ int run(std::string_view name) {
   if (name == "killed") {
     run_killed(**session);
   }
+  if (name == "hosts") {
+    return run_on_hosts(**session, ranks_per_host);
+  }
   CHECK(name == "operations", "unknown case");
   return run_operations(**session);
 }
@@ -321,4 +333,6 @@ int run(std::string_view name) {
 }  // namespace
 }  // namespace regatta
 
-int main(int argc, char** argv) { return regatta::run(argc > 1 ? argv[1] : "operations"); }
+int main(int argc, char** argv) {
+  return regatta::run(argc > 1 ? argv[1] : "operations", argc > 2 ? std::atoi(argv[2]) : 0);
+}

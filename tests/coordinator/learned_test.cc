@@ -67,7 +67,10 @@ TEST(Learned, BrokenTextIsAnError) {
   for (std::size_t length = 1; length < text.size(); length += 7) {
     EXPECT_FALSE(decode_learned(text.substr(0, length)).ok()) << length;
   }
-  for (const char* broken : {"{}x", "[3]", R"([{"outside": 0, "trials": [["complete"]]}])", "[{}]"}) {
+  for (const char* broken : {"{}x", "[3]", R"([{"outside": 0, "trials": [["complete"]]}])", "[{}]",
+                             R"([{"outside": 1e300, "trials": []}])",
+                             R"([{"outside": 0, "trials": [["complete", [1], [[0.5, [1]]], [1]]]}])",
+                             R"([{"outside": 0, "trials": [["running", [1], [], []]]}])"}) {
     EXPECT_FALSE(decode_learned(broken).ok()) << broken;
   }
 }

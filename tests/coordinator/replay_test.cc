@@ -21,6 +21,31 @@ constexpr const char* kSearches[] = {
     "sampler: random, scheduler: {type: pbt, max_epochs: 9, interval: 3, population: 6}, stop: {trials: 20}",
     "sampler: random, scheduler: {type: freeze-thaw, max_epochs: 4}, stop: {trials: 8}",
 };
+// With several lanes, trials of one size share a crew.
+struct Setting {
+  const char* search;
+  int lanes = 1;
+};
+std::vector<Setting> settings() {
+  std::vector<Setting> all;
+  for (const int lanes : {1, 3}) {
+    for (const char* search : kSearches) {
+      all.push_back({search, lanes});
+    }
+  }
+  return all;
+}
+
+double size_of(const Point& point) { return point[2].value(); }
+
+StudyOptions options_of(const Setting& setting) {
+  StudyOptions options;
+  if (setting.lanes > 1) {
+    options.shape_of = [](const Point& point) { return std::to_string(size_of(point)); };
+  }
+  return options;
+}
+
 constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 constexpr SimulationOptions kCalm{.crews = 4, .seed = 3};
 constexpr SimulationOptions kFailing{
@@ -31,16 +56,22 @@ bool chooses_points(const std::string& search) {
   return search.find("pbt") != std::string::npos || search.find("freeze-thaw") != std::string::npos;
 }
 
-std::string name_of_search(const testing::TestParamInfo<const char*>& info) {
-  return fmt::format("search{}", info.index);
+std::string name_of_setting(const testing::TestParamInfo<Setting>& info) {
+  return fmt::format("search{}_{}lanes", info.index % std::size(kSearches), info.param.lanes);
+}
+
+SimulationOptions with_lanes(SimulationOptions options, int lanes) {
+  options.lanes = lanes;
+  return options;
 }
 
 // A coordinator, its crews, and the log that survives it.
 class Rehearsal {
  public:
-  Rehearsal(const std::string& search, const SimulationOptions& options, const TransportFaults& faults)
-      : experiment_(make_experiment(search)),
-        crews_(experiment_, options, faults),
+  Rehearsal(const Setting& setting, const SimulationOptions& options, const TransportFaults& faults)
+      : study_options_(options_of(setting)),
+        experiment_(make_experiment(setting.search)),
+        crews_(experiment_, with_lanes(options, setting.lanes), faults),
         study_(make_study(experiment_, study_options_)) {}
 
   // Until the study has ended, or `limit` events are in the log.
@@ -113,9 +144,18 @@ class Rehearsal {
   SimulatedCrews& crews() { return crews_; }
 
  private:
+  double size(int trial) const { return size_of(study_->trials()[static_cast<std::size_t>(trial)].point); }
+
   void carry_out(const Reaction& reaction) {
     for (const Command& command : reaction.commands) {
       crews_.carry_out(command);
+      if (const auto* start = std::get_if<StartAttempt>(&command);
+          start != nullptr && study_options_.shape_of) {
+        for (const int other : crews_.trials_of(start->crew)) {
+          EXPECT_EQ(size(other), size_of(start->point))
+              << "trials " << other << " and " << start->trial << " share " << start->crew;
+        }
+      }
     }
   }
 
@@ -126,17 +166,19 @@ class Rehearsal {
   std::vector<TimedEvent> log_;
 };
 
-class ReplayTest : public testing::TestWithParam<const char*> {};
+class ReplayTest : public testing::TestWithParam<Setting> {};
 
 TEST_P(ReplayTest, AReplayedStudyEqualsTheLiveOneAfterEveryReaction) {
-  const Experiment experiment = make_experiment(GetParam());
-  SimulatedCrews crews(experiment, kFailing, {.duplicate_probability = 0.2, .max_delay_seconds = 20});
-  const auto live = make_study(experiment);
+  const Experiment experiment = make_experiment(GetParam().search);
+  const StudyOptions options = options_of(GetParam());
+  SimulatedCrews crews(experiment, with_lanes(kFailing, GetParam().lanes),
+                       {.duplicate_probability = 0.2, .max_delay_seconds = 20});
+  const auto live = make_study(experiment, options);
   std::vector<TimedEvent> log;
   while (!live->ended()) {
     const Reaction reaction = live->handle(*crews.next(), crews.now());
     log.insert(log.end(), reaction.events.begin(), reaction.events.end());
-    ASSERT_EQ(describe(*replayed(experiment, {}, log)), describe(*live))
+    ASSERT_EQ(describe(*replayed(experiment, options, log)), describe(*live))
         << "after " << log.size() << " events";
     for (const Command& command : reaction.commands) {
       crews.carry_out(command);
@@ -155,7 +197,7 @@ TEST_P(ReplayTest, ACoordinatorMayDieAfterAnyEventOfACalmStudy) {
     ASSERT_TRUE(rehearsal.run_and_die(death));
     rehearsal.run();
     rehearsal.expect_sound();
-    if (chooses_points(GetParam())) {
+    if (chooses_points(GetParam().search)) {
       continue;  // the order of reports changes its choice
     }
     ASSERT_EQ(rehearsal.study().trials().size(), calm.study().trials().size());
@@ -196,13 +238,13 @@ TEST_P(ReplayTest, CrewsAndCoordinatorsMayDieAgainAndAgain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Searches, ReplayTest, testing::ValuesIn(kSearches), name_of_search);
+INSTANTIATE_TEST_SUITE_P(Searches, ReplayTest, testing::ValuesIn(settings()), name_of_setting);
 
 TEST(Replay, AStudyWithoutCrashesAndFailuresIsTheSameAsOneWithCrashes) {
   const char* search = "sampler: random, scheduler: {type: fifo, max_epochs: 4}, stop: {trials: 12}";
-  Rehearsal calm(search, kCalm, {.tick_seconds = 7});
+  Rehearsal calm({search}, kCalm, {.tick_seconds = 7});
   calm.run();
-  Rehearsal crashing(search, kCalm, {.tick_seconds = 7});
+  Rehearsal crashing({search}, kCalm, {.tick_seconds = 7});
   while (crashing.run_and_die(crashing.log().size() + 5)) {
   }
   ASSERT_EQ(calm.study().trials().size(), crashing.study().trials().size());
@@ -216,7 +258,7 @@ TEST(Replay, AStudyWithoutCrashesAndFailuresIsTheSameAsOneWithCrashes) {
 TEST(Replay, AStopRequestAtAnyTimeLosesNothing) {
   const char* search = "scheduler: {type: hyperband, max_epochs: 9}, stop: {trials: 20}";
   for (std::size_t stop = 20; stop < 80; stop += 3) {
-    Rehearsal rehearsal(search, kCalm, {.max_delay_seconds = 3});
+    Rehearsal rehearsal({search}, kCalm, {.max_delay_seconds = 3});
     rehearsal.run(stop);
     rehearsal.tell(StopRequested{});
     rehearsal.run();

@@ -63,10 +63,13 @@ TEST_F(LoadText, BatchesHoldTokenNumbersAndALabelForEach) {
 TEST_F(LoadText, CharactersMayBeLongerThanABytesAndMoreThanABytesValues) {
   EXPECT_THAT(load("aé€aé€a", "context: 2, validation: 0").value().train.dataset->class_names,
               ElementsAre("a", "é", "€"));
-  EXPECT_EQ(load("aé€aé€a", "context: 2, tokens: bytes, validation: 0").value().train.dataset->class_names.size(), 6U);
+  EXPECT_EQ(
+      load("aé€aé€a", "context: 2, tokens: bytes, validation: 0").value().train.dataset->class_names.size(),
+      6U);
   std::string text;
   for (int i = 0; i < 600; ++i) {
-    text += {static_cast<char>(0xE4), static_cast<char>(0x80 + i / 64 % 64), static_cast<char>(0x80 + i % 64)};
+    text +=
+        {static_cast<char>(0xE4), static_cast<char>(0x80 + i / 64 % 64), static_cast<char>(0x80 + i % 64)};
   }
   const auto splits = load(text, "context: 10, validation: 0");
   ASSERT_TRUE(splits.ok()) << splits.error().message;

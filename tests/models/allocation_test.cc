@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/trace.h"
 #include "support.h"
 
 namespace {
@@ -72,6 +73,8 @@ void expect_steps_without_allocation(const LayerCase& layer_case, const std::str
   auto sums = metric_sums(layer_case, 2);
   TestBatch batch = random_batch(layer_case, 8, 1);
   CountingExchange exchange;
+  static const SystemClock clock;
+  start_trace(clock, {.spans = 100});  // a timeline allocates nothing either
   const auto step = [&] { return engine->train(batch.view(), {.exchange = &exchange, .sums = sums}).ok(); };
   ASSERT_TRUE(step());
   allocations = 0;
@@ -102,6 +105,20 @@ TEST(Allocation, NorDoesOneInBf16) {
     GTEST_SKIP() << "this processor has no avx512_bf16";
   }
   expect_steps_without_allocation(images(), "bf16");
+}
+
+TEST(Allocation, NorDoesOneOverSequences) {
+  expect_steps_without_allocation({"",
+                                   "[embedding: {vocabulary: 9, units: 8}, position_embedding, residual: "
+                                   "[layer_norm, attention: {heads: 2, "
+                                   "causal: true}], residual: [layer_norm, dense: 12, gelu, dense: 8], "
+                                   "conv1d: {filters: 8, causal: true}, "
+                                   "tanh, lstm: 6, dropout: 0.2, gru: 5, dense: 9]",
+                                   {6},
+                                   9,
+                                   true,
+                                   6,
+                                   9});
 }
 
 TEST(Allocation, TheCountWouldSeeOne) {

@@ -277,6 +277,23 @@ TEST(CpuEngine, ATrialMayGoOnWithAnotherOptimizer) {
   EXPECT_EQ(values_of(changed, "optimizer.second_moment.dense2.bias"), std::vector<float>(3));
 }
 
+TEST(CpuEngine, ATokenOutsideOfTheVocabularyIsAnErrorThatNamesIt) {
+  const LayerCase layer_case{
+      "", "[embedding: {vocabulary: 5, units: 4}, pool_time: mean, dense: 3]", {4}, 3, true, 1, 5};
+  const ModelConfig config = model_of(layer_case);
+  const auto engine = cpu_engine(config, layer_case, kRows);
+  engine->start_lane(0, lane_settings(config, 1));
+  auto sums = metric_sums(layer_case, 1);
+  for (const float token : {5.0F, -1.0F, 1.5F, NAN, 1e30F}) {
+    TestBatch batch = random_batch(layer_case, kRows, 1);
+    batch.inputs[6] = token;
+    const Status status = engine->train(batch.view(), {.sums = sums});
+    ASSERT_FALSE(status.ok());
+    EXPECT_THAT(status.error().message, HasSubstr("embedding1 was given "));
+    EXPECT_THAT(status.error().message, HasSubstr("from 0 to 4"));
+  }
+}
+
 TEST(CpuEngine, LearnsToTellShapesApart) {
   // Bright top, bright left, bright middle, under noise.
   const LayerCase layer_case{

@@ -130,6 +130,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"optimizer: {type: sgd, nesterov: true}", "exp.yaml:1:12: nesterov needs a momentum above 0"},
         Mistake{"optimizer: {type: sgd, lr: -1}", "exp.yaml:1:28: expected a number"},
         Mistake{"optimizer: {type: sgd, lrr: 1}", "exp.yaml:1:24: "},
+        Mistake{"deterministic: true", "exp.yaml:1:16: unknown deterministic 'true'; expected world"},
+        Mistake{"deterministic: {type: world, shards: 6}",
+                "exp.yaml:1:38: expected a power of two for 'shards', not 6"},
+        Mistake{"batch_size: 4, deterministic: world", "exp.yaml:1:31: a batch of 4 cannot be cut into 8"},
         Mistake{"schedule: cosin", "exp.yaml:1:11: there is no schedule 'cosin' (did you mean 'cosine'?)"},
         Mistake{"schedule: step", "exp.yaml:1:11: 'epochs' is missing in schedule"},
         Mistake{"early_stopping: {metric: val_acuracy}",
@@ -142,6 +146,20 @@ TEST(Model, TheOutputMustFitTheData) {
   EXPECT_EQ(
       model.error().message,
       "exp.yaml:1:20: the network ends with 5 values, but the data has 3 classes; end with `- dense: 3`");
+}
+
+TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
+  const ModelInput input{.sample_shape = {6}, .outputs = 9, .positions = 6};
+  EXPECT_TRUE(try_model("[embedding: {vocabulary: 9, units: 4}, dense: 9]", input).ok());
+  const auto pooled = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: last, dense: 9]", input);
+  ASSERT_FALSE(pooled.ok());
+  EXPECT_THAT(pooled.error().message,
+              HasSubstr("the network ends with 9 values, but the data has 9 classes at each of 6 positions; "
+                        "end with `- dense: 9`"));
+  const auto small = try_model("[embedding: {vocabulary: 8, units: 4}, dense: 9]", input);
+  ASSERT_FALSE(small.ok());
+  EXPECT_THAT(small.error().message,
+              HasSubstr("the data has 9 different tokens, and the embedding only 8; write `vocabulary: 9`"));
 }
 
 TEST(Model, LayersAreRequired) {

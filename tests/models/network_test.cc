@@ -70,6 +70,30 @@ TEST(Network, DenseLayersServeEachPositionOfASequence) {
                                          "batch_norm1 4×7 14", "pool_time1 7 0", "dense2 3 24"));
 }
 
+TEST(Network, LayersOfSequencesHavePyTorchsNamesAndShapes) {
+  const Network network =
+      plan(
+          "[embedding: {vocabulary: 9, units: 8}, position_embedding, layer_norm, attention: 2, lstm: 5, "
+          "gru: 3, conv1d: {filters: 4, kernel: 5, stride: 2}]",
+          {7})
+          .value();
+  std::vector<std::string> parameters;
+  for (const ParameterSpec& parameter : network.parameters) {
+    parameters.push_back(parameter.name + " " + describe(parameter.shape) +
+                         (parameter.decays ? " decays" : ""));
+  }
+  EXPECT_THAT(
+      parameters,
+      ElementsAre("conv1d1.weight 4×3×5 decays", "conv1d1.bias 4", "gru1.weight_ih_l0 9×5 decays",
+                  "gru1.weight_hh_l0 9×3 decays", "gru1.bias_ih_l0 9", "gru1.bias_hh_l0 9",
+                  "lstm1.weight_ih_l0 20×8 decays", "lstm1.weight_hh_l0 20×5 decays", "lstm1.bias_ih_l0 20",
+                  "lstm1.bias_hh_l0 20", "attention1.in_proj_weight 24×8 decays",
+                  "attention1.in_proj_bias 24", "attention1.out_proj.weight 8×8 decays",
+                  "attention1.out_proj.bias 8", "layer_norm1.weight 8", "layer_norm1.bias 8",
+                  "position_embedding1.weight 7×8 decays", "embedding1.weight 9×8 decays"));
+  EXPECT_EQ(network.output, (Shape{4, 4}));
+}
+
 TEST(Network, RepeatStandsForItsLayersSoManyTimes) {
   const Network network =
       plan("[repeat: {times: 2, layers: [dense: 4, relu, residual: [dense: 4]]}, dense: 3]", {4}).value();
@@ -217,6 +241,27 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"- reshape: [0, 3]", {3}, "exp.yaml:1:13: expected a size from 1"},
         Mistake{"- pool_time: last", {3}, "exp.yaml:1:3: pool_time1 needs a sequence"},
         Mistake{"- pool_time: first", {3, 2}, "exp.yaml:1:14: expected last or mean"},
+        Mistake{"- layer_norm", {1, 2, 2}, "exp.yaml:1:3: layer_norm1 needs features or a sequence"},
+        Mistake{
+            "- attention: 2", {4, 5}, "exp.yaml:1:3: attention1: 5 features cannot be divided among 2 heads"},
+        Mistake{"- attention: {causal: true}", {4, 4}, "exp.yaml:1:14: 'heads' is missing in attention"},
+        Mistake{"- lstm: 4",
+                {4},
+                "exp.yaml:1:3: lstm1 needs a sequence (positions × features), and its input is 4; put "
+                "`reshape: [positions, features]` before it"},
+        Mistake{"- embedding: {vocabulary: 3, units: 2}",
+                {4, 4},
+                "exp.yaml:1:3: embedding1 needs a row of token numbers"},
+        Mistake{"- dense: 4\n- embedding: {vocabulary: 3, units: 2}",
+                {4},
+                "exp.yaml:2:3: embedding1 reads token numbers, which no layer with weights can make; put it "
+                "first"},
+        Mistake{"- conv1d: {filters: 2, kernel: 5, padding: valid}",
+                {4, 4},
+                "exp.yaml:1:3: conv1d1: the window of 5 is longer than the input of 4 positions"},
+        Mistake{"- conv1d: {filters: 2, kernel: 3, causal: true, padding: same}",
+                {4, 4},
+                "exp.yaml:1:58: `causal` already says where the zeros go"},
         Mistake{"- repeat: {times: 0, layers: [relu]}", {3}, "exp.yaml:1:19: expected an integer from 1"},
         Mistake{"- repeat: {layers: [relu]}", {3}, "exp.yaml:1:11: 'times' is missing in repeat"},
         Mistake{"- repeat: {times: 2}", {3}, "exp.yaml:1:11: 'layers' is missing in repeat"},

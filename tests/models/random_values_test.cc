@@ -50,6 +50,10 @@ TEST(InitialWeights, AreUniformWithTheVarianceOfTheirPapers) {
   EXPECT_NEAR(moments().second, 2.0 / 300, 2e-4);
   weight.initializer = Initializer::glorot_uniform;
   EXPECT_NEAR(moments().second, 2.0 / 400, 2e-4);
+  weight.initializer = Initializer::uniform_fan_in;
+  EXPECT_NEAR(moments().second, 1.0 / 900, 2e-5);
+  weight.initializer = Initializer::small_normal;
+  EXPECT_NEAR(moments().second, 0.02 * 0.02, 2e-5);
 }
 
 TEST(DropoutMask, IsThePhiloxSequenceOfItsDefinition) {

@@ -45,6 +45,19 @@ TEST(ReadyNetworks, EndWithWhatTheDataAsksFor) {
             Shape{4});
 }
 
+TEST(ReadyNetworks, OfSequencesFitTextsAndImages) {
+  const ModelInput text{.sample_shape = {64}, .outputs = 65, .positions = 64};
+  // Embeddings, blocks of attention and of two dense layers with their norms, the last norm and dense layer.
+  EXPECT_EQ(parameters("{type: gpt, depth: 3, width: 32, heads: 2}", text),
+            (65 + 64) * 32 + 3 * (4 * 32 * 33 + 128 * 33 + 32 * 129 + 4 * 32) + 64 + 65 * 33);
+  EXPECT_EQ(parameters("{type: lstm, width: 8}", text), 65 * 8 + 4 * 8 * (8 + 8 + 2) + 65 * 9);
+  EXPECT_EQ(parameters("{type: lstm, width: 8, layers: 2, dropout: 0.2}", kFashion),
+            4 * 8 * (28 + 8 + 2) + 4 * 8 * (8 + 8 + 2) + 10 * 9);
+  EXPECT_THAT(mistake("gpt", kFashion), StartsWith("exp.yaml:1:1: gpt continues texts"));
+  EXPECT_THAT(mistake("lstm", kTable), StartsWith("exp.yaml:1:1: lstm reads texts, sequences and images"));
+  EXPECT_THAT(mistake("{type: gpt, heads: 3}", text), testing::HasSubstr("cannot be divided among 3 heads"));
+}
+
 TEST(ReadyNetworks, ExpandToLayersWithNamesOfTheirOwn) {
   const Network mlp =
       read("{type: mlp, layers: 1, width: 5, dropout: 0.3, batch_norm: true}", kTable).value().network;

@@ -39,11 +39,12 @@ class Evaluation {
     const std::size_t rows = x.values.size() / inputs;  // positions of sequences count one by one
     Values y{sequence ? Shape{x.shape.front(), dense.units} : Shape{dense.units},
              std::vector<double>(rows * units)};
+    const auto& weight = value(name + ".weight");
     for (std::size_t n = 0; n < rows; ++n) {
       for (std::size_t u = 0; u < units; ++u) {
         double sum = dense.bias ? value(name + ".bias")[u] : 0;
         for (std::size_t i = 0; i < inputs; ++i) {
-          sum += value(name + ".weight")[u * inputs + i] * x.values[n * inputs + i];
+          sum += weight[u * inputs + i] * x.values[n * inputs + i];
         }
         y.values[n * units + u] = sum;
       }
@@ -230,6 +231,8 @@ class Evaluation {
   }
 
   Values apply(const std::string& name, const LayerNorm& norm, Values x) {
+    const auto& weight = value(name + ".weight");
+    const auto& bias = value(name + ".bias");
     for_positions(x, [&](std::span<double> row) {
       const auto size = static_cast<double>(row.size());
       const double mean = std::accumulate(row.begin(), row.end(), 0.0) / size;
@@ -238,8 +241,7 @@ class Evaluation {
         variance += (element - mean) * (element - mean) / size;
       }
       for (std::size_t i = 0; i < row.size(); ++i) {
-        row[i] = (row[i] - mean) / std::sqrt(variance + norm.epsilon) * value(name + ".weight")[i] +
-                 value(name + ".bias")[i];
+        row[i] = (row[i] - mean) / std::sqrt(variance + norm.epsilon) * weight[i] + bias[i];
       }
     });
     return x;
@@ -322,6 +324,10 @@ class Evaluation {
     const auto features = static_cast<std::size_t>(x.shape.back());
     const auto units = static_cast<std::size_t>(recurrent.units);
     Values y{{x.shape.front(), recurrent.units}, {}};
+    const auto& input_weight = value(name + ".weight_ih_l0");
+    const auto& input_bias = value(name + ".bias_ih_l0");
+    const auto& state_weight = value(name + ".weight_hh_l0");
+    const auto& state_bias = value(name + ".bias_hh_l0");
     for (std::size_t n = 0; n < rows_; ++n) {
       std::vector<double> state(units);
       std::vector<double> cell(units);
@@ -329,10 +335,10 @@ class Evaluation {
         const auto input = std::span(x.values).subspan((n * positions + t) * features, features);
         const std::vector<double> before = state;
         const auto from_input = [&](std::size_t gate, std::size_t u) {
-          return linear(value(name + ".weight_ih_l0"), value(name + ".bias_ih_l0"), gate * units + u, input);
+          return linear(input_weight, input_bias, gate * units + u, input);
         };
         const auto from_state = [&](std::size_t gate, std::size_t u) {
-          return linear(value(name + ".weight_hh_l0"), value(name + ".bias_hh_l0"), gate * units + u, before);
+          return linear(state_weight, state_bias, gate * units + u, before);
         };
         const auto sigmoid = [](double element) { return 1 / (1 + std::exp(-element)); };
         for (std::size_t u = 0; u < units; ++u) {
@@ -357,6 +363,7 @@ class Evaluation {
     const std::int64_t count =
         (x.shape.front() + conv.zeros_before + conv.zeros_after - conv.kernel) / conv.stride + 1;
     Values y{{count, conv.filters}, {}};
+    const auto& weight = value(name + ".weight");
     for (std::int64_t n = 0; n < batch_.count; ++n) {
       for (std::int64_t t = 0; t < count; ++t) {
         for (std::int64_t filter = 0; filter < conv.filters; ++filter) {
@@ -364,7 +371,7 @@ class Evaluation {
           for (std::int64_t k = 0; k < conv.kernel; ++k) {
             const std::int64_t from = t * conv.stride + k - conv.zeros_before;
             for (std::int64_t f = 0; f < features && from >= 0 && from < x.shape.front(); ++f) {
-              sum += value(name + ".weight")[static_cast<std::size_t>((filter * features + f) * conv.kernel + k)] *
+              sum += weight[static_cast<std::size_t>((filter * features + f) * conv.kernel + k)] *
                      x.values[static_cast<std::size_t>((n * x.shape.front() + from) * features + f)];
             }
           }

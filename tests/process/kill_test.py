@@ -73,5 +73,30 @@ class AKilledWorker(KillCase):
         self.assert_same_trials(self.trials(), self.undisturbed())
 
 
+class AKilledCrewOfSeveralLanes(KillCase):
+    experiment = SLOWER.replace("{int: [4, 16]}", "{choice: [8, 16]}").replace("crews: 1", "crews: 1, lanes: 4")
+
+    def test_costs_each_of_its_trials_an_attempt_and_nothing_else(self):
+        running = self.start("run", "exp.yaml")
+        for count in (1, 5):
+            self.wait_for_ended(count)
+            os.kill(self.workers()[-1], signal.SIGKILL)
+        output = self.finish(running)
+        self.assertIn("it is started again", output)
+        self.regatta("run", "exp.yaml", "--set", "resources.lanes=1", "--name", "alone", "--runs-dir",
+                     self.path("runs"))
+        self.assert_same_trials(self.trials(), self.trials("runs/alone"))
+
+    def test_outlives_the_coordinator_with_all_its_lanes(self):
+        running = self.start("run", "exp.yaml")
+        for count in (1, 5):
+            self.wait_for_ended(count)
+            running.kill()
+            running.communicate()
+            running = self.start("resume", self.path("runs/tiny"))
+        self.finish(running)
+        self.assert_same_trials(self.trials(), self.undisturbed())
+
+
 if __name__ == "__main__":
     main()

@@ -48,6 +48,17 @@ class EveryMistakeIsOneLocatedSentence(StudyCase):
                 self.assertIn(words, done.stderr.partition(": ")[2])
                 self.assertFalse(os.path.exists(self.path("runs")), "nothing may be made")
 
+    def test_where_two_sections_do_not_fit(self):
+        program = ("objective: {minimize: loss}\nsearch: {scheduler: {type: fifo, max_epochs: 3}, stop: {trials: 3}}\n"
+                   "space: {x: {float: [0, 1]}}\ncommand: [train, $x]\nresources: {lanes: 4}\n")
+        shards = EXPERIMENT.replace("16}\nres", "16, deterministic: world}\nres").replace("ranks: 1", "ranks: 3")
+        for text, place, words in ((program, "exp.yaml:5:20: ", "`command`"), (shards, "exp.yaml:17:73: ", "3 ranks")):
+            self.write("exp.yaml", text)
+            done = self.regatta("run", "exp.yaml", code=2)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertTrue(done.stderr.startswith(place), f"{done.stderr!r} should start with {place}")
+            self.assertIn(words, done.stderr)
+
     def test_in_an_override(self):
         done = self.regatta("validate", "exp.yaml", "--set", "train.batch_size=none", code=2)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)

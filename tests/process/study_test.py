@@ -1,7 +1,9 @@
 """A small study from the file to the best model, and what people then do with it."""
 
+import collections
 import csv
 import io
+import json
 import os
 import pty
 import subprocess
@@ -24,6 +26,28 @@ except ImportError:
 
 HYPERBAND = EXPERIMENT.replace("{type: fifo, max_epochs: 3}", "{type: hyperband, max_epochs: 4, eta: 2}")
 HYPERBAND = HYPERBAND.replace("  stop: {trials: 6}\n", "").replace("crews: 1", "crews: 2")
+
+
+class ATracedStudy(StudyCase):
+    def test_shows_what_each_rank_did_when(self):
+        self.write("exp.yaml", EXPERIMENT.replace("ranks: 1", "ranks: 2").replace("trials: 6", "trials: 1"))
+        self.regatta("run", "exp.yaml", "--trace", "timeline.json")
+        with open(self.path("timeline.json"), encoding="utf-8") as stream:
+            events = json.load(stream)
+        ranks = {event["pid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+        self.assertEqual(sorted(ranks.values()), ["crew-0.1.0", "crew-0.1.1"])
+        for rank in ranks:
+            spans = [event for event in events if event["ph"] == "X" and event["pid"] == rank]
+            counts = collections.Counter(span["name"] for span in spans)
+            steps = counts["forward"]
+            self.assertGreater(steps, 10)
+            for name in ("input", "backward", "exchange", "bucket: sum and update"):
+                self.assertEqual(counts[name], steps, name)
+            bucket = next(span for span in spans if span["name"].startswith("bucket"))
+            self.assertGreater(bucket["args"]["bytes"], 0)
+            exchange = next(span for span in spans if span["name"] == "exchange")
+            self.assertLessEqual(exchange["ts"], bucket["ts"])
+            self.assertLessEqual(bucket["ts"] + bucket["dur"], exchange["ts"] + exchange["dur"])
 
 
 class AStudyRunsToItsEnd(StudyCase):

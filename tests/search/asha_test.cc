@@ -163,8 +163,8 @@ TEST(AshaPromotion, WithCloseRungsTheLeaderOfEachGoesOn) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const int eta = 3 + static_cast<int>(seed % 3);
-    const auto scheduler = scheduler_from("{type: asha, max_epochs: 30, growth: 2, leader: true, eta: " +
-                                          std::to_string(eta) + "}");
+    const auto scheduler = scheduler_from(
+        "{type: asha, max_epochs: 30, growth: 2, leader: true, eta: " + std::to_string(eta) + "}");
     const Regatta regatta = run_crews(*scheduler, {.crews = 1 + static_cast<int>(seed),
                                                    .trials = 100,
                                                    .seed = seed,
@@ -179,9 +179,8 @@ TEST(AshaPromotion, OfTwoTrialsTheBetterOneTrainsToTheEndWhereLeadersMay) {
   const auto scheduler = scheduler_from("{type: asha, max_epochs: 9, leader: true}");
   const auto report = [&](int number, int epoch, double value) {
     return scheduler
-        ->reported({.number = number,
-                    .state = TrialState::running,
-                    .scores = {{.epoch = epoch, .values = {value}}}})
+        ->reported(
+            {.number = number, .state = TrialState::running, .scores = {{.epoch = epoch, .values = {value}}}})
         .verdict.action;
   };
   scheduler->started({.number = 0}, scheduler->next());

@@ -106,7 +106,7 @@ int run_attempt(Communicator& communicator, const std::vector<std::string>& argu
   welcome.set_experiment_file(arguments[0]);
   welcome.set_folder(arguments[1]);
   welcome.set_max_epochs(kMaxEpochs);
-  auto member = CrewMember::join(communicator, clock, welcome, 1);
+  auto member = CrewMember::join(communicator, clock, welcome, {});
   CHECK(member.ok(), member.error().message);
 
   wire::StartAttempt start;
@@ -118,8 +118,15 @@ int run_attempt(Communicator& communicator, const std::vector<std::string>& argu
   start.mutable_point()->Add(script.point.begin(), script.point.end());
   const bool is_leader = communicator.rank() == 0;
   const auto control = is_leader ? make_control(script, start.until_epoch()) : nullptr;
-  const auto end = (*member)->run(start, control.get());
-  CHECK(end.ok(), end.error().message);
+  (*member)->begin(start, control.get());
+  std::optional<AttemptEnd> end;
+  while ((*member)->is_busy()) {
+    const auto ended = (*member)->advance();
+    CHECK(ended.ok(), ended.error().message);
+    if (!ended->empty()) {
+      end = ended->front().end;
+    }
+  }
   if (is_leader) {
     constexpr const char* kHow[] = {"ordered", "complete", "diverged",   "failed",
                                     "invalid", "lost",     "interrupted"};

@@ -52,12 +52,17 @@ class EvaluationTest : public testing::Test {
     prepare();
     const Decision last{.action = Decision::Action::end};
     ScriptedControl control({.until_epoch = 2}, {{1, last}, {2, last}});
-    const auto end = train(
-        *bench_, {.attempt = 1, .trial = 12, .point = point_, .until_epoch = 2, .checkpoint = checkpoint},
-        &control);
-    EXPECT_TRUE(end.ok());
+    Training training(*bench_);
+    training.begin({.attempt = 1, .trial = 12, .point = point_, .until_epoch = 2, .checkpoint = checkpoint},
+                   &control);
+    AttemptEnd end;
+    while (training.is_busy()) {
+      const auto ended = training.advance();
+      EXPECT_TRUE(ended.ok());
+      end = ended->empty() ? end : ended->front().end;
+    }
     reports_ = control.reports;
-    return end.ok() ? *end : AttemptEnd{};
+    return end;
   }
 
   Result<Evaluation> evaluate() { return evaluate_trial(*bench_, {12, point_, reports_.at(0).checkpoint}); }

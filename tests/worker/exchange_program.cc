@@ -12,7 +12,7 @@
 namespace regatta {
 namespace {
 
-constexpr int kSteps = 12;
+constexpr int kSteps = 4;
 constexpr std::int64_t kRows = 12;  // of the global batch; for 1, 2, 3 and 4 ranks
 
 // Five tiles and a bit, so that every rank has a share, and batch statistics between the buckets.

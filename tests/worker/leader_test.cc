@@ -36,7 +36,7 @@ class LeaderTest : public testing::Test {
     EXPECT_TRUE(order().has_welcome());
     const wire::ToCrew start = order();
     ASSERT_TRUE(start.has_start_attempt());
-    control_->begin(start.start_attempt());
+    attempt_ = control_->begin(start.start_attempt());
   }
 
   // Until the leader holds all that it was told.
@@ -59,6 +59,7 @@ class LeaderTest : public testing::Test {
   ScriptedCoordinator coordinator_{folder_.path(), "crew-0.1"};
   std::unique_ptr<CoordinatorLink> link_;
   std::unique_ptr<LeaderControl> control_;
+  AttemptControl* attempt_ = nullptr;  // that began last
 };
 
 TEST_F(LeaderTest, AnAttemptFromHelloToItsEnd) {
@@ -70,48 +71,48 @@ TEST_F(LeaderTest, AnAttemptFromHelloToItsEnd) {
   coordinator_.welcome();
   coordinator_.start(7, 1);
   EXPECT_TRUE(order().has_welcome());
-  control_->begin(order().start_attempt());
+  attempt_ = control_->begin(order().start_attempt());
 
-  ASSERT_TRUE(control_->report({.epoch = 1, .metrics = {{"val_loss", 0.5}}, .checkpoint = "c1"}).ok());
+  ASSERT_TRUE(attempt_->report({.epoch = 1, .metrics = {{"val_loss", 0.5}}, .checkpoint = "c1"}).ok());
   const wire::FromCrew report = coordinator_.next();
   ASSERT_TRUE(report.has_report());
   EXPECT_EQ(report.report().checkpoint(), "c1");
   coordinator_.answer(7, 1, 3);
-  const auto decision = control_->decide(1, kArrives);
+  const auto decision = attempt_->decide(1, kArrives);
   ASSERT_TRUE(decision.ok());
   EXPECT_EQ(decision->until_epoch, 3);
 
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::diverged, .message = "caf\xc3\xa9"}).ok());
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::diverged, .message = "caf\xc3\xa9"}).ok());
   EXPECT_EQ(coordinator_.next().attempt_finished().outcome(), wire::AttemptFinished::DIVERGED);
   EXPECT_TRUE(coordinator_.next().has_lane_free());
 }
 
 TEST_F(LeaderTest, LongMessageOfAProgramIsCutBetweenCharactersAndElseLeftAsItIs) {
   begin_attempt(7, 3);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = "caf\xc3\xa9 \xff"}).ok());
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::failed, .message = "caf\xc3\xa9 \xff"}).ok());
   EXPECT_EQ(coordinator_.next().attempt_finished().message(), "caf\xc3\xa9 \xff");
   EXPECT_TRUE(coordinator_.next().has_lane_free());
   coordinator_.start(8, 3);
-  control_->begin(order().start_attempt());
+  attempt_ = control_->begin(order().start_attempt());
   std::string message = "x";
   for (int i = 0; i < 4000; ++i) {
     message += "\xc3\xa9";
   }
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = message}).ok());
+  ASSERT_TRUE(control_->finish(8, {.how = AttemptEnd::How::failed, .message = message}).ok());
   EXPECT_EQ(coordinator_.next().attempt_finished().message(), message.substr(0, 7999));
 }
 
 TEST_F(LeaderTest, CoordinatorThatMovedHearsTheUnansweredReportOnceMore) {
   begin_attempt(7, 3);
-  ASSERT_TRUE(control_->report({.epoch = 1, .checkpoint = "c1"}).ok());
-  ASSERT_TRUE(control_->report({.epoch = 2, .checkpoint = "c2"}).ok());
+  ASSERT_TRUE(attempt_->report({.epoch = 1, .checkpoint = "c1"}).ok());
+  ASSERT_TRUE(attempt_->report({.epoch = 2, .checkpoint = "c2"}).ok());
   EXPECT_EQ(coordinator_.next().report().epoch(), 1);
   coordinator_.answer(7, 1, 4);
   EXPECT_EQ(coordinator_.next().report().epoch(), 2);
-  EXPECT_EQ(control_->decide(3, kArrives)->until_epoch, 4);  // the answer has arrived
+  EXPECT_EQ(attempt_->decide(3, kArrives)->until_epoch, 4);  // the answer has arrived
 
   coordinator_.die();  // before it answers epoch 2
-  ASSERT_TRUE(control_->report({.epoch = 3, .checkpoint = "c3"}).ok());
+  ASSERT_TRUE(attempt_->report({.epoch = 3, .checkpoint = "c3"}).ok());
   coordinator_.listen();
   const wire::FromCrew hello = coordinator_.next();
   ASSERT_EQ(hello.hello().attempts_size(), 1);
@@ -121,13 +122,13 @@ TEST_F(LeaderTest, CoordinatorThatMovedHearsTheUnansweredReportOnceMore) {
   EXPECT_EQ(coordinator_.next().report().epoch(), 3);
   coordinator_.answer(7, 2, 4);
   coordinator_.answer(7, 3, 9);
-  EXPECT_EQ(control_->decide(8, kArrives)->until_epoch, 9);
+  EXPECT_EQ(attempt_->decide(8, kArrives)->until_epoch, 9);
   EXPECT_EQ(coordinator_.next(seconds(1)).what_case(), wire::FromCrew::WHAT_NOT_SET) << "said a third time";
 }
 
 TEST_F(LeaderTest, TheEndOfAnAttemptIsSaidAgainUntilItIsConfirmed) {
   begin_attempt(7, 3);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::failed, .message = "no"}).ok());
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::failed, .message = "no"}).ok());
   EXPECT_TRUE(coordinator_.next().has_attempt_finished());
   EXPECT_TRUE(coordinator_.next().has_lane_free());
   coordinator_.die();
@@ -156,10 +157,10 @@ TEST_F(LeaderTest, OrdersThatComeWithAnEndWaitForIt) {
   begin_attempt(7, 5);
   coordinator_.end(7);
   coordinator_.start(8, 2);
-  const auto decision = control_->decide(5, kArrives);
+  const auto decision = attempt_->decide(5, kArrives);
   ASSERT_TRUE(decision.ok());
   EXPECT_EQ(decision->action, Decision::Action::end);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::ordered}).ok());
   EXPECT_EQ(order().start_attempt().attempt(), 8);
 }
 
@@ -170,8 +171,8 @@ TEST_F(LeaderTest, AnAttemptThatIsEndedWhileItWaitsNeverBegins) {
   coordinator_.end(8);
   coordinator_.start(9, 2);
   wait_for_all();
-  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_EQ(attempt_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::ordered}).ok());
   EXPECT_EQ(order().start_attempt().attempt(), 9);
   coordinator_.die();
   coordinator_.listen();
@@ -186,10 +187,10 @@ TEST_F(LeaderTest, AnAttemptThatIsSuspendedWhileItWaitsBeginsSuspended) {
   coordinator_.start(8, 2);
   coordinator_.suspend(8);
   wait_for_all();
-  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
-  control_->begin(order().start_attempt());
-  EXPECT_EQ(control_->decide(0, Microseconds(0))->action, Decision::Action::suspend);
+  EXPECT_EQ(attempt_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::ordered}).ok());
+  attempt_ = control_->begin(order().start_attempt());
+  EXPECT_EQ(attempt_->decide(0, Microseconds(0))->action, Decision::Action::suspend);
 }
 
 TEST_F(LeaderTest, NothingThatWaitsBeginsAfterDismiss) {
@@ -198,15 +199,15 @@ TEST_F(LeaderTest, NothingThatWaitsBeginsAfterDismiss) {
   coordinator_.start(8, 2);
   coordinator_.dismiss();
   wait_for_all();
-  EXPECT_EQ(control_->decide(5, kArrives)->action, Decision::Action::end);
-  ASSERT_TRUE(control_->finish({.how = AttemptEnd::How::ordered}).ok());
+  EXPECT_EQ(attempt_->decide(5, kArrives)->action, Decision::Action::end);
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::ordered}).ok());
   EXPECT_TRUE(order().has_dismiss());
 }
 
 TEST_F(LeaderTest, SuspendIsForTheRunningAttempt) {
   begin_attempt(7, 5);
   coordinator_.suspend(7);
-  const auto decision = control_->decide(5, kArrives);
+  const auto decision = attempt_->decide(5, kArrives);
   ASSERT_TRUE(decision.ok());
   EXPECT_EQ(decision->action, Decision::Action::suspend);
 }

@@ -86,13 +86,17 @@ TEST(Limits, OnlyTheFirstMeetingAfterAnEpochIsWaitedForLong) {
       control.grant(2);
     }
   };
-  Steering steering(communicator, &control, clock, 1);
-  ASSERT_TRUE(steering.wait_beyond(1).ok());
+  Steering steering(communicator, clock, 1);
+  steering.seat(0, &control, 1);
+  steering.stand(0, 1, true);
+  for (int wait = 0; wait < 3; ++wait) {
+    ASSERT_TRUE(steering.wait().ok());
+  }
   EXPECT_THAT(communicator.limits, ElementsAre(kOfFiles, kOfSteps, kOfSteps));
   communicator.limits.clear();
   steering.begin_steps();
   for (int step = 0; step < 3; ++step) {
-    ASSERT_TRUE(steering.at_step(1, true).ok());
+    ASSERT_TRUE(steering.at_step().ok());
   }
   EXPECT_THAT(communicator.limits, ElementsAre(kOfFiles, kOfSteps, kOfSteps));
 }

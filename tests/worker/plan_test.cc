@@ -58,6 +58,27 @@ TEST_F(PlanTest, DescribesWhatWillBeTrained) {
   EXPECT_THAT(plan->metrics, Contains("val_f1"));
 }
 
+TEST_F(PlanTest, AugmentationIsPlannedAndItsMistakesAreTold) {
+  const auto with = [](const std::string& augment) {
+    std::string yaml = std::string("objective: {maximize: val_accuracy}") + kModel;
+    return yaml.replace(yaml.find("path: ."), 7, "path: ., augment: " + augment);
+  };
+  const auto plan = check(with("{crop: 2, cutout: $width}"));
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->augmentation.crop_padding, 2);
+  EXPECT_EQ(plan->augmentation.cutout, 4);
+  EXPECT_THAT(mistake_in(with("{crop: 9}")),
+              HasSubstr("exp.yaml:2:46: expected an integer from 0 to 7 for 'crop'"));
+}
+
+TEST_F(PlanTest, TheOutputOfAReadyNetworkComesFromTheData) {
+  const auto plan = check(
+      "objective: {maximize: val_accuracy}\ndata: {format: idx, path: .}\nspace: {n: {int: [2, "
+      "3]}}\nmodel: {type: mlp, layers: $n, width: 4}\n");
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->model->network.output, (Shape{3}));
+}
+
 TEST_F(PlanTest, ObjectiveMustBeReported) {
   EXPECT_THAT(mistake_in(std::string("objective: {maximize: val_acuracy}") + kModel),
               HasSubstr("exp.yaml:1:23: 'val_acuracy' is no metric of this experiment (did you mean "

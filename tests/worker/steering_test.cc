@@ -20,9 +20,10 @@ int questions_in_steps(int steps, microseconds step, microseconds question) {
     questions = asked;
     clock.advance_to(clock.monotonic() + question);
   };
-  Steering steering(*communicator, &control, clock, 1);
+  Steering steering(*communicator, clock, 1);
+  steering.seat(0, &control, 1);
   for (int i = 0; i < steps; ++i) {
-    EXPECT_TRUE(steering.at_step(0, true).ok());
+    EXPECT_TRUE(steering.at_step().ok());
     clock.advance_to(clock.monotonic() + step);
   }
   return questions;
@@ -48,9 +49,16 @@ TEST(Steering, UnhealthyRanksAreSeen) {
   const SystemClock clock;
   const auto communicator = make_single_communicator();
   ScriptedControl control({.until_epoch = 1});
-  Steering steering(*communicator, &control, clock, 1);
-  EXPECT_TRUE(steering.at_step(0, true)->healthy);
-  EXPECT_FALSE(steering.at_step(0, false)->healthy);
+  ScriptedControl other({.until_epoch = 1});
+  Steering steering(*communicator, clock, 3);
+  steering.seat(0, &control, 1);
+  steering.seat(2, &other, 1);
+  EXPECT_TRUE(steering.at_step().value());
+  EXPECT_TRUE(steering.view(2).healthy);
+  steering.stand(2, 0, false);
+  EXPECT_TRUE(steering.at_step().value());
+  EXPECT_FALSE(steering.view(2).healthy);
+  EXPECT_TRUE(steering.view(0).healthy) << "each lane has its own health";
 }
 
 TEST(Steering, WaitEndsWithAGrant) {
@@ -62,10 +70,16 @@ TEST(Steering, WaitEndsWithAGrant) {
       control.grant(4);
     }
   };
-  Steering steering(*communicator, &control, clock, 1);
-  const auto decision = steering.wait_beyond(1);
-  ASSERT_TRUE(decision.ok());
-  EXPECT_EQ(decision->until_epoch, 4);
+  Steering steering(*communicator, clock, 2);
+  steering.seat(1, &control, 1);
+  steering.stand(1, 1, true);
+  int waits = 0;
+  while (steering.view(1).decision.until_epoch == 1 && waits < 10) {
+    ASSERT_TRUE(steering.wait().ok());
+    ++waits;
+  }
+  EXPECT_EQ(waits, 3);
+  EXPECT_EQ(steering.view(1).decision.until_epoch, 4);
 }
 
 }  // namespace

@@ -79,6 +79,79 @@ TEST_F(TrainingTest, CurveIsTheSameOnOneTwoAndFourRanks) {
   }
 }
 
+// Batch statistics, dropout, clipping and metrics included.
+TEST_F(TrainingTest, DeterministicWorldGivesTheSameBitsOnOneTwoAndFourRanks) {
+  for (const char* train :
+       {"batch_size: 24, deterministic: world", "batch_size: 26, deterministic: {type: world, shards: 4}",
+        "batch_size: 24, gradient_clip: 0.5, deterministic: {type: world, shards: 4}"}) {
+    SCOPED_TRACE(train);
+    replace("batch_size: 24", train);
+    const CrewRun one = reference(1);
+    ASSERT_EQ(one.reports.size(), 4U);
+    EXPECT_GT(one.reports[3]["val_accuracy"].get<double>(), 0.8);
+    for (const int ranks : {2, 4}) {
+      const CrewRun several = reference(ranks);
+      ASSERT_EQ(several.reports.size(), 4U);
+      for (std::size_t epoch = 0; epoch < 4; ++epoch) {
+        auto expected = one.reports[epoch];
+        expected["checkpoint"] = several.reports[epoch]["checkpoint"];
+        EXPECT_EQ(several.reports[epoch], expected) << ranks << " ranks";
+      }
+      EXPECT_EQ(file(several.reports[3]["checkpoint"]), file(one.reports[3]["checkpoint"]))
+          << ranks << " ranks";
+    }
+  }
+}
+
+TEST_F(TrainingTest, DeterministicWorldTrainsWhatOneRankTrainsWithoutIt) {
+  const CrewRun plain = reference(1);
+  replace("batch_size: 24", "batch_size: 24, deterministic: {type: world, shards: 4}");
+  const CrewRun sharded = reference(2);
+  ASSERT_EQ(sharded.reports.size(), 4U);
+  for (std::size_t epoch = 0; epoch < 4; ++epoch) {
+    for (const char* name : {"train_loss", "val_loss"}) {
+      const double expected = plain.reports[epoch][name];
+      EXPECT_NEAR(sharded.reports[epoch][name].get<double>(), expected, 2e-4 * (1 + expected)) << name;
+    }
+  }
+}
+
+TEST_F(TrainingTest, DeterministicWorldGoesOnOnAnotherNumberOfRanksWithTheSameBits) {
+  replace("batch_size: 24", "batch_size: 24, deterministic: world");
+  const CrewRun whole = reference(1);
+  const CrewRun first = run({.ranks = 4, .attempt = 1, .until_epoch = 4, .answers = {"asked:2=suspend"}});
+  ASSERT_EQ(first.end["end"], "interrupted") << first.output;
+  const CrewRun second = run({.ranks = 2,
+                              .attempt = 2,
+                              .until_epoch = 4,
+                              .checkpoint = first.end["checkpoint"],
+                              .answers = {"report:4=end"}});
+  ASSERT_EQ(second.reports.size(), 4U) << second.output;
+  EXPECT_EQ(second.reports[0]["train_loss"], whole.reports[0]["train_loss"]);
+  EXPECT_EQ(file(second.reports[3]["checkpoint"]), file(whole.reports[3]["checkpoint"]));
+}
+
+TEST_F(TrainingTest, DeterministicWorldOnRanksThatDoNotDivideTheShardsIsInvalid) {
+  replace("batch_size: 24", "batch_size: 24, deterministic: world");
+  const CrewRun invalid = run({.ranks = 3, .until_epoch = 2});
+  EXPECT_EQ(invalid.end["end"], "invalid") << invalid.output;
+  EXPECT_THAT(invalid.end["message"].get<std::string>(), HasSubstr("8 virtual shards"));
+}
+
+TEST_F(TrainingTest, AugmentedCurveIsTheSameOnOneAndTwoRanks) {
+  const double plain = reference(1).reports[3]["train_loss"];
+  replace("path: .,", "path: ., augment: {flip: horizontal, crop: 1, cutout: 2, mixup: 0.3},");
+  const CrewRun one = reference(1);
+  const CrewRun two = reference(2);
+  ASSERT_EQ(one.reports.size(), 4U);
+  ASSERT_EQ(two.reports.size(), 4U);
+  for (std::size_t epoch = 0; epoch < 4; ++epoch) {
+    const double expected = one.reports[epoch]["train_loss"];
+    EXPECT_NEAR(two.reports[epoch]["train_loss"].get<double>(), expected, 2e-4 * (1 + expected));
+  }
+  EXPECT_GT(one.reports[3]["train_loss"].get<double>(), plain + 0.05);  // mixed samples are harder
+}
+
 TEST_F(TrainingTest, SuspendedInTheMiddleGoesOnWithTheSameBits) {
   for (const int ranks : {1, 2}) {
     const CrewRun whole = reference(ranks);

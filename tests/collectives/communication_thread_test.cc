@@ -1,5 +1,5 @@
 // The thread beside the computing one.
-#include "worker/communication_thread.h"
+#include "collectives/communication_thread.h"
 
 #include <gtest/gtest.h>
 

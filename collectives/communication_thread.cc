@@ -1,7 +1,7 @@
-// One writer, one reader, two counters. Both sides look, then yield, then sleep: tasks come some microseconds
-// apart within a step, and not at all between epochs.
-#include "worker/communication_thread.h"
+// One writer, one reader, two counters.
+#include "collectives/communication_thread.h"
 
+#include "collectives/backoff.h"
 #include "collectives/communicator.h"
 
 namespace regatta {
@@ -10,24 +10,8 @@ namespace {
 // A task has a limit of its own; this one only catches a thread that is stuck elsewhere.
 constexpr Microseconds kLimit = 2 * kFileLimit;
 
-class Backoff {
- public:
-  void pause() {
-    ++pauses_;
-    if (pauses_ > kYields) {
-      std::this_thread::sleep_for(kSleep);
-    } else if (pauses_ > kLooks) {
-      std::this_thread::yield();
-    }
-  }
-  void reset() { pauses_ = 0; }
-
- private:
-  static constexpr int kLooks = 2000;
-  static constexpr int kYields = 20'000;
-  static constexpr Microseconds kSleep{100};
-  int pauses_ = 0;
-};
+// Tasks come some microseconds apart within a step, and not at all between epochs.
+constexpr BackoffOptions kBackoff{.looks = 2000, .yields = 20'000, .sleep = Microseconds(100)};
 
 }  // namespace
 
@@ -50,7 +34,7 @@ Status CommunicationThread::wait() { return wait_until_done(asked_.load(std::mem
 
 Status CommunicationThread::wait_until_done(std::uint64_t count) {
   const Deadline deadline(clock_, kLimit);
-  for (Backoff backoff; done_.load(std::memory_order_acquire) < count; backoff.pause()) {
+  for (Backoff backoff(kBackoff); done_.load(std::memory_order_acquire) < count; backoff.pause()) {
     if (deadline.passed()) {
       return timed_out("the communication thread is stuck");
     }
@@ -59,7 +43,7 @@ Status CommunicationThread::wait_until_done(std::uint64_t count) {
 }
 
 void CommunicationThread::run(const std::stop_token& stop) {
-  Backoff backoff;
+  Backoff backoff(kBackoff);
   while (!stop.stop_requested()) {
     const std::uint64_t number = done_.load(std::memory_order_relaxed);
     if (asked_.load(std::memory_order_acquire) == number) {

@@ -1,0 +1,26 @@
+"""Collectives across hosts: ranks that share memory on each of them and a network between."""
+
+import os
+import sys
+import unittest
+
+from hosts import Hosts, why_not
+
+PROGRAM = os.environ.get("MPI_PROGRAM", "build/release/tests/collectives/mpi_program")
+
+
+class Collectives(unittest.TestCase):
+    def test_give_the_same_bits_on_hosts_with_different_numbers_of_ranks(self):
+        with Hosts(2) as hosts:
+            for slots in ((1, 1), (2, 1)):
+                done = hosts.mpirun(slots, [PROGRAM, "hosts", str(slots[0])])
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(done.stdout.count(": ok"), sum(slots), done.stdout)
+
+
+if __name__ == "__main__":
+    reason = why_not()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    unittest.main(verbosity=2)
