@@ -83,9 +83,8 @@ class Trainer {
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
-    EngineOptions options{.batch_capacity = loader_.batch_capacity(),
-                          .global_batch = config.train.batch_size,
-                          .lanes = lanes};
+    EngineOptions options{
+        .batch_capacity = loader_.batch_capacity(), .global_batch = config.train.batch_size, .lanes = lanes};
     if (communicator_.size() > 1) {
       const std::size_t floats = sums_.size() * static_cast<std::size_t>(config.network.parameter_count);
       ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, kRows));
