@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -238,11 +239,21 @@ void Lanes::measure_gradients(int threads) {
   }
 }
 
-// A lane with a weight that is not finite gets no other: half a diverged network could pass for one that
-// trains, because relu turns NaN into zero.
+bool Lanes::has_finite_buffers(std::size_t lane) const {
+  const float* const begin =
+      memory_.buffers + static_cast<std::int64_t>(lane) * memory_.network->buffer_count;
+  return std::all_of(begin, begin + memory_.network->buffer_count,
+                     [](float value) { return std::isfinite(value); });
+}
+
+// A lane with a weight or a statistic that is not finite gets no other: half a diverged network could pass
+// for one that trains, because relu and max pooling turn NaN into something finite.
 void Lanes::end_update(int threads) {
-  for (LaneRun& run : runs_) {
-    run.step += run.active ? 1 : 0;
+  for (std::size_t lane = 0; lane < runs_.size(); ++lane) {
+    if (runs_[lane].active) {
+      ++runs_[lane].step;
+      broken_[lane] += has_finite_buffers(lane) ? 0.0F : 1.0F;  // the same on all ranks
+    }
   }
   if (std::ranges::all_of(broken_, [](float count) { return count == 0; })) {
     return;

@@ -77,6 +77,7 @@ class Lanes final : public WeightUpdate {
 
   template <class Function>
   void for_segments(int threads, const Function& function) const;  // of active lanes
+  bool has_finite_buffers(std::size_t lane) const;
   void measure_gradients(int threads);
   OptimizerMemory optimizer_memory() const {
     return {memory_.weights, memory_.gradients, first_moments_, second_moments_};

@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"deterministic: true", "exp.yaml:1:16: unknown deterministic 'true'; expected world"},
         Mistake{"deterministic: {type: world, shards: 6}",
                 "exp.yaml:1:38: expected a power of two for 'shards', not 6"},
-        Mistake{"batch_size: 4, deterministic: world", "exp.yaml:1:31: a batch of 4 cannot be cut into 8"},
+        Mistake{"{batch_size: 4, deterministic: world}", "exp.yaml:1:32: a batch of 4 cannot be cut into 8"},
         Mistake{"schedule: cosin", "exp.yaml:1:11: there is no schedule 'cosin' (did you mean 'cosine'?)"},
         Mistake{"schedule: step", "exp.yaml:1:11: 'epochs' is missing in schedule"},
         Mistake{"early_stopping: {metric: val_acuracy}",
