@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/log.h"
 #include "base/clock.h"
 #include "base/host.h"
 #include "collectives/mpi_communicator.h"
@@ -191,6 +192,7 @@ int main(int argc, char** argv) {
   app.add_option("--ranks", options.orders,
                  "started by mpirun: read the lines from here, plus the rank's number");
   CLI11_PARSE(app, argc, argv);
+  set_up_log({});  // not to standard output, where the answers go
   const Status status = run(options);
   if (!status.ok()) {
     fmt::print(stderr, "{}\n", status.error().message);
