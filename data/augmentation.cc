@@ -32,6 +32,8 @@ std::int64_t read_crop(Section& augment, std::int64_t smallest_side) {
   return padding;
 }
 
+constexpr double kLeastMixup = 0.001;  // the logarithms of a draw from Beta(α, α) stay finite
+
 void read_image_changes(Section& section, std::span<const std::int64_t> shape, Augmentation& augmentation) {
   if (shape.size() != 3) {
     for (const char* key : {"flip", "crop", "cutout"}) {
@@ -66,6 +68,10 @@ Result<Augmentation> read_augmentation(const Node& data, std::span<const std::in
   Section section(*node, "augment");
   read_image_changes(section, sample_shape, augmentation);
   augmentation.mixup = section.number("mixup", {.fallback = 0.0, .min = 0, .max = 1});
+  if (augmentation.mixup > 0 && augmentation.mixup < kLeastMixup) {
+    section.mistake(section.child("mixup")->place(),
+                    fmt::format("mixup is 0 or at least {}: below, hardly a sample is mixed", kLeastMixup));
+  }
   RETURN_IF_ERROR(section.finish());
   return augmentation;
 }

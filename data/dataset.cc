@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -342,6 +343,29 @@ Result<DataSplits> load_data(const Node& node, std::uint64_t seed) {
   return load_csv(section, options, seed);
 }
 
+namespace {
+
+// See DataShape; all samples are looked at.
+std::int64_t token_count(const Dataset& dataset, const Normalization& normalization) {
+  const bool changes = std::ranges::any_of(normalization.shift, [](float shift) { return shift != 0; }) ||
+                       std::ranges::any_of(normalization.scale, [](float scale) { return scale != 1; });
+  if (changes || dataset.count == 0) {
+    return 0;
+  }
+  return std::visit(
+      [](const auto& inputs) {
+        constexpr float kLimit = 1 << 24;  // from here on floats leave out whole numbers
+        const bool counts = std::ranges::all_of(inputs, [](auto value) {
+          const auto number = static_cast<float>(value);
+          return number >= 0 && number < kLimit && number == std::floor(number);
+        });
+        return counts ? static_cast<std::int64_t>(*std::ranges::max_element(inputs)) + 1 : 0;
+      },
+      dataset.inputs);
+}
+
+}  // namespace
+
 DataShape shape_of(const DataSplits& splits) {
   const Dataset& dataset = *splits.train.dataset;
   return {.task = dataset.task,
@@ -350,6 +374,7 @@ DataShape shape_of(const DataSplits& splits) {
               static_cast<std::int64_t>(dataset.task == Task::classification ? dataset.class_names.size()
                                                                              : dataset.target_names.size()),
           .positions = dataset.positions,
+          .tokens = token_count(dataset, *splits.train.normalization),
           .train_count = splits.train.count(),
           .validation_count = splits.validation.count(),
           .test_count = splits.test.count()};

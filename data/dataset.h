@@ -97,6 +97,7 @@ struct DataShape {
   std::vector<std::int64_t> sample_shape;
   std::int64_t outputs = 0;    // classes, or target columns
   std::int64_t positions = 1;  // labels of a sample
+  std::int64_t tokens = 0;     // the inputs are whole numbers from 0 to below this; 0: they are not
   std::int64_t train_count = 0;
   std::int64_t validation_count = 0;
   std::int64_t test_count = 0;

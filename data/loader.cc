@@ -46,7 +46,7 @@ class Loader::Prefetcher {
       batch.inputs.resize(rows * sample_size_);
       batch.labels.resize(split_.dataset->task == Task::classification ? rows * positions_ : 0);
       batch.targets.resize(rows * target_count_);
-      if (options_.augmentation.mixup > 0) {
+      if (options_.augmentation.mixup > 0 && !batch.labels.empty()) {
         batch.other_labels.resize(batch.labels.size());
         batch.label_shares.resize(rows, 1.0F);
       }

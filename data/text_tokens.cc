@@ -43,6 +43,12 @@ Result<std::vector<std::string_view>> split_tokens(std::string_view text, bool b
   return tokens;
 }
 
+// A byte that is no character by itself is named by its number.
+std::string name_of(std::string_view token) {
+  const auto first = static_cast<unsigned char>(token.front());
+  return token.size() == 1 && first >= 0x80U ? fmt::format("\\x{:02x}", first) : std::string(token);
+}
+
 template <class T>
 std::vector<T> first_numbers(const std::vector<std::int32_t>& numbers, std::size_t count) {
   return {numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -67,7 +73,7 @@ Result<Dataset> make_text_dataset(std::string_view text, const TextOptions& opti
   Dataset dataset{.sample_shape = {options.context}, .count = samples, .positions = options.context};
   for (auto& [token, number] : vocabulary) {
     number = static_cast<std::int32_t>(dataset.class_names.size());
-    dataset.class_names.emplace_back(token);
+    dataset.class_names.push_back(name_of(token));
   }
   const auto used = static_cast<std::size_t>(samples * options.context);
   std::vector<std::int32_t> numbers;

@@ -257,14 +257,25 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   return train;
 }
 
-// Where a label stands at each position, tokens predict tokens: there are as many numbers as classes.
+// An embedding has a row for each number that the data hold.
 Status check_tokens(const Network& network, const ModelInput& input) {
-  const auto* embedding = std::get_if<Embedding>(&network.layers.front().what);
-  if (input.positions > 1 && embedding != nullptr && embedding->vocabulary < input.outputs) {
-    return mistake_at(
-        network.layers.front().place,
-        fmt::format("the data has {0} different tokens, and the embedding only {1}; write `vocabulary: {0}`",
-                    input.outputs, embedding->vocabulary));
+  for (const PlannedLayer& planned : network.summary) {
+    const auto* embedding = std::get_if<Embedding>(&planned.layer.what);
+    if (embedding == nullptr) {
+      continue;
+    }
+    if (input.tokens == 0) {
+      return mistake_at(planned.layer.place,
+                        fmt::format("{} reads token numbers, and the data's inputs are not all whole numbers "
+                                    "from 0; those of a table stay as they are with `data: {{normalize: false}}`",
+                                    planned.layer.name));
+    }
+    if (embedding->vocabulary < input.tokens) {
+      return mistake_at(planned.layer.place,
+                        fmt::format("the data has {0} different tokens, and the embedding only {1}; write "
+                                    "`vocabulary: {0}`",
+                                    input.tokens, embedding->vocabulary));
+    }
   }
   return {};
 }

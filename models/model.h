@@ -77,6 +77,7 @@ struct ModelInput {
   bool classification = true;
   std::int64_t outputs = 0;    // classes, or regression targets
   std::int64_t positions = 1;  // labels of a sample: more than one asks for the output {positions, outputs}
+  std::int64_t tokens = 0;     // the inputs are whole numbers from 0 to below this; 0: they are not
   int max_epochs = 1;          // the schedule's horizon
 };
 

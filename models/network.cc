@@ -24,6 +24,8 @@ class Planner {
       network_.summary.push_back({.layer = outline(layers[i]), .input = shape, .depth = depth});
       ASSIGN_OR_RETURN(shape, plan_layer(layers[i], shape, depth));
       network_.summary[row].output = shape;
+      const auto& what = layers[i].what;
+      keeps_numbers_ &= std::holds_alternative<Reshape>(what) || std::holds_alternative<Flatten>(what);
     }
     return shape;
   }
@@ -130,11 +132,11 @@ class Planner {
   // The layers of sequences have their rules in a file of their own.
   template <class T>
   Result<Shape> plan(const Layer& layer, const T& what, const Shape& input) {
-    if (std::is_same_v<T, Embedding> && !groups_.empty()) {
-      return mistake_at(layer.place,
-                        fmt::format("{} reads token numbers, which no layer with weights can make; put it "
-                                    "first",
-                                    layer.name));
+    if (std::is_same_v<T, Embedding> && !keeps_numbers_) {
+      return mistake_at(
+          layer.place,
+          fmt::format("{} reads token numbers, which other layers do not leave as they are; put it first",
+                      layer.name));
     }
     ASSIGN_OR_RETURN(LayerPlan plan, plan_layer_of_sequences(layer, what, input));
     for (ParameterSpec& parameter : plan.parameters) {
@@ -262,6 +264,7 @@ class Planner {
   Network network_;
   std::vector<ParameterGroup> groups_;  // in the order of forward; a shortcut after its body
   bool relu_next_ = false;              // for the layer being planned
+  bool keeps_numbers_ = true;           // whether the layers so far leave the network's input as it is
 };
 
 }  // namespace

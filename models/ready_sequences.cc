@@ -17,8 +17,7 @@ Layer inner(std::string_view kind, const Place& place, decltype(Layer::what) wha
 
 }  // namespace
 
-// Images are read row by row, all channels of a row together where there is one; a text is told at each
-// position.
+// Images of one channel are read row by row; a text is told at each position.
 void build_lstm(Section& options, const ModelInput& input, LayerList& layers) {
   const std::int64_t depth = options.integer("layers", {.fallback = 1, .min = 1, .max = kMostLayers});
   const std::int64_t width = options.integer("width", {.fallback = 128, .min = 1, .max = kLargestWidth});

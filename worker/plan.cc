@@ -121,6 +121,7 @@ Result<ModelConfig> plan_trial(const Experiment& experiment, const DataShape& da
                      .classification = data.task == Task::classification,
                      .outputs = data.outputs,
                      .positions = data.positions,
+                     .tokens = data.tokens,
                      .max_epochs = max_epochs});
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "base/clock.h"
+#include "base/multiversion.h"
 #include "collectives/mpi_communicator.h"
 
 namespace regatta {
@@ -66,17 +67,18 @@ class MemoryLimit {
  public:
   MemoryLimit(std::size_t count, int ranks)
       : first_(count / static_cast<std::size_t>(ranks), 1.0F), second_(first_) {}
-  void operator()() {
-    float* __restrict a = first_.data();
-    float* __restrict b = second_.data();
-    for (std::size_t i = 0; i < first_.size(); ++i) {
+  void operator()() { add(first_.data(), second_.data(), first_.size()); }
+
+ private:
+  REGATTA_MULTIVERSION
+  static void add(float* __restrict a, float* __restrict b, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
       const float sum = a[i] + b[i];
       a[i] = sum;
       b[i] = sum;
     }
   }
 
- private:
   std::vector<float> first_;
   std::vector<float> second_;
 };

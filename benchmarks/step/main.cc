@@ -49,8 +49,8 @@ double flops_of(const PlannedLayer& layer) {
     return 2.0 * static_cast<double>(element_count(layer.input) * dense->units);
   }
   if (const auto* conv = std::get_if<Conv>(&layer.layer.what)) {
-    return 2.0 *
-           static_cast<double>(layer.input[0] * conv->kernel * conv->kernel * element_count(layer.output));
+    return 2.0 * static_cast<double>(layer.input[0] / conv->groups * conv->kernel * conv->kernel *
+                                     element_count(layer.output));
   }
   return 0;
 }
@@ -87,7 +87,7 @@ class Dissection {
         lanes_(config_.network, {}),
         program_(device_, Phase::train, kGlobalBatch, lanes_.memory(), config_, kGlobalBatch),
         arena_(program_.arena_bytes()),
-        sums_(MetricSums::classification(element_count(config.network.output))),
+        sums_(MetricSums::classification(config.network.output.back())),
         loader_(data, {.global_batch = kGlobalBatch}) {
     program_.bind(arena_.data());
     lanes_.start(0, lane_settings(config, 1));

@@ -77,7 +77,8 @@ class Asha final : public Scheduler {
   RankingNoise noise_;
 };
 
-// A bracket's share of the trials is the number that Hyperband gives to the ladder of the same height.
+// A bracket's share of the trials is the number that Hyperband gives to the ladder of the same height, by the
+// factor between the rungs.
 Asha::Asha(const AshaOptions& options)
     : rule_(options.rule),
       epochs_(rungs_above_min(options.ladder)),

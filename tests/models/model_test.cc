@@ -149,7 +149,7 @@ TEST(Model, TheOutputMustFitTheData) {
 }
 
 TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
-  const ModelInput input{.sample_shape = {6}, .outputs = 9, .positions = 6};
+  const ModelInput input{.sample_shape = {6}, .outputs = 9, .positions = 6, .tokens = 9};
   EXPECT_TRUE(try_model("[embedding: {vocabulary: 9, units: 4}, dense: 9]", input).ok());
   const auto pooled = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: last, dense: 9]", input);
   ASSERT_FALSE(pooled.ok());
@@ -160,6 +160,12 @@ TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
   ASSERT_FALSE(small.ok());
   EXPECT_THAT(small.error().message,
               HasSubstr("the data has 9 different tokens, and the embedding only 8; write `vocabulary: 9`"));
+}
+
+TEST(Model, AnEmbeddingIsForTokenNumbersOnly) {
+  const auto model = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: mean, dense: 3]", kInput);
+  ASSERT_FALSE(model.ok());
+  EXPECT_THAT(model.error().message, HasSubstr("embedding1 reads token numbers, and the data's inputs are not"));
 }
 
 TEST(Model, LayersAreRequired) {

@@ -254,8 +254,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "exp.yaml:1:3: embedding1 needs a row of token numbers"},
         Mistake{"- dense: 4\n- embedding: {vocabulary: 3, units: 2}",
                 {4},
-                "exp.yaml:2:3: embedding1 reads token numbers, which no layer with weights can make; put it "
-                "first"},
+                "exp.yaml:2:3: embedding1 reads token numbers, which other layers do not leave as they are; "
+                "put it first"},
         Mistake{"- conv1d: {filters: 2, kernel: 5, padding: valid}",
                 {4, 4},
                 "exp.yaml:1:3: conv1d1: the window of 5 is longer than the input of 4 positions"},

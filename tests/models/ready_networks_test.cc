@@ -46,7 +46,7 @@ TEST(ReadyNetworks, EndWithWhatTheDataAsksFor) {
 }
 
 TEST(ReadyNetworks, OfSequencesFitTextsAndImages) {
-  const ModelInput text{.sample_shape = {64}, .outputs = 65, .positions = 64};
+  const ModelInput text{.sample_shape = {64}, .outputs = 65, .positions = 64, .tokens = 65};
   // Embeddings, blocks of attention and of two dense layers with their norms, the last norm and dense layer.
   EXPECT_EQ(parameters("{type: gpt, depth: 3, width: 32, heads: 2}", text),
             (65 + 64) * 32 + 3 * (4 * 32 * 33 + 128 * 33 + 32 * 129 + 4 * 32) + 64 + 65 * 33);

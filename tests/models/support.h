@@ -29,6 +29,7 @@ inline ModelConfig model_of(const LayerCase& layer_case, const std::string& trai
                     .classification = layer_case.classification,
                     .outputs = layer_case.outputs,
                     .positions = layer_case.positions,
+                    .tokens = layer_case.vocabulary,
                     .max_epochs = 10},
                    train)
       .value();

@@ -66,7 +66,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.in_proj = nn.Linear(features, 3 * features)
         self.out_proj = nn.Linear(features, features)
-        self.register_buffer("hidden", torch.triu(torch.ones(context, context, dtype=torch.bool), 1))
+        self.hidden = torch.triu(torch.ones(context, context, dtype=torch.bool), 1)  # gloo sends no bool buffers
 
     def forward(self, x):
         rows, positions, features = x.shape
