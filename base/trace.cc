@@ -84,7 +84,9 @@ Status join_traces(const std::filesystem::path& folder, const std::filesystem::p
   std::vector<std::filesystem::path> parts;
   std::error_code absent;
   for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
-    parts.push_back(entry.path());
+    if (entry.path().extension() == ".json") {  // others were being written when their rank was killed
+      parts.push_back(entry.path());
+    }
   }
   std::ranges::sort(parts);
   std::string events;

@@ -55,6 +55,10 @@ Result<Resources> resources_of(const Experiment& experiment) {
                       "lanes: only networks (`model`) are trained side by side in a crew; a `command` is a "
                       "program of its own: leave lanes out, and give more `crews` instead");
   }
+  if (resources.wire != "fp32" && experiment.section("command") != nullptr) {
+    return mistake_at(node.find("wire")->place(),
+                      "wire: only the gradients of networks (`model`) travel between ranks; leave it out");
+  }
   if (is_table_study(experiment) && node.find("crews") == nullptr) {
     resources.crews = 1;
   }

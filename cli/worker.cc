@@ -22,7 +22,12 @@ Status row(Communicator& communicator, const CrewOptions& options, bool by_mpiru
   return run_crew(communicator, options);
 }
 
-// What a rank did, also when it ended with an error.
+Status write_timeline(const std::filesystem::path& traces, const std::string& name) {
+  RETURN_IF_ERROR(make_directories(traces));
+  return write_trace(traces / (name + ".json"), name, ::getpid());
+}
+
+// What a rank did, also when it ended with an error, which says more than that it has no timeline.
 Status row_traced(Communicator& communicator, const CrewOptions& options, bool by_mpirun,
                   const std::filesystem::path& traces) {
   const SystemClock clock;
@@ -31,9 +36,8 @@ Status row_traced(Communicator& communicator, const CrewOptions& options, bool b
   }
   Status rowed = row(communicator, options, by_mpirun);
   if (!traces.empty()) {
-    RETURN_IF_ERROR(make_directories(traces));
-    const std::string name = fmt::format("{}.{}", options.name, communicator.rank());
-    RETURN_IF_ERROR(write_trace(traces / (name + ".json"), name, ::getpid()));
+    const Status written = write_timeline(traces, fmt::format("{}.{}", options.name, communicator.rank()));
+    return rowed.ok() ? written : rowed;
   }
   return rowed;
 }

@@ -18,10 +18,9 @@ class Backoff {
  public:
   explicit Backoff(const BackoffOptions& options) : options_(options) {}
   void pause() {
-    ++pauses_;
-    if (pauses_ > options_.looks + options_.yields) {
+    if (pauses_ >= options_.looks + options_.yields) {
       std::this_thread::sleep_for(options_.sleep);
-    } else if (pauses_ > options_.looks) {
+    } else if (pauses_++ >= options_.looks) {
       std::this_thread::yield();
     }
   }

@@ -14,6 +14,7 @@
 #include <functional>
 #include <thread>
 
+#include "base/host.h"
 #include "base/multiversion.h"
 
 #if defined(__x86_64__)
@@ -207,7 +208,7 @@ HostRanks::HostRanks(MPI_Comm host, std::vector<int> names, OperationLog& log)
   MPI_Comm_rank(host_, &rank_);
   MPI_Comm_size(host_, &size_);
   CHECK(names_.size() == static_cast<std::size_t>(size_));
-  looks_ = size_ <= static_cast<int>(std::thread::hardware_concurrency()) ? kLooks : 0;
+  looks_ = size_ <= usable_cores() ? kLooks : 0;
 }
 
 HostRanks::~HostRanks() {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/log.h"
 #include "collectives/mpi_collectives.h"
 #include "collectives/shared_memory.h"
 #include "collectives/two_level.h"
@@ -68,6 +69,10 @@ std::unique_ptr<Communicator> communicator_of(MPI_Comm crew, const CrewLayout& l
   if (auto shared =
           one_host ? SharedMemoryCommunicator::make(crew) : TwoLevelCommunicator::make(crew, host)) {
     return shared;
+  }
+  if (rank == 0) {
+    spdlog::warn(
+        "the ranks of this crew share no memory (is /dev/shm full?): gradients go in messages, as fp32");
   }
   return std::make_unique<MpiCommunicator>(crew);
 }

@@ -194,7 +194,10 @@ std::optional<int> Study::Implementation::propose(Crew& crew, Shape shape, const
   if (assignment.point && shape && shapes.of(*assignment.point) != *shape) {
     return std::nullopt;
   }
-  while (!limit_reached() && (!shape || static_cast<int>(state.unstarted().size()) < crew.lanes)) {
+  const auto may_propose = [&] {  // ahead of what fits, as many as there are lanes
+    return assignment.point || !shape || static_cast<int>(state.unstarted().size()) < crew.lanes;
+  };
+  while (!limit_reached() && may_propose()) {
     const int number = static_cast<int>(state.trials().size());
     auto point = assignment.point ? assignment.point : sampler->propose(state.trials(), number);
     if (!point) {
@@ -350,7 +353,8 @@ bool Study::Implementation::may_go_on(bool retry_failed) const {
   if (state.target_reached() || time_over()) {
     return false;
   }
-  return (retry_failed && !state.retryable().empty()) || (!state.exhausted() && !limit_reached());
+  return (retry_failed && !state.retryable().empty()) || !state.unstarted().empty() ||
+         (!state.exhausted() && !limit_reached());
 }
 
 std::optional<int> Study::Implementation::trial_limit() const {

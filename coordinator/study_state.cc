@@ -2,6 +2,7 @@
 #include "coordinator/study_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -247,9 +248,13 @@ void StudyState::on(const StudyEnded& event) {
     return;  // everything waits to go on
   }
   std::set<int> open;
-  for (const auto* trials : {&paused_, &waiting_, &unstarted_}) {
+  for (const auto* trials : {&paused_, &waiting_}) {
     open.insert(trials->begin(), trials->end());
   }
+  // What was proposed ahead and never begun is still to be done, should the study go on.
+  std::ranges::copy_if(unstarted_, std::inserter(open, open.end()), [this](int trial) {
+    return records_[static_cast<std::size_t>(trial)].started != Microseconds{0};
+  });
   for (const int trial : open) {
     end_trial(trial, TrialState::stopped);
     collect_checkpoints(trial);

@@ -265,10 +265,11 @@ Status check_tokens(const Network& network, const ModelInput& input) {
       continue;
     }
     if (input.tokens == 0) {
-      return mistake_at(planned.layer.place,
-                        fmt::format("{} reads token numbers, and the data's inputs are not all whole numbers "
-                                    "from 0; those of a table stay as they are with `data: {{normalize: false}}`",
-                                    planned.layer.name));
+      return mistake_at(
+          planned.layer.place,
+          fmt::format("{} reads token numbers, and the data's inputs are not all whole numbers "
+                      "from 0; those of a table stay as they are with `data: {{normalize: false}}`",
+                      planned.layer.name));
     }
     if (embedding->vocabulary < input.tokens) {
       return mistake_at(planned.layer.place,

@@ -93,10 +93,12 @@ Status ShardTeam::run(const std::function<Status(int)>& work) {
   return {};
 }
 
-// One that fails on its own must not be waited for where the others meet.
+// One that fails must not be waited for where the others meet. That holds for each: others may have failed by
+// themselves before they learned of the first.
 Status ShardTeam::do_work(int member) {
   Status done = (*work_)(member);
-  if (!done.ok() && !broken_.exchange(true)) {
+  if (!done.ok()) {
+    broken_ = true;
     meeting_.arrive_and_drop();
   }
   return done;

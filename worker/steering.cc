@@ -82,9 +82,11 @@ Status Steering::ask_controls(Microseconds for_news) {
     }
   }
   const bool are_several = std::ranges::count_if(seats_, &Seat::taken) > 1;
+  const Microseconds limit = clock_.monotonic() + kTogether;
   for (Seat& seat : seats_) {
     if (seat.taken && are_several && for_news.count() > 0 && !has_news(seat.news, seat.epoch)) {
-      ASSIGN_OR_RETURN(seat.news, seat.control->decide(seat.epoch, kTogether));
+      const Microseconds left = std::max(limit - clock_.monotonic(), Microseconds(0));
+      ASSIGN_OR_RETURN(seat.news, seat.control->decide(seat.epoch, left));
     }
   }
   for (std::size_t lane = 0; lane < seats_.size(); ++lane) {

@@ -133,8 +133,8 @@ void Workbench::make_loaders() {
 }
 
 Status Workbench::make_engine() {
+  exchange_.reset();  // first: its thread may be at work for the engine
   engine_.reset();
-  exchange_.reset();
   memory_.reset();
   EngineOptions options{.batch_capacity = training_->batch_capacity(),
                         .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
@@ -170,12 +170,13 @@ Status Workbench::make_exchange() {
   const bool sgd = config_.train.optimizer.kind == OptimizerConfig::Kind::sgd;
   rows_ = config_.train.gradient_clip ? 1 : sgd ? 3 : 4;
   ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
-  const bool core_is_free = options_.threads * communicator_.host_size() < usable_cores();
+  double busy_ranks = options_.threads * communicator_.host_size() < usable_cores() ? 0 : 1;
+  RETURN_IF_ERROR(communicator_.allreduce({&busy_ranks, 1}));  // all ranks choose among the same plans
   exchange_ = std::make_unique<CrewExchange>(
       communicator_, clock_, *memory_, rows_,
       ExchangeOptions{.wire = wire_of(experiment_),
                       .threads = options_.threads,
-                      .plans = exchange_candidates(floats * sizeof(float), core_is_free)});
+                      .plans = exchange_candidates(floats * sizeof(float), busy_ranks == 0)});
   return {};
 }
 

@@ -88,8 +88,8 @@ class Workbench {
   std::unique_ptr<Loader> test_;
   std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
   int rows_ = 0;
-  std::unique_ptr<CrewExchange> exchange_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<CrewExchange> exchange_;  // ends before the engine that its thread works for
 };
 
 // Of a trial's initial weights and dropout.

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <iostream>
 
-#include "base/log.h"
 #include "base/clock.h"
 #include "base/host.h"
+#include "base/log.h"
 #include "collectives/mpi_communicator.h"
 #include "models/cpu/engine.h"
 #include "worker/evaluation.h"

@@ -1,6 +1,7 @@
 // Crews that run several trials at once: which trials share a crew, and what a crew's end means for them.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -125,6 +126,24 @@ TEST(StudyLanes, ADivergedTrialEndsAloneInItsCrew) {
 }
 
 // A trial that has waited joins the bracket that the scheduler fills now.
+TEST(StudyLanes, WhatWasProposedAheadIsStillToBeDoneWhenTheStudyGoesOn) {
+  const auto search = [](int hours) {
+    return "sampler: random, scheduler: {type: fifo, max_epochs: 3}, stop: {trials: 40, hours: " +
+           std::to_string(hours) + "}";
+  };
+  Race race(search(1), by_size());
+  race.join("a", 3);
+  race.wait(std::chrono::hours(2));
+  race.tell(Tick{});
+  ASSERT_TRUE(race.study().ended());
+  const auto first = std::ranges::find(race.study().trials(), TrialState::waiting, &Trial::state);
+  ASSERT_NE(first, race.study().trials().end()) << "five sizes among so many trials";
+  const int number = first->number;
+  race.crash(false, search(9));
+  race.join("b", 3);
+  EXPECT_EQ(race.commands_of<StartAttempt>().at(0).trial, number);
+}
+
 TEST(StudyLanes, WhereATrialThatWaitedWasPutIsStored) {
   const TimedEvent moved{.event = AttemptStarted{.attempt = 4, .trial = 2, .crew = "a", .bracket = 3}};
   EXPECT_EQ(std::get<AttemptStarted>(stored_and_read(moved).event).bracket, 3);

@@ -291,6 +291,7 @@ TEST(Augmentation, MixesTargetsAsItMixesInputs) {
   const Batch* batch = loader.next();
   ASSERT_NE(batch, nullptr);
   EXPECT_THAT(batch->other_labels, testing::IsEmpty());
+  EXPECT_THAT(batch->label_shares, testing::IsEmpty()) << "shares are of labels";
   int mixed = 0;
   for (std::size_t row = 0; row < 8; ++row) {
     EXPECT_NEAR(batch->targets[row], 10 * batch->inputs[row], 1e-4);

@@ -66,6 +66,16 @@ TEST_F(LoadCsv, ColumnsAreChosenByNameOrNumberInTheGivenOrder) {
               ElementsAre("a", "b"));
 }
 
+TEST_F(LoadCsv, WholeNumbersThatStayAsTheyAreAreTokens) {
+  const auto tokens = [&](std::string_view csv, const std::string& keys) {
+    return shape_of(load(csv, "target: y, validation: 0, " + keys).value()).tokens;
+  };
+  const std::string csv = "a,b,y\n0,5,no\n3,1,yes\n2,2,no\n4,0,yes\n";
+  EXPECT_EQ(tokens(csv, "normalize: false"), 6);
+  EXPECT_EQ(tokens(csv, "normalize: true"), 0);
+  EXPECT_EQ(tokens(csv + "0.5,1,no\n1,1,yes\n", "normalize: false"), 0);
+}
+
 TEST_F(LoadCsv, TheTargetDecidesTheTask) {
   const auto task_of = [&](const std::string& targets, const std::string& keys) {
     std::string csv = "x,y\n";

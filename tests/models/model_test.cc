@@ -165,7 +165,8 @@ TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
 TEST(Model, AnEmbeddingIsForTokenNumbersOnly) {
   const auto model = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: mean, dense: 3]", kInput);
   ASSERT_FALSE(model.ok());
-  EXPECT_THAT(model.error().message, HasSubstr("embedding1 reads token numbers, and the data's inputs are not"));
+  EXPECT_THAT(model.error().message,
+              HasSubstr("embedding1 reads token numbers, and the data's inputs are not"));
 }
 
 TEST(Model, LayersAreRequired) {
