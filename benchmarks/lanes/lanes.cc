@@ -2,6 +2,7 @@
 // training loop with loader, validation and checkpoints. Interleaved; the best of several rounds each.
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -17,7 +18,7 @@ namespace regatta {
 namespace {
 
 constexpr int kTrials = 8;
-constexpr int kRounds = 3;
+constexpr int kRounds = 5;
 
 std::string experiment_of(const std::string& layers) {
   return "name: lanes\nseed: 1\nobjective: {maximize: val_accuracy}\n"
@@ -42,8 +43,9 @@ class OneEpoch final : public AttemptControl {
 
 class Crew {
  public:
-  Crew(const Experiment& experiment, const std::filesystem::path& folder, int lanes)
-      : lanes_(lanes), bench_(*communicator_, experiment, clock_, {.folder = folder, .lanes = lanes}) {}
+  Crew(const Experiment& experiment, const std::filesystem::path& folder, int lanes, int threads)
+      : lanes_(lanes),
+        bench_(*communicator_, experiment, clock_, {.folder = folder, .threads = threads, .lanes = lanes}) {}
 
   // Of one epoch of all trials.
   double seconds() {
@@ -76,12 +78,12 @@ class Crew {
   Workbench bench_;
 };
 
-void compare(const std::string& name, const std::string& layers) {
+void compare(const std::string& name, const std::string& layers, int threads) {
   const TemporaryDirectory folder = TemporaryDirectory::make().value();
   const Experiment experiment =
       parse_experiment(experiment_of(layers), (folder.path() / "lanes.yaml").string()).value();
-  Crew together(experiment, folder.path(), kTrials);
-  Crew alone(experiment, folder.path(), 1);
+  Crew together(experiment, folder.path(), kTrials, threads);
+  Crew alone(experiment, folder.path(), 1, threads);
   together.seconds();  // data and plans
   alone.seconds();
   double fused = 1e30;
@@ -96,17 +98,22 @@ void compare(const std::string& name, const std::string& layers) {
   std::fflush(stdout);
 }
 
-int run() {
+void run(int threads) {
   fmt::print("{:<24} {:>12} {:>16} {:>11}\n", "samples/s, all trials", "8 lanes", "one by one", "ratio");
   for (const int width : {16, 32, 64, 128, 256}) {
     compare(fmt::format("MLP 784-{}-10", width),
-            fmt::format("flatten, {{dense: {}}}, relu, {{dense: 10}}", width));
+            fmt::format("flatten, {{dense: {}}}, relu, {{dense: 10}}", width), threads);
   }
-  compare("MLP 784-512-256-10", "flatten, {dense: 512}, relu, {dense: 256}, relu, {dense: 10}");
-  return 0;
+  compare("MLP 784-512-256-10", "flatten, {dense: 512}, relu, {dense: 256}, relu, {dense: 10}", threads);
 }
 
 }  // namespace
 }  // namespace regatta
 
-int main() { return regatta::run(); }
+int main(int argc, char** argv) {
+  CLI::App app("Times eight trials in one crew against the same trials one after another.");
+  int threads = 1;
+  app.add_option("--threads", threads, "of the crew")->check(CLI::Range(1, 1024))->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  regatta::run(threads);
+}

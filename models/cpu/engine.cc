@@ -7,9 +7,9 @@
 
 #include "base/trace.h"
 #include "models/cpu/aligned_memory.h"
+#include "models/cpu/lane_groups.h"
 #include "models/cpu/lanes.h"
 #include "models/cpu/parallel.h"
-#include "models/cpu/program.h"
 
 namespace regatta {
 namespace {
@@ -27,8 +27,8 @@ class CpuEngine final : public Engine {
   std::span<const float> gradients() const override { return lanes_.gradients(); }
 
  private:
-  std::unique_ptr<Program> make_program(Phase phase, std::int64_t rows) const;
-  Step make_step(const Program& program, const BatchView& batch, std::span<MetricSums> sums);
+  std::unique_ptr<LaneGroups> make_groups(Phase phase, std::int64_t rows) const;
+  Step make_step(const LaneGroups& groups, const BatchView& batch, std::span<MetricSums> sums);
   void check_batch(const BatchView& batch, std::int64_t capacity) const;
   Status train_step(const BatchView& batch, const TrainStep& step);
 
@@ -37,11 +37,18 @@ class CpuEngine final : public Engine {
   Lanes lanes_;
   dnnl::engine device_;
   dnnl::stream stream_;
-  std::unique_ptr<Program> training_;    // none without training rows
-  std::unique_ptr<Program> evaluation_;  // none without evaluation rows
-  AlignedMemory arena_;                  // of both
-  AlignedMemory padded_inputs_;          // a batch that is not full, with zero rows behind it
+  std::unique_ptr<LaneGroups> training_;    // none without training rows
+  std::unique_ptr<LaneGroups> evaluation_;  // none without evaluation rows
+  AlignedMemory arena_;                     // of both
+  AlignedMemory padded_inputs_;             // a batch that is not full, with zero rows behind it
 };
+
+// A thread for each group of lanes, or all threads for all lanes. Ranks that exchange what single operations
+// compute do so in one order: there is one group.
+int groups_of(const EngineOptions& options) {
+  const bool is_alone = options.global_batch == options.batch_capacity && options.gradients.empty();
+  return is_alone && options.lanes >= options.threads ? options.threads : 1;
+}
 
 CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
     : config_(config),
@@ -51,14 +58,14 @@ CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
       stream_(device_) {
   CHECK(options.lanes >= 1 && options.threads >= 1 && options.global_batch >= options.batch_capacity);
   CHECK(options.classification == (config.train.loss == Loss::cross_entropy));
-  const ThreadCount threads(options.threads);
-  training_ = make_program(Phase::train, options.batch_capacity);
-  evaluation_ = make_program(Phase::evaluate, options.evaluation_capacity);
+  const ThreadCount threads(options.threads / groups_of(options));
+  training_ = make_groups(Phase::train, options.batch_capacity);
+  evaluation_ = make_groups(Phase::evaluate, options.evaluation_capacity);
   arena_ = AlignedMemory(
       std::max(training_ ? training_->arena_bytes() : 0, evaluation_ ? evaluation_->arena_bytes() : 0));
-  for (Program* program : {training_.get(), evaluation_.get()}) {
-    if (program != nullptr) {
-      program->bind(arena_.data());
+  for (LaneGroups* groups : {training_.get(), evaluation_.get()}) {
+    if (groups != nullptr) {
+      groups->bind(arena_.data());
     }
   }
   const std::int64_t rows = std::max(options.batch_capacity, options.evaluation_capacity);
@@ -66,10 +73,13 @@ CpuEngine::CpuEngine(const ModelConfig& config, const EngineOptions& options)
       AlignedMemory(static_cast<std::size_t>(rows * element_count(config.network.input)) * sizeof(float));
 }
 
-std::unique_ptr<Program> CpuEngine::make_program(Phase phase, std::int64_t rows) const {
-  return rows > 0 ? std::make_unique<Program>(device_, phase, rows, lanes_.memory(), config_,
-                                              options_.global_batch)
-                  : nullptr;
+std::unique_ptr<LaneGroups> CpuEngine::make_groups(Phase phase, std::int64_t rows) const {
+  if (rows == 0) {
+    return nullptr;
+  }
+  const LaneGroupOptions options{
+      .rows = rows, .global_batch = options_.global_batch, .groups = groups_of(options_)};
+  return std::make_unique<LaneGroups>(device_, phase, lanes_.memory(), config_, options);
 }
 
 void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const {
@@ -87,14 +97,14 @@ void CpuEngine::check_batch(const BatchView& batch, std::int64_t capacity) const
 
 // Inputs of a batch that is not full are copied, so that stale rows of the caller's memory are not computed
 // with.
-Step CpuEngine::make_step(const Program& program, const BatchView& batch, std::span<MetricSums> sums) {
-  check_batch(batch, program.rows());
+Step CpuEngine::make_step(const LaneGroups& groups, const BatchView& batch, std::span<MetricSums> sums) {
+  check_batch(batch, groups.rows());
   CHECK(sums.size() == static_cast<std::size_t>(lanes_.count()));
   Step step{
       .stream = stream_, .threads = options_.threads, .batch = batch, .lanes = lanes_.runs(), .sums = sums};
   const std::int64_t sample = element_count(config_.network.input);
-  const auto needed = static_cast<std::size_t>(program.rows() * sample);
-  if (batch.count < program.rows()) {
+  const auto needed = static_cast<std::size_t>(groups.rows() * sample);
+  if (batch.count < groups.rows()) {
     const std::int64_t used = batch.count * sample;
     float* const padded = padded_inputs_.floats();
     std::copy_n(batch.inputs.data(), used, padded);

@@ -34,7 +34,10 @@ std::size_t bytes_of(std::int64_t floats) { return static_cast<std::size_t>(floa
 Lanes::Lanes(const Network& network, const EngineOptions& options)
     : floats_(static_cast<std::size_t>(options.lanes * network.parameter_count)),
       buffers_(bytes_of(options.lanes * network.buffer_count)),
-      memory_{.network = &network, .lanes = options.lanes, .buffers = buffers_.floats()},
+      memory_{.network = &network,
+              .lanes = options.lanes,
+              .all_lanes = options.lanes,
+              .buffers = buffers_.floats()},
       trials_(static_cast<std::size_t>(options.lanes)),
       runs_(trials_.size()),
       segments_(optimizer_segments(network, options.lanes)),

@@ -9,8 +9,7 @@
 namespace regatta {
 
 MemoryPlan::Buffer MemoryPlan::allocate(std::size_t bytes) {
-  const std::size_t aligned = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  lives_.push_back({.bytes = aligned, .first = now_, .last = now_});
+  lives_.push_back({.bytes = aligned(bytes), .first = now_, .last = now_});
   return lives_.size() - 1;
 }
 

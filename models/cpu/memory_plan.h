@@ -27,6 +27,9 @@ class MemoryPlan {
   std::size_t size() const { return size_; }
 
   static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t aligned(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
 
  private:
   struct Life {

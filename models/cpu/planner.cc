@@ -43,6 +43,14 @@ dnnl::primitive_attr arena_scratchpad() {
   return attributes;
 }
 
+ParameterMemory ParameterMemory::of_lanes(int begin, int end) const {
+  CHECK(begin >= 0 && begin < end && end <= lanes);
+  ParameterMemory part = *this;
+  part.lanes = end - begin;
+  part.first_lane = first_lane + begin;
+  return part;
+}
+
 bool ParameterMemory::has(std::string_view name) const {
   return find_spec(network->parameters, name) != nullptr;
 }
@@ -50,7 +58,7 @@ bool ParameterMemory::has(std::string_view name) const {
 float* ParameterMemory::weight(std::string_view name, int lane) const {
   const ParameterSpec* spec = find_spec(network->parameters, name);
   CHECK(spec != nullptr, name);
-  return weights + lanes * spec->offset + lane * spec->size;
+  return weights + all_lanes * spec->offset + (first_lane + lane) * spec->size;
 }
 
 float* ParameterMemory::gradient(std::string_view name, int lane) const {
@@ -60,7 +68,7 @@ float* ParameterMemory::gradient(std::string_view name, int lane) const {
 float* ParameterMemory::buffer(std::string_view name, int lane) const {
   const BufferSpec* spec = find_spec(network->buffers, name);
   CHECK(spec != nullptr, name);
-  return buffers + lane * network->buffer_count + spec->offset;
+  return buffers + (first_lane + lane) * network->buffer_count + spec->offset;
 }
 
 void CallSequence::add(int lane, const dnnl::primitive& primitive, const Arguments& arguments) {
@@ -109,8 +117,7 @@ Tensor Planner::network_input(const Shape& shape) {
 
 Tensor Planner::allocate(const Shape& shape, const Layout& layout) {
   Tensor tensor{.shape = shape, .layout = layout, .id = next_id_++, .may_overwrite = true};
-  const std::size_t stride =
-      (layout.get_size() + MemoryPlan::kAlignment - 1) / MemoryPlan::kAlignment * MemoryPlan::kAlignment;
+  const std::size_t stride = MemoryPlan::aligned(layout.get_size());
   tensor.buffer = memory_.allocate(stride * static_cast<std::size_t>(lanes()));
   for (int lane = 0; lane < lanes(); ++lane) {
     tensor.lanes.push_back(unbound(layout));

@@ -219,7 +219,7 @@ std::size_t Program::final_floats_after(const std::string& layer_name) const {
       end = std::max(end, parameter.offset + parameter.size);
     }
   }
-  return static_cast<std::size_t>(end * memory.lanes);
+  return static_cast<std::size_t>(end * memory.all_lanes);
 }
 
 Status Program::forward(const Step& step) {

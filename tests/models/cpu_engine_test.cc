@@ -59,6 +59,22 @@ TEST(CpuEngine, RepeatsItselfBitForBit) {
   EXPECT_TRUE(same_bits(trained(2), trained(2)));
 }
 
+TEST(CpuEngine, LanesOnThreadsOfTheirOwnTrainAsEachWouldAlone) {
+  const ModelConfig config = model_of(kMixed, kMomentum);
+  constexpr int kLanes = 5;
+  const auto engine = cpu_engine(config, kMixed, kRows, kLanes, 0, /*threads=*/2);
+  for (const int lane : {0, 1, 3, 4}) {  // the one in the middle stays idle
+    engine->start_lane(lane, lane_settings(config, static_cast<std::uint64_t>(lane)));
+  }
+  train_steps(*engine, kMixed, 0, 4, kLanes);
+  for (const int lane : {0, 1, 3, 4}) {
+    const auto alone = cpu_engine(config, kMixed, kRows);
+    alone->start_lane(0, lane_settings(config, static_cast<std::uint64_t>(lane)));
+    train_steps(*alone, kMixed, 0, 4);
+    EXPECT_TRUE(same_bits(engine->save_lane(lane), alone->save_lane(0))) << "lane " << lane;
+  }
+}
+
 TEST(CpuEngine, AFreedLaneStartsAfresh) {
   const ModelConfig config = model_of(kMixed, kMomentum);
   const auto engine = cpu_engine(config, kMixed, kRows, 2);
