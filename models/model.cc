@@ -299,11 +299,13 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
   RETURN_IF_ERROR(check_tokens(network, input));
   const bool sequence = input.positions > 1;
   if (network.output != (sequence ? Shape{input.positions, input.outputs} : Shape{input.outputs})) {
+    const bool keeps_time = !sequence && is_sequence(network.output);
     return mistake_at(
         last,
-        fmt::format("the network ends with {} values, but the data has {} {}{}; end with `- dense: {}`",
+        fmt::format("the network ends with {} values, but the data has {} {}{}; end with {}`- dense: {}`",
                     describe(network.output), input.outputs, input.classification ? "classes" : "targets",
-                    sequence ? fmt::format(" at each of {} positions", input.positions) : "", input.outputs));
+                    sequence ? fmt::format(" at each of {} positions", input.positions) : "",
+                    keeps_time ? "`- pool_time: last` (or mean) and " : "", input.outputs));
   }
   return network;
 }

@@ -7,6 +7,8 @@ once. Where others use the machine, look at the ratios by CPU time (of one rank,
 """
 
 import argparse
+import datetime
+import json
 import os
 import signal
 import socket
@@ -143,6 +145,23 @@ def compare(program, work, options, folder):
         if over in contestants and under in contestants:
             print(f"  {ratio(contestants[over], contestants[under])}")
     print(f"  memory, ours / PyTorch: {contestants['fp32'].bytes / contestants['torch'].bytes:.2f}", flush=True)
+    return {key: {"name": contestant.name, "samples_per_second": contestant.rates,
+                  "samples_per_cpu_second": contestant.cpu_rates, "step_bytes": contestant.bytes}
+            for key, contestant in contestants.items()}
+
+
+def processor():
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        return next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "unknown")
+
+
+def write_results(path, works):
+    torch_version = subprocess.run(["/usr/bin/python3", "-c", "import torch; print(torch.__version__)"],
+                                   capture_output=True, text=True, check=True).stdout.strip()
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"date": datetime.date.today().isoformat(), "command": " ".join(sys.argv), "processor": processor(),
+                   "cores": os.cpu_count(), "torch": torch_version, "works": works}, file, indent=1)
+        file.write("\n")
 
 
 def main():
@@ -154,10 +173,14 @@ def main():
     parser.add_argument("--single", action="store_true", help="one process only")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--lanes", type=int, default=8, help="trials in one engine against as many alone")
+    parser.add_argument("--json", metavar="FILE", help="write every round's figures there, too")
     options = parser.parse_args()
+    works = {}
     for work in options.works:
         with tempfile.TemporaryDirectory() as folder:
-            compare(os.path.abspath(options.program), work, options, folder)
+            works[work] = compare(os.path.abspath(options.program), work, options, folder)
+    if options.json:
+        write_results(options.json, works)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,11 @@ Result<ModelConfig> model_of(const Work& work, std::string_view precision) {
                                           "optimizer: {{type: sgd, lr: 0.01, momentum: 0.9}}}}",
                                           kGlobalBatch, precision),
                               "work"));
-  return read_model(
-      model, train,
-      {.sample_shape = work.input, .outputs = work.classes, .positions = work.text ? work.input[0] : 1});
+  return read_model(model, train,
+                    {.sample_shape = work.input,
+                     .outputs = work.classes,
+                     .positions = work.text ? work.input[0] : 1,
+                     .tokens = work.text ? work.classes : 0});
 }
 
 Split made_up_data(const Work& work, std::int64_t samples) {

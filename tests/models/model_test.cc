@@ -162,6 +162,12 @@ TEST(Model, TheOutputOfATextHasAPlaceForEachTokenAtEachPosition) {
               HasSubstr("the data has 9 different tokens, and the embedding only 8; write `vocabulary: 9`"));
 }
 
+TEST(Model, AClassifierOfSequencesIsToldToPoolTime) {
+  const auto model = try_model("[reshape: [2, 2], lstm: 3, dense: 3]", {.sample_shape = {4}, .outputs = 3});
+  ASSERT_FALSE(model.ok());
+  EXPECT_THAT(model.error().message, HasSubstr("end with `- pool_time: last` (or mean) and `- dense: 3`"));
+}
+
 TEST(Model, AnEmbeddingIsForTokenNumbersOnly) {
   const auto model = try_model("[embedding: {vocabulary: 9, units: 4}, pool_time: mean, dense: 3]", kInput);
   ASSERT_FALSE(model.ok());
