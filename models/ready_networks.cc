@@ -6,12 +6,10 @@
 #include <array>
 
 #include "base/text.h"
+#include "models/layer_options.h"
 
 namespace regatta {
 namespace {
-
-constexpr std::int64_t kMostLayers = 1'000;
-constexpr std::int64_t kLargestWidth = 1'000'000;
 
 // Regression in one layer: softmax is part of the loss.
 void build_logistic(Section& options, const ModelInput& input, LayerList& layers) {
@@ -32,7 +30,7 @@ void build_linear(Section& options, const ModelInput& input, LayerList& layers) 
 }
 
 void build_mlp(Section& options, const ModelInput& input, LayerList& layers) {
-  const std::int64_t hidden = options.integer("layers", {.fallback = 2, .min = 0, .max = kMostLayers});
+  const std::int64_t hidden = options.integer("layers", {.fallback = 2, .min = 0, .max = kMostReadyLayers});
   const std::int64_t width = options.integer("width", {.fallback = 256, .min = 1, .max = kLargestWidth});
   const double dropout =
       options.number("dropout", {.fallback = 0.0, .min = 0, .max = 1, .max_excluded = true});

@@ -13,6 +13,9 @@
 
 namespace regatta {
 
+// Of the options that say how deep a network is.
+inline constexpr std::int64_t kMostReadyLayers = 1'000;
+
 // Layers as a builder adds them; `kind` is the layer's name in YAML.
 class LayerList {
  public:

@@ -1,13 +1,11 @@
 // Ready networks of sequences.
 #include <fmt/format.h>
 
+#include "models/layer_options.h"
 #include "models/ready_networks.h"
 
 namespace regatta {
 namespace {
-
-constexpr std::int64_t kMostLayers = 1'000;
-constexpr std::int64_t kLargestWidth = 1'000'000;
 
 bool is_text(const ModelInput& input) { return input.positions > 1; }
 
@@ -19,7 +17,7 @@ Layer inner(std::string_view kind, const Place& place, decltype(Layer::what) wha
 
 // Images of one channel are read row by row; a text is told at each position.
 void build_lstm(Section& options, const ModelInput& input, LayerList& layers) {
-  const std::int64_t depth = options.integer("layers", {.fallback = 1, .min = 1, .max = kMostLayers});
+  const std::int64_t depth = options.integer("layers", {.fallback = 1, .min = 1, .max = kMostReadyLayers});
   const std::int64_t width = options.integer("width", {.fallback = 128, .min = 1, .max = kLargestWidth});
   const double dropout =
       options.number("dropout", {.fallback = 0.0, .min = 0, .max = 1, .max_excluded = true});
@@ -48,7 +46,7 @@ void build_lstm(Section& options, const ModelInput& input, LayerList& layers) {
 
 // Radford et al. 2019 (GPT-2): normalisation before each block and behind the last, gelu, learned positions.
 void build_gpt(Section& options, const ModelInput& input, LayerList& layers) {
-  const std::int64_t depth = options.integer("depth", {.fallback = 4, .min = 1, .max = kMostLayers});
+  const std::int64_t depth = options.integer("depth", {.fallback = 4, .min = 1, .max = kMostReadyLayers});
   const std::int64_t width = options.integer("width", {.fallback = 128, .min = 1, .max = kLargestWidth / 4});
   const std::int64_t heads = options.integer("heads", {.fallback = 4, .min = 1, .max = kLargestWidth});
   const double dropout =
