@@ -18,6 +18,27 @@ std::string describe(const ExchangePlan& plan, std::size_t bytes) {
 
 }  // namespace
 
+int shared_rows(OptimizerConfig::Kind kind) {
+  const FlatRow last = kind == OptimizerConfig::Kind::sgd ? FlatRow::first_moments : FlatRow::second_moments;
+  return static_cast<int>(last) + 1;
+}
+
+void lend_memory(FloatMemory& memory, int rows, EngineOptions& options) {
+  std::span<float>* const buffers[] = {&options.gradients, &options.weights, &options.first_moments,
+                                       &options.second_moments};
+  for (int row = 0; row < rows; ++row) {
+    *buffers[row] = memory.row(row);
+  }
+  constexpr int kFirst = static_cast<int>(FlatRow::first_moments);
+  if (rows > kFirst) {
+    options.collect_moments = [&memory, rows] {
+      for (int row = kFirst; row < rows; ++row) {
+        memory.collect(row);
+      }
+    };
+  }
+}
+
 // The coordinator has checked the section.
 Wire wire_of(const Experiment& experiment) {
   const Node* const resources = experiment.section("resources");

@@ -19,6 +19,11 @@ namespace regatta {
 // The engine's flat buffers in memory that the ranks may share: its rows.
 enum class FlatRow { gradients, weights, first_moments, second_moments };
 
+// How many of them an optimizer needs.
+int shared_rows(OptimizerConfig::Kind kind);
+// An engine in the first `rows` rows of `memory`, which must outlive it.
+void lend_memory(FloatMemory& memory, int rows, EngineOptions& options);
+
 // resources.wire
 Wire wire_of(const Experiment& experiment);
 

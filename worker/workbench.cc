@@ -59,7 +59,7 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   if (no_data) {
     return std::optional(Refusal{How::failed, *no_data});
   }
-  auto config = plan_trial(experiment_, shape_of(splits_), point, options_.max_epochs);
+  auto config = plan_trial(experiment_, shape_, point, options_.max_epochs);
   if (!config.ok()) {  // the same on every rank
     return std::optional(Refusal{How::invalid, config.error().message});
   }
@@ -113,6 +113,7 @@ Status Workbench::replace_data(const Node& node) {
   test_.reset();
   splits_ = {};  // before the next: two data sets may not fit into memory together
   ASSIGN_OR_RETURN(splits_, load_data(node, experiment_.seed));
+  shape_ = shape_of(splits_);
   return {};
 }
 
@@ -154,7 +155,7 @@ Status Workbench::make_engine() {
   }
   RETURN_IF_ERROR(make_exchange());
   if (memory_ != nullptr) {
-    lend_memory(options);
+    lend_memory(*memory_, rows_, options);
   }
   ASSIGN_OR_RETURN(engine_, make_cpu_engine(config_, options));
   return {};
@@ -167,8 +168,7 @@ Status Workbench::make_exchange() {
     return {};
   }
   const auto floats = static_cast<std::size_t>(options_.lanes * config_.network.parameter_count);
-  const bool sgd = config_.train.optimizer.kind == OptimizerConfig::Kind::sgd;
-  rows_ = config_.train.gradient_clip ? 1 : sgd ? 3 : 4;
+  rows_ = config_.train.gradient_clip ? 1 : shared_rows(config_.train.optimizer.kind);
   ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
   double busy_ranks = options_.threads * communicator_.host_size() < usable_cores() ? 0 : 1;
   RETURN_IF_ERROR(communicator_.allreduce({&busy_ranks, 1}));  // all ranks choose among the same plans
@@ -180,26 +180,10 @@ Status Workbench::make_exchange() {
   return {};
 }
 
-void Workbench::lend_memory(EngineOptions& options) {
-  std::span<float>* const buffers[] = {&options.gradients, &options.weights, &options.first_moments,
-                                       &options.second_moments};
-  for (int row = 0; row < rows_; ++row) {
-    *buffers[row] = memory_->row(row);
-  }
-  if (rows_ > static_cast<int>(FlatRow::first_moments)) {
-    options.collect_moments = [this] {
-      for (int row = static_cast<int>(FlatRow::first_moments); row < rows_; ++row) {
-        memory_->collect(row);
-      }
-    };
-  }
-}
-
 MetricSums Workbench::new_sums() const {
-  const DataShape shape = shape_of(splits_);
-  return shape.task == Task::classification
-             ? MetricSums::classification(shape.outputs)
-             : MetricSums::regression(shape.outputs, splits_.train.normalization->target_scale);
+  return shape_.task == Task::classification
+             ? MetricSums::classification(shape_.outputs)
+             : MetricSums::regression(shape_.outputs, splits_.train.normalization->target_scale);
 }
 
 }  // namespace regatta

@@ -68,7 +68,6 @@ class Workbench {
   Status replace_data(const Node& node);
   Status make_engine();
   Status make_exchange();
-  void lend_memory(EngineOptions& options);
   void make_loaders();
 
   Communicator& communicator_;
@@ -78,6 +77,7 @@ class Workbench {
 
   std::string data_key_;  // what the splits were made from
   DataSplits splits_;
+  DataShape shape_;  // of the splits
   Augmentation augmentation_;
   std::string engine_key_;  // the shape that the engine and the loaders were made for
   std::string model_yaml_;

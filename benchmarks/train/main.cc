@@ -88,13 +88,12 @@ class Trainer {
         .batch_capacity = loader_.batch_capacity(), .global_batch = config.train.batch_size, .lanes = lanes};
     if (communicator_.size() > 1) {
       const std::size_t floats = sums_.size() * static_cast<std::size_t>(config.network.parameter_count);
-      ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, kRows));
-      options.gradients = memory_->row(static_cast<int>(FlatRow::gradients));
-      options.weights = memory_->row(static_cast<int>(FlatRow::weights));
-      options.first_moments = memory_->row(static_cast<int>(FlatRow::first_moments));
+      const int rows = shared_rows(config.train.optimizer.kind);
+      ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows));
+      lend_memory(*memory_, rows, options);
       const bool core_is_free = communicator_.host_size() < usable_cores();
       exchange_ = std::make_unique<CrewExchange>(
-          communicator_, clock_, *memory_, kRows,
+          communicator_, clock_, *memory_, rows,
           ExchangeOptions{.plans = exchange_candidates(floats * sizeof(float), core_is_free)});
     }
     ASSIGN_OR_RETURN(engine_, make_cpu_engine(config, options));
@@ -103,8 +102,6 @@ class Trainer {
     }
     return {};
   }
-
-  static constexpr int kRows = 3;  // of FlatRow: SGD has one moment
 
   Communicator& communicator_;
   SystemClock clock_;

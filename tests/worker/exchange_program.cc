@@ -37,27 +37,14 @@ LaneState state_of_leader(Communicator& communicator, const LaneState& mine) {
 
 LaneState train(Communicator& communicator, const ModelConfig& config, const Way& way, Wire wire) {
   const SystemClock clock;
-  const bool sgd = config.train.optimizer.kind == OptimizerConfig::Kind::sgd;
-  const int rows = way.shares ? (sgd ? 3 : 4) : 1;
+  const int rows = way.shares ? shared_rows(config.train.optimizer.kind) : 1;
   auto memory = communicator.allocate(static_cast<std::size_t>(config.network.parameter_count), rows).value();
   CrewExchange exchange(communicator, clock, *memory, rows,
                         {.wire = wire, .threads = way.threads, .plans = {way.plan}});
   const std::int64_t share = kRows / communicator.size();
-  EngineOptions options{.batch_capacity = share,
-                        .global_batch = kRows,
-                        .evaluation_capacity = share,
-                        .threads = way.threads,
-                        .gradients = memory->row()};
-  if (way.shares) {
-    options.weights = memory->row(1);
-    options.first_moments = memory->row(2);
-    options.second_moments = sgd ? std::span<float>() : memory->row(3);
-    options.collect_moments = [&] {
-      for (int row = 2; row < rows; ++row) {
-        memory->collect(row);
-      }
-    };
-  }
+  EngineOptions options{
+      .batch_capacity = share, .global_batch = kRows, .evaluation_capacity = share, .threads = way.threads};
+  lend_memory(*memory, rows, options);
   const auto engine = make_cpu_engine(config, options).value();
   engine->start_lane(0, lane_settings(config, 1));
   auto sums = metric_sums(kCase, 1);
