@@ -19,11 +19,16 @@ struct Part {
   std::int64_t words;   // of a sample
 };
 
+constexpr int kParts = 5;  // inputs, labels, targets, other labels, label shares
+struct Parts {
+  Part part[kParts];
+};
+
 // Which place is read is told by how many were read before: all parts of one batch, then the next.
 __global__ void unpack(const std::uint32_t* places, std::int64_t place_words, const std::int64_t* taken,
-                       std::array<Part, 5> parts, std::int64_t rows, StepNumbers numbers) {
+                       Parts parts, std::int64_t rows, StepNumbers numbers) {
   const std::uint32_t* const place = places + *taken % kPlaces * place_words;
-  const Part part = parts[blockIdx.y];
+  const Part part = parts.part[blockIdx.y];
   const std::int64_t used = numbers.batch->count * part.words;
   each_element(rows * part.words, [&](std::int64_t i) { part.to[i] = i < used ? place[part.offset + i] : 0; });
 }
@@ -33,10 +38,10 @@ __global__ void count_taken(std::int64_t* taken) { ++*taken; }
 class HostFeed final : public BatchFeed {
  public:
   explicit HostFeed(const BatchSizes& sizes) : sizes_(sizes) {
-    const std::array<std::int64_t, 5> words = {sizes.inputs, sizes.labels, sizes.targets, sizes.labels,
+    const std::int64_t words[kParts] = {sizes.inputs, sizes.labels, sizes.targets, sizes.labels,
                                                sizes.labels > 0 ? 1 : 0};
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      parts_[i] = {.to = nullptr, .offset = place_words_, .words = words[i]};
+    for (int i = 0; i < kParts; ++i) {
+      parts_.part[i] = {.to = nullptr, .offset = place_words_, .words = words[i]};
       place_words_ += sizes.rows * words[i];
     }
   }
@@ -65,12 +70,12 @@ class HostFeed final : public BatchFeed {
     ++staged_;
     const std::int64_t first = static_cast<std::int64_t>(index) * place_words_;
     auto* const host = reinterpret_cast<std::uint32_t*>(host_.data()) + first;
-    write(host, parts_[0], batch.count, batch.inputs.data());
-    write(host, parts_[1], batch.count, batch.labels.data());
-    write(host, parts_[2], batch.count, batch.targets.data());
+    write(host, parts_.part[0], batch.count, batch.inputs.data());
+    write(host, parts_.part[1], batch.count, batch.labels.data());
+    write(host, parts_.part[2], batch.count, batch.targets.data());
     if (!batch.other_labels.empty()) {
-      write(host, parts_[3], batch.count, batch.other_labels.data());
-      write(host, parts_[4], batch.count, batch.label_shares.data());
+      write(host, parts_.part[3], batch.count, batch.other_labels.data());
+      write(host, parts_.part[4], batch.count, batch.label_shares.data());
     }
     RETURN_IF_ERROR(check(cudaMemcpyAsync(device_.as<std::uint32_t>() + first, host,
                                           static_cast<std::size_t>(place_words_) * sizeof(std::uint32_t),
@@ -82,14 +87,14 @@ class HostFeed final : public BatchFeed {
 
   Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,
                  cudaStream_t stream) override {
-    std::array<Part, 5> parts = parts_;
-    parts[0].to = reinterpret_cast<std::uint32_t*>(to.inputs);
-    parts[1].to = reinterpret_cast<std::uint32_t*>(to.labels);
-    parts[2].to = reinterpret_cast<std::uint32_t*>(to.targets);
-    parts[3].to = reinterpret_cast<std::uint32_t*>(to.other_labels);
-    parts[4].to = reinterpret_cast<std::uint32_t*>(to.label_shares);
+    Parts parts = parts_;
+    parts.part[0].to = reinterpret_cast<std::uint32_t*>(to.inputs);
+    parts.part[1].to = reinterpret_cast<std::uint32_t*>(to.labels);
+    parts.part[2].to = reinterpret_cast<std::uint32_t*>(to.targets);
+    parts.part[3].to = reinterpret_cast<std::uint32_t*>(to.other_labels);
+    parts.part[4].to = reinterpret_cast<std::uint32_t*>(to.label_shares);
     LaunchShape shape = one_thread_each(rows * sizes_.inputs);
-    shape.grid.y = static_cast<unsigned>(parts.size());
+    shape.grid.y = kParts;
     launch(unpack, shape, stream, device_.as<std::uint32_t>(), place_words_, taken_.as<std::int64_t>(), parts, rows,
            numbers);
     launch(count_taken, {.grid = dim3(1), .block = dim3(1)}, stream, taken_.as<std::int64_t>());
@@ -114,7 +119,7 @@ class HostFeed final : public BatchFeed {
   }
 
   BatchSizes sizes_;
-  std::array<Part, 5> parts_ = {};  // inputs, labels, targets, other labels, label shares
+  Parts parts_ = {};
   std::int64_t place_words_ = 0;
   std::int64_t staged_ = 0;
   SharedHostMemory host_;

@@ -1,6 +1,8 @@
 // Slots in memory that host and device share, and the kernel that takes the next one.
 #include "models/cuda/step_ring.h"
 
+#include <utility>
+
 #include "models/cuda/launch.h"
 
 namespace regatta::cuda {
@@ -42,7 +44,7 @@ Result<StepRing> StepRing::create(int lanes, int dropouts) {
     ASSIGN_OR_RETURN(Event done, Event::create());
     ring.done_.push_back(std::move(done));
   }
-  return ring;
+  return Result<StepRing>(std::move(ring));  // nvcc does not move it by itself
 }
 
 Result<StepRing::Slot> StepRing::next() {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "models/cuda/block_sum.h"
@@ -196,7 +197,7 @@ Result<Update> Update::plan(const Parameters& parameters, std::optional<double> 
         update.clip_factors_,
         DeviceMemory::allocate(static_cast<std::size_t>(parameters.lanes()) * sizeof(float), "clipping"));
   }
-  return update;
+  return Result<Update>(std::move(update));  // nvcc does not move it by itself
 }
 
 void Update::enqueue(const StepNumbers& numbers, const Health& health, cudaStream_t stream) const {
