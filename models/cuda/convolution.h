@@ -40,6 +40,9 @@ struct ConvolutionShape {
 // "3×3 convolution of 512 rows of 64×32×32 into 128 filters, stride 2, padding 1, 8 groups, bf16"
 std::string describe(const ConvolutionShape& shape);
 
+// CHECKs what planning takes for granted; models/layers.h has refused a user's mistakes long before.
+void check_shape(const ConvolutionShape& shape);
+
 inline constexpr std::int64_t kConvolutionAlignment = 16;
 
 struct ConvolutionOptions {
