@@ -3,14 +3,18 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <vector>
 
+#include "models/cuda/convolution_graphs.h"
 #include "models/cuda/cudnn_graph.h"
 
 namespace regatta {
 namespace {
+
+using SharedPlan = std::shared_ptr<const CudnnPlan>;  // by the convolutions of one shape
 
 class CudnnContext final : public ConvolutionContext {
  public:
@@ -19,202 +23,52 @@ class CudnnContext final : public ConvolutionContext {
   CudnnContext(const CudnnContext&) = delete;
   CudnnContext& operator=(const CudnnContext&) = delete;
   ~CudnnContext() override {
+    plans_.clear();
     if (device_.handle != nullptr) {
       cudnnDestroy(device_.handle);
     }
   }
 
-  const CudnnDevice& device() const { return device_; }
-  std::int64_t workspace_limit_bytes() const { return workspace_limit_bytes_; }
+  cudnnHandle_t handle() const { return device_.handle; }
+
+  // The plan of one direction, named by `direction`; made, or refused, once for all convolutions of the
+  // shape.
+  Result<SharedPlan> plan(const ConvolutionShape& shape, const std::string& direction,
+                          const Result<CudnnOperations>& operations) {
+    const std::string key = fmt::format("{} {}", direction, describe(shape));
+    auto known = plans_.find(key);
+    if (known == plans_.end()) {
+      known = plans_.emplace(key, make(shape, operations)).first;
+    }
+    return known->second;
+  }
 
  private:
+  Result<SharedPlan> make(const ConvolutionShape& shape, const Result<CudnnOperations>& operations) const {
+    if (!operations.ok()) {
+      return operations.error();
+    }
+    const EngineRules rules = {.tensor_cores = shape.math != MathMode::fp32,
+                               .workspace_limit_bytes = workspace_limit_bytes_};
+    ASSIGN_OR_RETURN(auto chosen, choose_plan(device_, *operations, rules));
+    return std::make_shared<const CudnnPlan>(std::move(chosen));
+  }
+
   CudnnDevice device_;
   std::int64_t workspace_limit_bytes_;
+  std::map<std::string, Result<SharedPlan>> plans_;
 };
-
-// The tensors of the graphs, by the names under which their pointers are handed over.
-enum class Name : std::int64_t { x = 1, w, y, bias, product, sum };
-
-cudnnDataType_t data_type(ElementType type) {
-  return type == ElementType::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_BFLOAT16;
-}
-
-// cuDNN names the axes rows, channels, height, width; channels last is a matter of the strides.
-class Tensors {
- public:
-  explicit Tensors(const ConvolutionShape& shape) : shape_(shape) {}
-
-  CudnnDescriptor x() const {
-    return make(Name::x, data_type(shape_.type), {shape_.rows, shape_.channels, shape_.height, shape_.width});
-  }
-  CudnnDescriptor w(cudnnDataType_t type, Name name = Name::w) const {
-    return make(name, type, {shape_.filters, shape_.channels / shape_.groups, shape_.kernel, shape_.kernel},
-                name != Name::w);
-  }
-  CudnnDescriptor w() const { return w(data_type(shape_.type)); }
-  CudnnDescriptor y() const { return make(Name::y, data_type(shape_.type), output()); }
-  CudnnDescriptor bias() const { return make(Name::bias, CUDNN_DATA_FLOAT, {1, shape_.filters, 1, 1}); }
-  // An output that only the next operation of the graph sees.
-  CudnnDescriptor between(Name name) const { return make(name, CUDNN_DATA_FLOAT, output(), true); }
-
- private:
-  using Sizes = std::array<std::int64_t, 4>;
-
-  Sizes output() const {
-    return {shape_.rows, shape_.filters, shape_.output_height(), shape_.output_width()};
-  }
-
-  static CudnnDescriptor make(Name name, cudnnDataType_t type, const Sizes& sizes, bool is_virtual = false) {
-    const auto [rows, channels, height, width] = sizes;
-    const Sizes strides = {channels * height * width, 1, channels * width, channels};
-    CudnnDescriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, static_cast<std::int64_t>(name))
-        .set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
-        .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kConvolutionAlignment)
-        .set(CUDNN_ATTR_TENSOR_DIMENSIONS, sizes)
-        .set(CUDNN_ATTR_TENSOR_STRIDES, strides)
-        .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual);
-    (void)tensor.finalize();  // an error stays in the tensor, and the operation that takes it reports it
-    return tensor;
-  }
-
-  ConvolutionShape shape_;
-};
-
-CudnnDescriptor window(const ConvolutionShape& shape) {
-  const std::array<std::int64_t, 2> ones = {1, 1};
-  const std::array<std::int64_t, 2> strides = {shape.stride, shape.stride};
-  const std::array<std::int64_t, 2> zeros = {shape.padding, shape.padding};
-  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-  CudnnDescriptor made(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  made.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2})
-      .set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
-      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode)
-      .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, ones)
-      .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, strides)
-      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, zeros)
-      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, zeros);
-  (void)made.finalize();  // as with tensors
-  return made;
-}
-
-CudnnDescriptor pointwise_mode(cudnnPointwiseMode_t mode) {
-  CudnnDescriptor made(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  made.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)
-      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
-  (void)made.finalize();  // as with tensors
-  return made;
-}
-
-// y = mode(x), or mode(x, b).
-Result<CudnnDescriptor> pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x,
-                                  const CudnnDescriptor* b, const CudnnDescriptor& y) {
-  CudnnDescriptor made(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, pointwise_mode(mode))
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
-  if (b != nullptr) {
-    made.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
-  }
-  RETURN_IF_ERROR(made.finalize());
-  return made;
-}
-
-// The attributes of a direction's operation, in the order: window, x, w, y, alpha, beta.
-struct Direction {
-  cudnnBackendDescriptorType_t type;
-  std::array<cudnnBackendAttributeName_t, 6> attributes;
-};
-
-constexpr Direction kForward = {
-    CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-    {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA}};
-constexpr Direction kBackwardData = {
-    CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA}};
-constexpr Direction kBackwardWeights = {
-    CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
-
-Result<CudnnDescriptor> convolve(const Direction& direction, const ConvolutionShape& shape,
-                                 const CudnnDescriptor& x, const CudnnDescriptor& w,
-                                 const CudnnDescriptor& y) {
-  const auto& [window_name, x_name, w_name, y_name, alpha, beta] = direction.attributes;
-  CudnnDescriptor made(direction.type);
-  made.set(window_name, window(shape)).set(x_name, x).set(w_name, w).set(y_name, y);
-  made.set(alpha, 1.0F).set(beta, 0.0F);
-  RETURN_IF_ERROR(made.finalize());
-  return made;
-}
-
-EngineRules rules_for(const CudnnContext& context, const ConvolutionShape& shape) {
-  return {.tensor_cores = shape.math != MathMode::fp32,
-          .workspace_limit_bytes = context.workspace_limit_bytes()};
-}
-
-Result<CudnnPlan> plan_forward(const CudnnContext& context, const ConvolutionShape& shape, bool bias,
-                               bool relu) {
-  const Tensors tensors(shape);
-  std::vector<CudnnDescriptor> operations;
-  CudnnDescriptor result = bias || relu ? tensors.between(Name::product) : tensors.y();
-  ASSIGN_OR_RETURN(auto product, convolve(kForward, shape, tensors.x(), tensors.w(), result));
-  operations.push_back(std::move(product));
-  if (bias) {
-    CudnnDescriptor sum = relu ? tensors.between(Name::sum) : tensors.y();
-    const CudnnDescriptor addend = tensors.bias();
-    ASSIGN_OR_RETURN(auto added, pointwise(CUDNN_POINTWISE_ADD, result, &addend, sum));
-    operations.push_back(std::move(added));
-    result = std::move(sum);
-  }
-  if (relu) {
-    ASSIGN_OR_RETURN(auto clipped, pointwise(CUDNN_POINTWISE_RELU_FWD, result, nullptr, tensors.y()));
-    operations.push_back(std::move(clipped));
-  }
-  return choose_plan(context.device(), operations, rules_for(context, shape));
-}
-
-Result<CudnnPlan> plan_backward_data(const CudnnContext& context, const ConvolutionShape& shape) {
-  const Tensors tensors(shape);
-  std::vector<CudnnDescriptor> operations;
-  ASSIGN_OR_RETURN(auto product, convolve(kBackwardData, shape, tensors.x(), tensors.w(), tensors.y()));
-  operations.push_back(std::move(product));
-  return choose_plan(context.device(), operations, rules_for(context, shape));
-}
-
-// Sums of bf16 products leave cuDNN as f32 only through a copy that its engine writes at the end.
-Result<CudnnPlan> plan_backward_weights(const CudnnContext& context, const ConvolutionShape& shape,
-                                        ElementType result_type) {
-  const Tensors tensors(shape);
-  const bool copies = result_type != shape.type;
-  const CudnnDescriptor result = tensors.w(data_type(result_type));
-  const CudnnDescriptor sums = tensors.w(CUDNN_DATA_FLOAT, Name::product);
-  std::vector<CudnnDescriptor> operations;
-  ASSIGN_OR_RETURN(auto product,
-                   convolve(kBackwardWeights, shape, tensors.x(), copies ? sums : result, tensors.y()));
-  operations.push_back(std::move(product));
-  if (copies) {
-    ASSIGN_OR_RETURN(auto copied, pointwise(CUDNN_POINTWISE_IDENTITY, sums, nullptr, result));
-    operations.push_back(std::move(copied));
-  }
-  return choose_plan(context.device(), operations, rules_for(context, shape));
-}
 
 // A plan and the pack of pointers of its last call, which is made anew only when they change.
 class Call {
  public:
-  Call(CudnnPlan plan, std::vector<Name> names) : plan_(std::move(plan)), pointers_(names.size()) {
+  Call(SharedPlan plan, const std::vector<Name>& names) : plan_(std::move(plan)), pointers_(names.size()) {
     for (const Name name : names) {
       names_.push_back(static_cast<std::int64_t>(name));
     }
   }
 
-  const CudnnPlan& plan() const { return plan_; }
+  const CudnnPlan& plan() const { return *plan_; }
 
   Status run(cudnnHandle_t handle, cudaStream_t stream, void* workspace, std::vector<void*> pointers) {
     if (pointers != pointers_ || workspace != workspace_ || pack_.raw() == nullptr) {
@@ -229,13 +83,13 @@ class Call {
     }
     cudnnStatus_t status = cudnnSetStream(handle, stream);
     if (status == CUDNN_STATUS_SUCCESS) {
-      status = cudnnBackendExecute(handle, plan_.plan.raw(), pack_.raw());
+      status = cudnnBackendExecute(handle, plan_->plan.raw(), pack_.raw());
     }
     return status == CUDNN_STATUS_SUCCESS ? Status() : failure(cudnn_message(status));
   }
 
  private:
-  CudnnPlan plan_;
+  SharedPlan plan_;
   std::vector<std::int64_t> names_;
   std::vector<void*> pointers_;
   void* workspace_ = nullptr;
@@ -301,50 +155,58 @@ Error no_engine(const ConvolutionShape& shape, const char* direction, const Erro
 }
 
 // Settles what is fused: with fewer steps in the graph, more engines can run it.
-Status settle_forward(const CudnnContext& context, const ConvolutionShape& shape,
-                      const ConvolutionOptions& options, ConvolutionPlan& plan, Calls& calls) {
-  struct Fusion {
-    bool bias, relu;
-  };
+Status settle_forward(CudnnContext& context, const ConvolutionShape& shape, const ConvolutionOptions& options,
+                      ConvolutionPlan& plan, Calls& calls) {
   std::vector<Fusion> fusions;
   if (options.bias || options.relu) {
     fusions.push_back({options.bias, options.relu});
   }
   if (options.bias && options.relu) {
-    fusions.push_back({true, false});
+    fusions.push_back({.bias = true});
   }
-  fusions.push_back({false, false});
-  std::string refusal;
-  for (const auto [bias, relu] : fusions) {
-    auto made = plan_forward(context, shape, bias, relu);
+  fusions.push_back({});
+  Error refusal;
+  for (const Fusion& fusion : fusions) {
+    const std::string direction =
+        fmt::format("forward{}{}", fusion.bias ? "+bias" : "", fusion.relu ? "+relu" : "");
+    auto made = context.plan(shape, direction, forward_graph(shape, fusion));
     if (!made.ok()) {
-      refusal = made.error().message;
+      refusal = made.error();
       continue;
     }
-    plan.bias_fused = bias;
-    plan.relu_fused = relu;
+    plan.bias_fused = fusion.bias;
+    plan.relu_fused = fusion.relu;
     std::vector<Name> names = {Name::x, Name::w, Name::y};
-    if (bias) {
+    if (fusion.bias) {
       names.push_back(Name::bias);
     }
-    calls.forward.emplace(std::move(*made), std::move(names));
+    calls.forward.emplace(*made, names);
     return {};
   }
-  return no_engine(shape, "forward", failure(refusal));
+  return no_engine(shape, "forward", refusal);
 }
 
-Status settle_backward_weights(const CudnnContext& context, const ConvolutionShape& shape,
-                               ConvolutionPlan& plan, Calls& calls) {
+Status settle_backward_data(CudnnContext& context, const ConvolutionShape& shape, Calls& calls) {
+  auto made = context.plan(shape, "backward to the input", backward_data_graph(shape));
+  if (!made.ok()) {
+    return no_engine(shape, "backward to the input", made.error());
+  }
+  calls.backward_data.emplace(*made, std::vector<Name>{Name::x, Name::w, Name::y});
+  return {};
+}
+
+Status settle_backward_weights(CudnnContext& context, const ConvolutionShape& shape, ConvolutionPlan& plan,
+                               Calls& calls) {
   plan.weight_gradient_type = ElementType::f32;
-  auto made = plan_backward_weights(context, shape, ElementType::f32);
+  auto made = context.plan(shape, "backward to the weights", backward_weights_graph(shape, ElementType::f32));
   if (!made.ok() && shape.type == ElementType::bf16) {
     plan.weight_gradient_type = ElementType::bf16;
-    made = plan_backward_weights(context, shape, ElementType::bf16);
+    made = context.plan(shape, "backward to bf16 weights", backward_weights_graph(shape, ElementType::bf16));
   }
   if (!made.ok()) {
     return no_engine(shape, "backward to the weights", made.error());
   }
-  calls.backward_weights.emplace(std::move(*made), std::vector<Name>{Name::x, Name::w, Name::y});
+  calls.backward_weights.emplace(*made, std::vector<Name>{Name::x, Name::w, Name::y});
   return {};
 }
 
@@ -392,16 +254,12 @@ Result<std::unique_ptr<Convolution>> plan_convolution(ConvolutionContext& contex
                                                       const ConvolutionShape& shape,
                                                       const ConvolutionOptions& options) {
   check_shape(shape);
-  const auto& cudnn = static_cast<const CudnnContext&>(context);
+  auto& cudnn = static_cast<CudnnContext&>(context);
   ConvolutionPlan plan;
   Calls calls;
   RETURN_IF_ERROR(settle_forward(cudnn, shape, options, plan, calls));
   if (options.needs_input_gradient) {
-    auto made = plan_backward_data(cudnn, shape);
-    if (!made.ok()) {
-      return no_engine(shape, "backward to the input", made.error());
-    }
-    calls.backward_data.emplace(std::move(*made), std::vector<Name>{Name::x, Name::w, Name::y});
+    RETURN_IF_ERROR(settle_backward_data(cudnn, shape, calls));
   }
   if (options.needs_weight_gradient) {
     RETURN_IF_ERROR(settle_backward_weights(cudnn, shape, plan, calls));
@@ -410,7 +268,7 @@ Result<std::unique_ptr<Convolution>> plan_convolution(ConvolutionContext& contex
   record(calls.backward_data, plan.backward_data, plan);
   record(calls.backward_weights, plan.backward_weights, plan);
   return std::unique_ptr<Convolution>(
-      std::make_unique<CudnnConvolution>(std::move(plan), cudnn.device().handle, shape, std::move(calls)));
+      std::make_unique<CudnnConvolution>(std::move(plan), cudnn.handle(), shape, std::move(calls)));
 }
 
 }  // namespace regatta

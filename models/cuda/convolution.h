@@ -61,7 +61,8 @@ struct ConvolutionPlan {
   std::string forward, backward_data, backward_weights;  // the engine of each, in words; empty: not planned
 };
 
-// What plans are made with. One thread at a time; it must outlive its convolutions.
+// What plans are made with; it keeps them, so that the same shape is planned once. One thread at a time; it
+// must outlive its convolutions.
 class ConvolutionContext {
  public:
   virtual ~ConvolutionContext() = default;

@@ -1,5 +1,5 @@
 // The greedy placement of buffers in an arena.
-#include "models/cpu/memory_plan.h"
+#include "models/memory_plan.h"
 
 #include <algorithm>
 #include <numeric>
