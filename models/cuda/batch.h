@@ -20,13 +20,13 @@ struct DeviceBatch {
   float* label_shares = nullptr;         // [rows]
 };
 
-// Brings batches to the device. One thread at a time, in this order: stage(), then the work of enqueue(), which
-// may be a recorded graph, then enqueued().
+// Brings batches to the device. One thread at a time, in this order: stage(), then the work of enqueue(),
+// which may be a recorded graph, then enqueued().
 class BatchFeed {
  public:
   virtual ~BatchFeed() = default;
-  // What must be done outside of a recorded step: the host's values go on their way. May wait until the device
-  // has done with an earlier batch.
+  // What must be done outside of a recorded step: the host's values go on their way. May wait until the
+  // device has done with an earlier batch.
   virtual Status stage(const BatchView& batch, cudaStream_t stream) = 0;
   // Puts on the stream what fills `to` with `rows` rows, those in use as the step's numbers tell.
   virtual Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace regatta {
+namespace regatta::cuda {
 
 // Among all threads of a one-dimensional grid; 64 bits wide, since blocks × threads may pass 2^32.
 __device__ __forceinline__ std::int64_t thread_in_grid() {
@@ -24,4 +24,4 @@ __device__ __forceinline__ void each_element(std::int64_t count, const Work& wor
   }
 }
 
-}  // namespace regatta
+}  // namespace regatta::cuda

@@ -10,7 +10,7 @@
 
 #include "models/cuda/launch_shape.h"
 
-namespace regatta {
+namespace regatta::cuda {
 
 // Puts `kernel` into `stream`; the arguments are converted to the kernel's parameter types and copied. A
 // launch that the runtime refuses leaves its error for cudaPeekAtLastError, which the engine reads once per
@@ -29,7 +29,7 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_
       cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...));
 }
 
-}  // namespace regatta
+}  // namespace regatta::cuda
 
 // Inside a kernel: `name` points to the LaunchShape::shared_bytes of the block, aligned to 16 bytes.
 #define DYNAMIC_SHARED(Type, name)                                         \

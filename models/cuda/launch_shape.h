@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 
-namespace regatta {
+namespace regatta::cuda {
 
 struct LaunchShape {
   dim3 grid;
@@ -28,4 +28,4 @@ inline LaunchShape one_thread_each(std::int64_t count, int block = 256) {
   return {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(static_cast<unsigned>(block))};
 }
 
-}  // namespace regatta
+}  // namespace regatta::cuda

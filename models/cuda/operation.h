@@ -32,15 +32,16 @@ struct Step {
   }
 };
 
-// The constructor of an operation plans its forward work. Every call serves all lanes, idle ones too; what one
-// lane computes is never read by another, and nothing that outlives the step changes in a lane that is not
-// active: weights and moments (the update sees to them) and running statistics (their layer does). Calls only
-// enqueue: no allocation, no waiting, for they are recorded into a graph. Rows from BatchNumbers::count on hold
-// anything finite; their gradients are zero from the loss on.
+// The constructor of an operation plans its forward work. Every call serves all lanes, idle ones too; what
+// one lane computes is never read by another, and nothing that outlives the step changes in a lane that is
+// not active: weights and moments (the update sees to them) and running statistics (their layer does). Calls
+// only enqueue: no allocation, no waiting, for they are recorded into a graph. Rows from BatchNumbers::count
+// on hold anything finite; their gradients are zero from the loss on.
 class Operation {
  public:
   virtual ~Operation() = default;
-  // In the reverse order of forward: takes the output's gradient from the planner and leaves the input's there.
+  // In the reverse order of forward: takes the output's gradient from the planner and leaves the input's
+  // there.
   virtual Status plan_backward(class Planner& planner) = 0;
   virtual Status forward(const Step& step) = 0;
   virtual Status backward(const Step& step) = 0;

@@ -1,9 +1,9 @@
 // The lanes' flat buffers on the device: weights, gradients, moments and running statistics.
 //
-// The order is the network's (see Network): parameter p of lane l stands in p's block at l times p's size. Other
-// than on the host each block begins at a multiple of kBlockAlignment, for the sake of wide loads, and filters
-// of convolutions are channel-last, [out][taps][in] for the host's [out][in][taps]. What comes and goes is
-// turned round on the way, when a trial starts or is saved; a step never does.
+// The order is the network's (see Network): parameter p of lane l stands in p's block at l times p's size.
+// Other than on the host each block begins at a multiple of kBlockAlignment, for the sake of wide loads, and
+// filters of convolutions are channel-last, [out][taps][in] for the host's [out][in][taps]. What comes and
+// goes is turned round on the way, when a trial starts or is saved; a step never does.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ class Parameters {
  public:
   static constexpr std::int64_t kBlockAlignment = 64;  // floats
 
-  // `network` outlives this object. For bf16 products there is a second copy of the weights in that type, which
-  // every update renews.
+  // `network` outlives this object. For bf16 products there is a second copy of the weights in that type,
+  // which every update renews.
   static Result<Parameters> allocate(const Network& network, int lanes, ElementType products);
 
   int lanes() const { return lanes_; }

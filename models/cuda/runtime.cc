@@ -22,9 +22,10 @@ Error out_of_memory(std::size_t bytes, std::string_view what) {
   std::size_t free = 0;
   std::size_t total = 0;
   cudaMemGetInfo(&free, &total);
-  return failure(fmt::format("the GPU has not enough memory for {}: {:.1f} MiB were asked for, {:.1f} of {:.0f} MiB "
-                      "are free; lower train.batch_size or resources.lanes, or let fewer crews share the card",
-                      what, mebibytes(bytes), mebibytes(free), mebibytes(total)));
+  return failure(
+      fmt::format("the GPU has not enough memory for {}: {:.1f} MiB were asked for, {:.1f} of {:.0f} MiB "
+                  "are free; lower train.batch_size or resources.lanes, or let fewer crews share the card",
+                  what, mebibytes(bytes), mebibytes(free), mebibytes(total)));
 }
 
 }  // namespace
@@ -107,7 +108,8 @@ Stream::~Stream() {
 
 Result<Event> Event::create() {
   Event event;
-  RETURN_IF_ERROR(check(cudaEventCreateWithFlags(&event.event_, cudaEventDisableTiming), "creating an event"));
+  RETURN_IF_ERROR(
+      check(cudaEventCreateWithFlags(&event.event_, cudaEventDisableTiming), "creating an event"));
   return event;
 }
 

@@ -1,5 +1,5 @@
-// What a step's kernels read that changes from step to step: numbers of the batch, and of each lane. They stand
-// in device memory, so that a step that was captured once as a graph serves all of them.
+// What a step's kernels read that changes from step to step: numbers of the batch, and of each lane. They
+// stand in device memory, so that a step that was captured once as a graph serves all of them.
 #pragma once
 
 #include <cstdint>

@@ -10,10 +10,11 @@
 
 namespace regatta::cuda {
 
-// Row-major [rows][positions][lanes][channels]: channel-last, with the lanes between positions and channels. So
-// the lanes of a layer are one batched matrix product (row stride lanes · channels), one grouped convolution
-// over lanes · channels, one normalisation over as many channels, and nothing is ever transposed for their sake.
-// Of {C, H, W} the positions are the H·W pixels and the channels C; of {T, F} T and F; of {F} one and F.
+// Row-major [rows][positions][lanes][channels]: channel-last, with the lanes between positions and channels.
+// So the lanes of a layer are one batched matrix product (row stride lanes · channels), one grouped
+// convolution over lanes · channels, one normalisation over as many channels, and nothing is ever transposed
+// for their sake. Of {C, H, W} the positions are the H·W pixels and the channels C; of {T, F} T and F; of {F}
+// one and F.
 //
 // A cheap value; copies stand for the same memory.
 struct Tensor {

@@ -6,6 +6,12 @@
 #include "models/cuda/launch.h"
 
 namespace regatta {
+using cuda::each_element;
+using cuda::launch;
+using cuda::LaunchShape;
+using cuda::one_thread_each;
+using cuda::thread_in_grid;
+
 namespace {
 
 constexpr int kBlock = 256;

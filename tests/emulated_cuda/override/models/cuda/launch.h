@@ -14,7 +14,7 @@
 #include "emulated_cuda/kernel.h"
 #include "models/cuda/launch_shape.h"
 
-namespace regatta {
+namespace regatta::cuda {
 
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream,
@@ -37,7 +37,7 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_
                   pointers, stream);
 }
 
-}  // namespace regatta
+}  // namespace regatta::cuda
 
 // Inside a kernel: `name` points to the LaunchShape::shared_bytes of the block, aligned to 16 bytes.
 #define DYNAMIC_SHARED(Type, name) Type* const name = static_cast<Type*>(::regatta::dynamic_shared_of_block())
