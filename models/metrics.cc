@@ -41,7 +41,8 @@ MacroScores macro_scores(std::span<const double> per_class) {
 MetricSums MetricSums::classification(std::int64_t classes) {
   MetricSums metrics;
   metrics.outputs_ = classes;
-  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(classes), 0);
+  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(classes),
+                       0);
   return metrics;
 }
 
@@ -51,7 +52,8 @@ MetricSums MetricSums::regression(std::int64_t targets, std::span<const float> t
   metrics.outputs_ = targets;
   metrics.scale_.assign(target_scale.begin(), target_scale.end());
   metrics.scale_.resize(static_cast<std::size_t>(targets), 1.0);
-  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerTarget * static_cast<std::size_t>(targets), 0);
+  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerTarget * static_cast<std::size_t>(targets),
+                       0);
   return metrics;
 }
 
@@ -63,10 +65,12 @@ void MetricSums::add_classified(const float* logits, std::int64_t row_stride,
   for (const std::int32_t label : labels) {
     CHECK(label >= 0 && label < outputs_);
     const auto predicted = std::max_element(logits, logits + outputs_) - logits;
-    double* const of_label = &sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(label)];
+    double* const of_label =
+        &sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(label)];
     of_label[MetricLayout::kActual] += 1;
     of_label[MetricLayout::kHits] += predicted == label ? 1 : 0;
-    sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(predicted) + MetricLayout::kPredicted] += 1;
+    sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(predicted) +
+          MetricLayout::kPredicted] += 1;
     logits += row_stride;
   }
 }
@@ -117,7 +121,8 @@ MetricValues MetricSums::result() const {
   for (std::size_t i = 0; i < rest.size(); i += MetricLayout::kPerTarget) {
     absolute += rest[i + MetricLayout::kAbsoluteError];
     squared += rest[i + MetricLayout::kSquaredError];
-    const double spread = rest[i + MetricLayout::kSquaredTarget] - ratio(rest[i + MetricLayout::kTarget] * rest[i + MetricLayout::kTarget], count);
+    const double spread = rest[i + MetricLayout::kSquaredTarget] -
+                          ratio(rest[i + MetricLayout::kTarget] * rest[i + MetricLayout::kTarget], count);
     r2 += spread > 0 ? 1 - rest[i + MetricLayout::kSquaredError] / spread : 0;
   }
   const auto targets = static_cast<double>(outputs_);

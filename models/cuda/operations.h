@@ -65,9 +65,9 @@ PlannedFork plan_fork(Planner& planner, const Tensor& input);
 Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
-// `global_batch` samples. Labels are smoothed in training only. `sums`, [lanes][MetricSums::sums().size()], on
-// the device, is added to in active lanes; a lane whose loss in training is
-// not finite is broken, and a broken lane's loss is NaN.
+// `global_batch` samples. Labels are smoothed in training only. `sums`, [lanes][MetricSums::sums().size()],
+// on the device, is added to in active lanes; a lane whose loss in training is not finite is broken, and a
+// broken lane's loss is NaN.
 struct LossMemory {
   double* sums = nullptr;
   Health health;
