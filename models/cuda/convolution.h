@@ -40,6 +40,9 @@ struct ConvolutionShape {
 // "3×3 convolution of 512 rows of 64×32×32 into 128 filters, stride 2, padding 1, 8 groups, bf16"
 std::string describe(const ConvolutionShape& shape);
 
+// CHECKs what planning takes for granted; models/layers.h has refused a user's mistakes long before.
+void check_shape(const ConvolutionShape& shape);
+
 inline constexpr std::int64_t kConvolutionAlignment = 16;
 
 struct ConvolutionOptions {
@@ -58,7 +61,8 @@ struct ConvolutionPlan {
   std::string forward, backward_data, backward_weights;  // the engine of each, in words; empty: not planned
 };
 
-// What plans are made with. One thread at a time; it must outlive its convolutions.
+// What plans are made with; it keeps them, so that the same shape is planned once. One thread at a time; it
+// must outlive its convolutions.
 class ConvolutionContext {
  public:
   virtual ~ConvolutionContext() = default;

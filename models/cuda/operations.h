@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "models/cuda/health.h"
 #include "models/cuda/operation.h"
 #include "models/cuda/planner.h"
 #include "models/layers.h"
@@ -65,11 +66,11 @@ Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& sho
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
 // `global_batch` samples. Labels are smoothed in training only. `sums`, [lanes][MetricSums::sums().size()],
-// on the device, is added to in active lanes; `broken`, [lanes], are lanes whose weights are not finite:
-// their loss is NaN.
+// on the device, is added to in active lanes; a lane whose loss in training is not finite is broken, and a
+// broken lane's loss is NaN.
 struct LossMemory {
   double* sums = nullptr;
-  const int* broken = nullptr;
+  Health health;
   const float* target_scale = nullptr;  // regression: see MetricSums
 };
 Result<std::unique_ptr<Operation>> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,

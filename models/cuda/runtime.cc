@@ -4,11 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace regatta::cuda {
 namespace {
 
+constexpr std::chrono::seconds kLongestWait{120};
 constexpr double kMebibyte = 1024.0 * 1024.0;
 
 double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / kMebibyte; }
@@ -118,6 +123,22 @@ Event& Event::operator=(Event&& other) noexcept {
 Event::~Event() {
   if (event_ != nullptr) {
     cudaEventDestroy(event_);
+  }
+}
+
+// By asking, because the runtime's own wait has no limit; the processor is left to others in between.
+Status wait_for(const Event& event, std::string_view doing) {
+  const SystemClock clock;
+  const Deadline limit(clock, kLongestWait);
+  while (true) {
+    const cudaError_t error = cudaEventQuery(event.get());
+    if (error != cudaErrorNotReady) {
+      return check(error, doing);
+    }
+    if (limit.passed()) {
+      return timed_out(fmt::format("{}: the GPU has not finished within {} s", doing, kLongestWait.count()));
+    }
+    std::this_thread::yield();
   }
 }
 
