@@ -9,7 +9,7 @@
 namespace regatta {
 
 MemoryPlan::Buffer MemoryPlan::allocate(std::size_t bytes) {
-  lives_.push_back({.bytes = aligned(bytes), .first = now_, .last = now_});
+  lives_.push_back({.bytes = aligned(bytes, alignment_), .first = now_, .last = now_});
   return lives_.size() - 1;
 }
 

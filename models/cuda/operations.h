@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "models/cuda/health.h"
 #include "models/cuda/operation.h"
 #include "models/cuda/planner.h"
 #include "models/layers.h"
@@ -35,8 +36,9 @@ Result<Planned> plan_pool(Planner& planner, const Pool& pool, const Tensor& inpu
 Result<Planned> plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
 // The `index`-th dropout layer of the network, from 0. Training only.
 Result<Planned> plan_dropout(Planner& planner, int index, const Tensor& input);
+// Ending in a relu, it does the relu's backward, too.
 Result<Planned> plan_batch_norm(Planner& planner, const std::string& name, const BatchNorm& norm,
-                                const Tensor& input);
+                                const Tensor& input, Ending ending = Ending::none);
 
 // Layers of sequences.
 Result<Planned> plan_operation(Planner& planner, const std::string& name, const TimePool& pool,
@@ -61,15 +63,16 @@ struct PlannedFork {
   Tensor shortcut;
 };
 PlannedFork plan_fork(Planner& planner, const Tensor& input);
-Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
+Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut,
+                         Ending ending = Ending::none);
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
 // `global_batch` samples. Labels are smoothed in training only. `sums`, [lanes][MetricSums::sums().size()],
-// on the device, is added to in active lanes; `broken`, [lanes], are lanes whose weights are not finite:
-// their loss is NaN.
+// on the device, is added to in active lanes; a lane whose loss in training is not finite is broken, and a
+// broken lane's loss is NaN.
 struct LossMemory {
   double* sums = nullptr;
-  const int* broken = nullptr;
+  Health health;
   const float* target_scale = nullptr;  // regression: see MetricSums
 };
 Result<std::unique_ptr<Operation>> plan_loss(Planner& planner, const TrainConfig& train, const Tensor& output,

@@ -4,11 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace regatta::cuda {
 namespace {
 
+constexpr std::chrono::seconds kLongestWait{120};
 constexpr double kMebibyte = 1024.0 * 1024.0;
 
 double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / kMebibyte; }
@@ -47,6 +52,8 @@ Result<DeviceMemory> DeviceMemory::allocate(std::size_t bytes, std::string_view 
   memory.data_ = static_cast<std::byte*>(data);
   memory.size_ = bytes;
   RETURN_IF_ERROR(check(cudaMemset(data, 0, bytes), fmt::format("clearing {}", what)));
+  // The default stream clears it, for which others do not wait by themselves.
+  RETURN_IF_ERROR(check(cudaStreamSynchronize(nullptr), fmt::format("clearing {}", what)));
   return memory;
 }
 
@@ -118,6 +125,22 @@ Event& Event::operator=(Event&& other) noexcept {
 Event::~Event() {
   if (event_ != nullptr) {
     cudaEventDestroy(event_);
+  }
+}
+
+// By asking, because the runtime's own wait has no limit; the processor is left to others in between.
+Status wait_for(const Event& event, std::string_view doing) {
+  const SystemClock clock;
+  const Deadline limit(clock, kLongestWait);
+  while (true) {
+    const cudaError_t error = cudaEventQuery(event.get());
+    if (error != cudaErrorNotReady) {
+      return check(error, doing);
+    }
+    if (limit.passed()) {
+      return timed_out(fmt::format("{}: the GPU has not finished within {} s", doing, kLongestWait.count()));
+    }
+    std::this_thread::yield();
   }
 }
 

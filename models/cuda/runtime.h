@@ -79,6 +79,10 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
+// Waits until the stream has passed the event, two minutes at most: what a step does is done long before, or
+// never.
+Status wait_for(const Event& event, std::string_view doing);
+
 // Work that was recorded once and is launched as a whole.
 class Graph {
  public:
