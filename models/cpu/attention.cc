@@ -193,12 +193,10 @@ class AttentionOperation final : public Operation {
     const Tensor turned_keys = turned_heads_of(planner, projected_, 1, block);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      products.add(lane,
-                   {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares});
+      products.add(lane, {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares});
       calls.add(lane, [this, block, shares](const Step& step) {
-        for_heads(step, block, [&](std::int64_t at) {
-          softmax_rows(floats(shares) + at, positions_, causal_, scale_);
-        });
+        for_heads(step, block,
+                  [&](std::int64_t at) { softmax_rows(floats(shares) + at, positions_, causal_, scale_); });
       });
     }
   }
@@ -226,12 +224,12 @@ class AttentionOperation final : public Operation {
     const dnnl::memory share_gradients = planner.same_memory(score_gradients, scores(block.rows));
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      products.add(lane, {.left = gradients.lanes[index],
-                          .right = turned_values.lanes[index],
-                          .result = share_gradients});
-      products.add(lane, {.left = turned_shares,
-                          .right = gradients.lanes[index],
-                          .result = value_gradients.lanes[index]});
+      products.add(
+          lane,
+          {.left = gradients.lanes[index], .right = turned_values.lanes[index], .result = share_gradients});
+      products.add(
+          lane,
+          {.left = turned_shares, .right = gradients.lanes[index], .result = value_gradients.lanes[index]});
       backward_.add(lane, [this, block, shares, score_gradients](const Step& step) {
         for_heads(step, block, [&](std::int64_t at) {
           softmax_gradients(floats(shares) + at, floats(score_gradients) + at, positions_, causal_, scale_);
@@ -251,9 +249,8 @@ class AttentionOperation final : public Operation {
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
       products.add(lane, {.left = gradients, .right = keys.lanes[index], .result = aside});
-      products.add(lane, {.left = turned_gradients,
-                          .right = queries.lanes[index],
-                          .result = keys.lanes[index]});
+      products.add(lane,
+                   {.left = turned_gradients, .right = queries.lanes[index], .result = keys.lanes[index]});
       backward_.add(lane, [this, lane, block, aside](const Step& step) {
         parallel_for(block.rows * positions_, step.threads, [&](std::int64_t i) {
           std::copy_n(floats(aside) + i * features_, features_,

@@ -23,9 +23,9 @@ class DenseOperation final : public Operation {
         inputs_(dense_inputs(input.shape)),
         units_(dense.units),
         input_(std::move(input)),
-        output_(
-            planner.allocate(dense_output(input_.shape, units_),
-                             plain_layout(planner.rows(), dense_output(input_.shape, units_), options.type))) {
+        output_(planner.allocate(
+            dense_output(input_.shape, units_),
+            plain_layout(planner.rows(), dense_output(input_.shape, units_), options.type))) {
     const ElementType precision = planner.precision();
     output_.needs_gradient = true;
     read_ = planner.converted(input_, plain_layout(planner.rows(), input_.shape, precision), forward_);

@@ -21,8 +21,9 @@ class GeluDenseOperation final : public Operation {
         weight_(name + ".weight"),
         bias_(dense.bias ? name + ".bias" : ""),
         input_(std::move(input)),
-        output_(planner.allocate(dense_output(input_.shape, units_),
-                                 plain_layout(planner.rows(), dense_output(input_.shape, units_), options.type))),
+        output_(
+            planner.allocate(dense_output(input_.shape, units_),
+                             plain_layout(planner.rows(), dense_output(input_.shape, units_), options.type))),
         rows_(output_.element_count() / units_),
         block_rows_(rows_of_block(rows_, inputs_ * static_cast<std::int64_t>(sizeof(float)))),
         activated_(planner.temporary(matrix(block_rows_, inputs_, precision_))) {
@@ -39,12 +40,12 @@ class GeluDenseOperation final : public Operation {
       for (int lane = 0; lane < planner.lanes(); ++lane) {
         const auto index = static_cast<std::size_t>(lane);
         forward_.add(lane, [this, lane, block](const Step& step) { activate(step, lane, block); });
-        products.add(lane, {.left = activated,
-                            .right = weights[index],
-                            .bias = bias_.empty() ? dnnl::memory()
-                                                  : planner.weight(bias_, matrix(1, units_), lane),
-                            .result = outputs.lanes[index],
-                            .after = ending_operations(options.ending)});
+        products.add(lane,
+                     {.left = activated,
+                      .right = weights[index],
+                      .bias = bias_.empty() ? dnnl::memory() : planner.weight(bias_, matrix(1, units_), lane),
+                      .result = outputs.lanes[index],
+                      .after = ending_operations(options.ending)});
       }
     }
   }
@@ -87,8 +88,8 @@ class GeluDenseOperation final : public Operation {
 
  private:
   void plan_blocks(Planner& planner, const Tensor& gradients) {
-    const auto weights = planner.weights_as(weight_, matrix(units_, inputs_),
-                                            matrix(units_, inputs_, precision_), backward_);
+    const auto weights =
+        planner.weights_as(weight_, matrix(units_, inputs_), matrix(units_, inputs_, precision_), backward_);
     Products products(planner, backward_);
     for (const RowBlock& block : blocks_of(rows_, block_rows_)) {
       const std::int64_t at = block.begin * units_;

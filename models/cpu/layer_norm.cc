@@ -21,8 +21,9 @@ struct RowStatistics {
   float inverse;  // 1 / √(σ² + ε)
 };
 
-[[gnu::always_inline]] inline void write_normalised(const float* x, std::int64_t features, RowStatistics statistics,
-                                                    const float* weight, const float* bias, float* y) {
+[[gnu::always_inline]] inline void write_normalised(const float* x, std::int64_t features,
+                                                    RowStatistics statistics, const float* weight,
+                                                    const float* bias, float* y) {
   const auto [mean, inverse] = statistics;
 #pragma omp simd
   for (std::int64_t f = 0; f < features; ++f) {

@@ -31,7 +31,8 @@ class CallSequence;
 class Planner;
 
 // Adds the calls that compute a lane's values of a tensor again, in backward.
-using Recomputation = std::function<void(Planner& planner, CallSequence& calls, int lane, const dnnl::memory& into)>;
+using Recomputation =
+    std::function<void(Planner& planner, CallSequence& calls, int lane, const dnnl::memory& into)>;
 
 // An activation or a gradient of all lanes. A cheap value; copies stand for the same memory. Elements are
 // floats, or bf16 where the products are (see Program).
@@ -42,7 +43,7 @@ struct Tensor {
   std::optional<MemoryPlan::Buffer> buffer;  // none: the network's input, in the caller's memory
   int id = -1;                               // under which its gradient is kept while backward is planned
   bool needs_gradient = false;
-  bool may_overwrite = false;  // nobody will read these values after their one reader
+  bool may_overwrite = false;   // nobody will read these values after their one reader
   Recomputation recomputation;  // where that costs less than keeping them for backward; see Planner::again
 
   float* data(int lane) const {

@@ -209,7 +209,8 @@ class RecurrentOperation final : public Operation {
     add_state_products(planner, step_back_,
                        {.left = first_gates_, .result = state_gradient_, .after = adding()},
                        matrix(2 * units_, units_), 0);
-    add_state_products(planner, step_back_, {.left = candidate_, .result = state_gradient_, .after = adding()},
+    add_state_products(planner, step_back_,
+                       {.left = candidate_, .result = state_gradient_, .after = adding()},
                        matrix(units_, units_), 2 * units_ * units_);
   }
 
