@@ -1,15 +1,18 @@
-# Warnings for our own code; dependencies' headers are system headers and stay quiet.
+# Warnings for our own code; dependencies' headers are system headers and stay quiet. nvcc passes on to the host's
+# compiler what it generates itself, so CUDA sources get fewer.
 add_library(regatta_warnings INTERFACE)
-target_compile_options(regatta_warnings INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+function(warn)
+  target_compile_options(regatta_warnings INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:${ARGN}>")
+endfunction()
+warn(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-missing-field-initializers)  # designated initialisers leave the rest to its defaults on purpose
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(regatta_warnings INTERFACE -Wthread-safety)
+  warn(-Wthread-safety)
 else()
   # False alarms of g++ 12 in inlined std::string and std::variant code (GCC bugs 105651, 105593).
-  target_compile_options(regatta_warnings INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+  warn(-Wno-restrict -Wno-maybe-uninitialized)
 endif()
 option(REGATTA_WERROR "treat warnings as errors" ON)
 if(REGATTA_WERROR)
-  target_compile_options(regatta_warnings INTERFACE -Werror)
+  warn(-Werror)
 endif()

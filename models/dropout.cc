@@ -50,8 +50,12 @@ std::uint64_t dropout_key(std::uint64_t seed, int layer, std::int64_t step) {
       .key();
 }
 
+std::uint32_t dropout_threshold(double rate) {
+  return static_cast<std::uint32_t>(std::min(std::floor(rate * 0x1p32), 0x1p32 - 1));
+}
+
 void fill_dropout_mask(std::uint64_t key, double rate, std::int64_t row, std::span<std::uint8_t> mask) {
-  const auto threshold = static_cast<std::uint32_t>(std::min(std::floor(rate * 0x1p32), 0x1p32 - 1));
+  const std::uint32_t threshold = dropout_threshold(rate);
   const std::size_t counters = (mask.size() + kWords - 1) / kWords;
   const std::uint64_t first = static_cast<std::uint64_t>(row) * counters;
   std::uint32_t words[kWords][kCounters];

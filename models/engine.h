@@ -28,6 +28,9 @@ struct BatchView {
   std::int64_t count = 0;
   std::int64_t first_sample = 0;  // this rank's first row within the global batch: with it dropout's random
                                   // numbers do not depend on the number of ranks
+  // Which batch it is. Where an engine makes batches itself of data that it keeps, this is all it is told.
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;
 };
 
 // What may differ between the lanes of an engine; shapes, loss and batch size are alike.
@@ -122,10 +125,15 @@ class Engine {
   virtual void select_lanes(std::span<const int> lanes) = 0;
 
   // Forward, loss, backward, exchange, clip, update. All selected lanes take the step; a lane whose loss is
-  // not finite is left with NaN weights and disturbs no other.
+  // not finite is left with NaN weights and disturbs no other. A device may still be at work when this
+  // returns, and may tell of an earlier step's failure.
   virtual Status train(const BatchView& batch, const TrainStep& step) = 0;
   // Forward only, with running statistics; adds to one MetricSums a lane.
   virtual Status evaluate(const BatchView& batch, std::span<MetricSums> sums) = 0;
+  // Until all of this is done. What a device has not yet added to the sums of the calls before, which all
+  // name the same ones from one finish() to the next, is in them then. (That a lane has diverged may show
+  // earlier: its sums become NaN.)
+  virtual Status finish() = 0;
 
   // Lanes * parameter_count floats: the mean over the global batch after train(), before clipping. Where an
   // exchange took the update, only this rank's share of it.

@@ -9,13 +9,6 @@
 namespace regatta {
 namespace {
 
-// sums_ begins with these two.
-enum : std::size_t { kCount, kLoss, kHeader };
-// Then, for each class:
-enum : std::size_t { kHits, kPredicted, kActual, kPerClass };
-// Or, for each regression target, in the data's own units:
-enum : std::size_t { kAbsoluteError, kSquaredError, kTarget, kSquaredTarget, kPerTarget };
-
 double ratio(double numerator, double denominator) { return denominator > 0 ? numerator / denominator : 0; }
 
 struct MacroScores {
@@ -29,10 +22,10 @@ struct MacroScores {
 MacroScores macro_scores(std::span<const double> per_class) {
   MacroScores scores;
   double classes = 0;
-  for (std::size_t i = 0; i < per_class.size(); i += kPerClass) {
-    const double hits = per_class[i + kHits];
-    const double predicted = per_class[i + kPredicted];
-    const double actual = per_class[i + kActual];
+  for (std::size_t i = 0; i < per_class.size(); i += MetricLayout::kPerClass) {
+    const double hits = per_class[i + MetricLayout::kHits];
+    const double predicted = per_class[i + MetricLayout::kPredicted];
+    const double actual = per_class[i + MetricLayout::kActual];
     if (predicted + actual > 0) {
       classes += 1;
       scores.precision += ratio(hits, predicted);
@@ -48,7 +41,8 @@ MacroScores macro_scores(std::span<const double> per_class) {
 MetricSums MetricSums::classification(std::int64_t classes) {
   MetricSums metrics;
   metrics.outputs_ = classes;
-  metrics.sums_.assign(kHeader + kPerClass * static_cast<std::size_t>(classes), 0);
+  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(classes),
+                       0);
   return metrics;
 }
 
@@ -64,22 +58,25 @@ MetricSums MetricSums::regression(std::int64_t targets, std::span<const float> t
   metrics.outputs_ = targets;
   metrics.scale_.assign(target_scale.begin(), target_scale.end());
   metrics.scale_.resize(static_cast<std::size_t>(targets), 1.0);
-  metrics.sums_.assign(kHeader + kPerTarget * static_cast<std::size_t>(targets), 0);
+  metrics.sums_.assign(MetricLayout::kHeader + MetricLayout::kPerTarget * static_cast<std::size_t>(targets),
+                       0);
   return metrics;
 }
 
 void MetricSums::add_classified(const float* logits, std::int64_t row_stride,
                                 std::span<const std::int32_t> labels, double loss_sum) {
   CHECK(prediction_ != Prediction::numbers);
-  sums_[kCount] += static_cast<double>(labels.size());
-  sums_[kLoss] += loss_sum;
+  sums_[MetricLayout::kCount] += static_cast<double>(labels.size());
+  sums_[MetricLayout::kLoss] += loss_sum;
   for (const std::int32_t label : labels) {
     CHECK(label >= 0 && label < outputs_);
     const auto predicted = std::max_element(logits, logits + outputs_) - logits;
-    double* const of_label = &sums_[kHeader + kPerClass * static_cast<std::size_t>(label)];
-    of_label[kActual] += 1;
-    of_label[kHits] += predicted == label ? 1 : 0;
-    sums_[kHeader + kPerClass * static_cast<std::size_t>(predicted) + kPredicted] += 1;
+    double* const of_label =
+        &sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(label)];
+    of_label[MetricLayout::kActual] += 1;
+    of_label[MetricLayout::kHits] += predicted == label ? 1 : 0;
+    sums_[MetricLayout::kHeader + MetricLayout::kPerClass * static_cast<std::size_t>(predicted) +
+          MetricLayout::kPredicted] += 1;
     logits += row_stride;
   }
 }
@@ -89,18 +86,18 @@ void MetricSums::add_regressed(const float* outputs, std::int64_t row_stride, st
   CHECK(prediction_ == Prediction::numbers);
   const auto columns = static_cast<std::size_t>(outputs_);
   const std::size_t rows = targets.size() / columns;
-  sums_[kCount] += static_cast<double>(rows);
-  sums_[kLoss] += loss_sum;
+  sums_[MetricLayout::kCount] += static_cast<double>(rows);
+  sums_[MetricLayout::kLoss] += loss_sum;
   for (std::size_t row = 0; row < rows; ++row) {
     const float* const output = outputs + static_cast<std::int64_t>(row) * row_stride;
     for (std::size_t column = 0; column < columns; ++column) {
       const double target = targets[row * columns + column] / scale_[column];
       const double error = output[column] / scale_[column] - target;
-      double* const of_target = &sums_[kHeader + kPerTarget * column];
-      of_target[kAbsoluteError] += std::abs(error);
-      of_target[kSquaredError] += error * error;
-      of_target[kTarget] += target;
-      of_target[kSquaredTarget] += target * target;
+      double* const of_target = &sums_[MetricLayout::kHeader + MetricLayout::kPerTarget * column];
+      of_target[MetricLayout::kAbsoluteError] += std::abs(error);
+      of_target[MetricLayout::kSquaredError] += error * error;
+      of_target[MetricLayout::kTarget] += target;
+      of_target[MetricLayout::kSquaredTarget] += target * target;
     }
   }
 }
@@ -108,13 +105,13 @@ void MetricSums::add_regressed(const float* outputs, std::int64_t row_stride, st
 void MetricSums::clear() { std::fill(sums_.begin(), sums_.end(), 0.0); }
 
 MetricValues MetricSums::result() const {
-  const double count = sums_[kCount];
-  const auto rest = std::span(sums_).subspan(kHeader);
-  MetricValues values = {{"loss", ratio(sums_[kLoss], count)}};
+  const double count = sums_[MetricLayout::kCount];
+  const auto rest = std::span(sums_).subspan(MetricLayout::kHeader);
+  MetricValues values = {{"loss", ratio(sums_[MetricLayout::kLoss], count)}};
   if (prediction_ != Prediction::numbers) {
     double hits = 0;
-    for (std::size_t i = 0; i < rest.size(); i += kPerClass) {
-      hits += rest[i + kHits];
+    for (std::size_t i = 0; i < rest.size(); i += MetricLayout::kPerClass) {
+      hits += rest[i + MetricLayout::kHits];
     }
     const MacroScores scores = macro_scores(rest);
     values.insert(values.end(), {{"accuracy", ratio(hits, count)},
@@ -130,11 +127,12 @@ MetricValues MetricSums::result() const {
   double absolute = 0;
   double squared = 0;
   double r2 = 0;
-  for (std::size_t i = 0; i < rest.size(); i += kPerTarget) {
-    absolute += rest[i + kAbsoluteError];
-    squared += rest[i + kSquaredError];
-    const double spread = rest[i + kSquaredTarget] - ratio(rest[i + kTarget] * rest[i + kTarget], count);
-    r2 += spread > 0 ? 1 - rest[i + kSquaredError] / spread : 0;
+  for (std::size_t i = 0; i < rest.size(); i += MetricLayout::kPerTarget) {
+    absolute += rest[i + MetricLayout::kAbsoluteError];
+    squared += rest[i + MetricLayout::kSquaredError];
+    const double spread = rest[i + MetricLayout::kSquaredTarget] -
+                          ratio(rest[i + MetricLayout::kTarget] * rest[i + MetricLayout::kTarget], count);
+    r2 += spread > 0 ? 1 - rest[i + MetricLayout::kSquaredError] / spread : 0;
   }
   const auto targets = static_cast<double>(outputs_);
   values.insert(values.end(), {{"mae", ratio(absolute, count * targets)},

@@ -1,6 +1,7 @@
 // Metrics as sums: what one rank saw is added to what the others saw, and the result is taken at the end.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -18,6 +19,14 @@ enum class Prediction {
 
 // In a fixed order, for display.
 using MetricValues = std::vector<std::pair<std::string, double>>;
+
+// Where MetricSums keeps what: after the header three counts for each class, or four sums for each regression
+// target, in the data's own units. A device that adds up by itself writes to the same places.
+struct MetricLayout {
+  enum : std::size_t { kCount, kLoss, kHeader };
+  enum : std::size_t { kHits, kPredicted, kActual, kPerClass };
+  enum : std::size_t { kAbsoluteError, kSquaredError, kTarget, kSquaredTarget, kPerTarget };
+};
 
 class MetricSums {
  public:

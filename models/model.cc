@@ -227,8 +227,10 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   train.label_smoothing = read_label_smoothing(section, input.classification);
   train.batch_size =
       section.integer("batch_size", {.fallback = train.batch_size, .min = 1, .max = kLargestBatch});
-  train.precision =
-      section.choice("precision", {"fp32", "bf16"}, "fp32") == "bf16" ? Precision::bf16 : Precision::fp32;
+  const std::string precision = section.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
+  train.precision = precision == "bf16"   ? Precision::bf16
+                    : precision == "tf32" ? Precision::tf32
+                                          : Precision::fp32;
   train.gradient_clip = section.optional_number("gradient_clip", {.min = 0, .min_excluded = true});
   const Node sgd = Node::scalar(node.place(), "sgd", false);
   const Node* optimizer = section.child("optimizer");

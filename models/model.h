@@ -51,8 +51,9 @@ struct EarlyStopping {
 };
 
 // What the numbers of matrix products and convolutions are. Sums, weights, gradients of weights, the loss and
-// all else are fp32.
-enum class Precision { fp32, bf16 };
+// all else are fp32. tf32: fp32 whose products may lose 13 bits of the mantissa; a device without such
+// arithmetic computes them whole.
+enum class Precision { fp32, tf32, bf16 };
 
 struct TrainConfig {
   Loss loss = Loss::cross_entropy;

@@ -24,6 +24,7 @@ class CpuEngine final : public Engine {
   void select_lanes(std::span<const int> lanes) override { lanes_.select(lanes); }
   Status train(const BatchView& batch, const TrainStep& step) override;
   Status evaluate(const BatchView& batch, std::span<MetricSums> sums) override;
+  Status finish() override { return {}; }
   std::span<const float> gradients() const override { return lanes_.gradients(); }
 
  private:

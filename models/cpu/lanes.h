@@ -4,18 +4,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "models/cpu/aligned_memory.h"
-#include "models/cpu/operation.h"
-#include "models/cpu/planner.h"
 #include "models/engine.h"
+#include "models/lane_trials.h"
 #include "models/optimizer.h"
+#include "models/parameter_memory.h"
 
 namespace regatta {
 
@@ -31,11 +28,11 @@ class Lanes final : public WeightUpdate {
   // As Engine's functions of these names.
   void start(int lane, const LaneSettings& settings);
   LaneState save(int lane) const;
-  Status restore(int lane, const LaneState& state);
-  void select(std::span<const int> lanes);
+  Status restore(int lane, const LaneState& state) { return trials_->restore(lane, state); }
+  void select(std::span<const int> lanes) { trials_->select(lanes); }
 
   // What operations may know of the lanes in the coming step.
-  std::span<const LaneRun> runs() const { return runs_; }
+  std::span<const LaneRun> runs() const { return trials_->runs(); }
 
   // One optimizer step of every active lane with the gradients in memory: plan_update(), then apply() for
   // each float once, then end_update(). update_all() is the second part where no exchange takes it.
@@ -49,32 +46,6 @@ class Lanes final : public WeightUpdate {
   void end_update(int threads);
 
  private:
-  struct Trial {
-    bool started = false;
-    OptimizerConfig optimizer;
-    ScheduleConfig schedule;
-  };
-  // A part of a lane's state: where it stands and how it is called.
-  struct Piece {
-    std::string name;
-    std::string_view moment;  // the kind of optimizer state, or empty
-    const Shape* shape;
-    float* values;
-    std::size_t size;
-  };
-  struct Moment {
-    std::string_view prefix;
-    float* values;
-  };
-  using SavedTensors = std::map<std::string, const NamedTensor*, std::less<>>;
-
-  std::vector<Piece> pieces(int lane) const;
-  std::vector<Moment> moments(int lane) const;
-  static Result<const NamedTensor*> find_fitting(const SavedTensors& saved, const Piece& piece);
-  float* of_lane(float* flat, const ParameterSpec& parameter, int lane) const {
-    return flat + memory_.lanes * parameter.offset + lane * parameter.size;
-  }
-
   template <class Function>
   void for_segments(int threads, const Function& function) const;  // of active lanes
   bool has_finite_buffers(std::size_t lane) const;
@@ -91,11 +62,10 @@ class Lanes final : public WeightUpdate {
   bool shares_adam_;  // whether Adam's moments stand where the ranks can bring their shares together
   std::function<void()> collect_moments_;
   ParameterMemory memory_;
-  std::vector<Trial> trials_;
-  std::vector<LaneRun> runs_;
+  std::optional<LaneTrials> trials_;
   std::vector<OptimizerSegment> segments_;
   // Of one update; one a lane, or one a segment.
-  std::vector<LaneUpdate> updates_;
+  std::span<LaneUpdate> updates_;
   std::vector<double> squared_norms_;
   std::vector<double> segment_norms_;  // squared
   std::vector<float> broken_;

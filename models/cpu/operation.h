@@ -8,19 +8,11 @@
 #include <vector>
 
 #include "base/result.h"
-#include "models/engine.h"
+#include "models/lane_trials.h"
 
 namespace regatta {
 
 enum class Phase { train, evaluate };
-
-// What an operation may know of a lane while it runs.
-struct LaneRun {
-  bool active = false;  // a lane that is idle or not selected is skipped: its memory is not touched
-  std::uint64_t seed = 0;
-  std::int64_t step = 0;  // optimizer steps taken so far
-  std::vector<double> dropout_rates;
-};
 
 struct Step {
   dnnl::stream stream;

@@ -6,13 +6,6 @@
 namespace regatta {
 namespace {
 
-template <class Specs>
-const auto* find_spec(const Specs& specs, std::string_view name) {
-  const auto found =
-      std::find_if(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == name; });
-  return found == specs.end() ? nullptr : &*found;
-}
-
 // Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind
 // it.)
 std::int64_t reach(const Layout& layout) {
@@ -41,34 +34,6 @@ dnnl::primitive_attr arena_scratchpad() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attributes;
-}
-
-ParameterMemory ParameterMemory::of_lanes(int begin, int end) const {
-  CHECK(begin >= 0 && begin < end && end <= lanes);
-  ParameterMemory part = *this;
-  part.lanes = end - begin;
-  part.first_lane = first_lane + begin;
-  return part;
-}
-
-bool ParameterMemory::has(std::string_view name) const {
-  return find_spec(network->parameters, name) != nullptr;
-}
-
-float* ParameterMemory::weight(std::string_view name, int lane) const {
-  const ParameterSpec* spec = find_spec(network->parameters, name);
-  CHECK(spec != nullptr, name);
-  return weights + all_lanes * spec->offset + (first_lane + lane) * spec->size;
-}
-
-float* ParameterMemory::gradient(std::string_view name, int lane) const {
-  return gradients + (weight(name, lane) - weights);
-}
-
-float* ParameterMemory::buffer(std::string_view name, int lane) const {
-  const BufferSpec* spec = find_spec(network->buffers, name);
-  CHECK(spec != nullptr, name);
-  return buffers + (first_lane + lane) * network->buffer_count + spec->offset;
 }
 
 void CallSequence::add(int lane, const dnnl::primitive& primitive, const Arguments& arguments) {

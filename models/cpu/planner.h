@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "models/cpu/bfloat16.h"
-#include "models/cpu/memory_plan.h"
 #include "models/cpu/operation.h"
-#include "models/network.h"
+#include "models/memory_plan.h"
+#include "models/parameter_memory.h"
 
 namespace regatta {
 
@@ -66,24 +66,6 @@ void with_element_type(const Tensor& tensor, const Function& function) {
 
 // [rows, sample…] in row-major order.
 Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type = ElementType::f32);
-
-// Where the lanes' parameters, gradients and buffers stand; see Network for the order. Of all lanes, or of
-// some neighbours, which are then counted from 0.
-struct ParameterMemory {
-  const Network* network = nullptr;
-  int lanes = 1;
-  int first_lane = 0;
-  int all_lanes = 1;
-  float* weights = nullptr;
-  float* gradients = nullptr;
-  float* buffers = nullptr;
-
-  ParameterMemory of_lanes(int begin, int end) const;
-  bool has(std::string_view name) const;
-  float* weight(std::string_view name, int lane) const;
-  float* gradient(std::string_view name, int lane) const;
-  float* buffer(std::string_view name, int lane) const;
-};
 
 using Arguments = std::vector<std::pair<int, dnnl::memory>>;
 

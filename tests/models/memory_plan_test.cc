@@ -1,5 +1,5 @@
 // Buffers that live at the same time never overlap.
-#include "models/cpu/memory_plan.h"
+#include "models/memory_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -11,6 +11,10 @@ namespace regatta {
 class MemoryPlan {
  public:
   using Buffer = std::size_t;
+  static constexpr std::size_t kAlignment = 64;  // a cache line
+
+  // Offsets and sizes are multiples of `alignment`.
+  explicit MemoryPlan(std::size_t alignment = kAlignment) : alignment_(alignment) {}
 
   // The next moment begins.
   void advance() { ++now_; }
@@ -23,12 +27,11 @@ class MemoryPlan {
   // management for deep neural net inference", 2020, section 5.2): the largest first, each at the lowest
   // offset where it meets no living neighbour.
   void arrange();
-  std::size_t offset(Buffer buffer) const;  // a multiple of kAlignment
+  std::size_t offset(Buffer buffer) const;
   std::size_t size() const { return size_; }
 
-  static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t aligned(std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  static constexpr std::size_t aligned(std::size_t bytes, std::size_t alignment = kAlignment) {
+    return (bytes + alignment - 1) / alignment * alignment;
   }
 
  private:
@@ -41,6 +44,7 @@ class MemoryPlan {
   };
   std::size_t lowest_gap(const Life& life, const std::vector<Buffer>& placed_by_offset) const;
 
+  std::size_t alignment_;
   std::vector<Life> lives_;
   int now_ = 0;
   std::size_t size_ = 0;

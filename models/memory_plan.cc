@@ -1,5 +1,5 @@
 // The greedy placement of buffers in an arena.
-#include "models/cpu/memory_plan.h"
+#include "models/memory_plan.h"
 
 #include <algorithm>
 #include <numeric>
@@ -9,7 +9,7 @@
 namespace regatta {
 
 MemoryPlan::Buffer MemoryPlan::allocate(std::size_t bytes) {
-  lives_.push_back({.bytes = aligned(bytes), .first = now_, .last = now_});
+  lives_.push_back({.bytes = aligned(bytes, alignment_), .first = now_, .last = now_});
   return lives_.size() - 1;
 }
 

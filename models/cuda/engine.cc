@@ -1,0 +1,390 @@
+// The course of a step: numbers and batch go ahead, a recorded graph does the work, sums come back when
+// asked.
+#include "models/cuda/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "models/cuda/host_feed.h"
+#include "models/cuda/program.h"
+#include "models/cuda/step_ring.h"
+#include "models/cuda/update.h"
+#include "models/dropout.h"
+#include "models/lane_trials.h"
+
+namespace regatta::cuda {
+namespace {
+
+// 1.5 GiB would let every plan choose freely; this leaves room for other crews on the card.
+constexpr std::int64_t kConvolutionWorkspace = 256LL << 20;
+
+// The lanes' state on the host, which trials start in and are saved from.
+struct HostState {
+  HostState(const Network& network, int lanes)
+      : weights(static_cast<std::size_t>(lanes * network.parameter_count)),
+        first_moments(weights.size()),
+        second_moments(weights.size()),
+        buffers(static_cast<std::size_t>(lanes * network.buffer_count)),
+        memory{.parameters = {.network = &network,
+                              .lanes = lanes,
+                              .all_lanes = lanes,
+                              .weights = weights.data(),
+                              .buffers = buffers.data()},
+               .first_moments = first_moments.data(),
+               .second_moments = second_moments.data()},
+        trials(memory.parameters, first_moments.data(), second_moments.data()) {}
+
+  std::vector<float> weights;
+  std::vector<float> first_moments;
+  std::vector<float> second_moments;
+  std::vector<float> buffers;
+  Parameters::HostMemory memory;
+  LaneTrials trials;
+};
+
+// A program with what it takes to run it.
+struct Runner {
+  std::unique_ptr<Program> program;
+  std::unique_ptr<BatchFeed> feed;
+  Graph graph;
+  bool is_warm = false;
+  DeviceMemory device_sums;         // [lanes][sums]
+  std::span<MetricSums> host_sums;  // of the calls since the last finish()
+};
+
+class CudaEngine final : public Engine {
+ public:
+  CudaEngine(const ModelConfig& config, const EngineOptions& options, DeviceExchange* exchange)
+      : config_(config),
+        options_(options),
+        exchange_(exchange),
+        state_(config_.network, options.lanes),
+        gradients_(state_.weights.size()) {}
+
+  ~CudaEngine() override { static_cast<void>(cudaStreamSynchronize(stream_.get())); }
+
+  Status allocate(CudaEngineOptions device_options);
+
+  void start_lane(int lane, const LaneSettings& settings) override;
+  LaneState save_lane(int lane) const override;
+  Status restore_lane(int lane, const LaneState& state) override;
+  void select_lanes(std::span<const int> lanes) override { state_.trials.select(lanes); }
+  Status train(const BatchView& batch, const TrainStep& step) override;
+  Status evaluate(const BatchView& batch, std::span<MetricSums> sums) override;
+  Status finish() override;
+  std::span<const float> gradients() const override;
+
+ private:
+  Status make_runner(Runner& runner, Phase phase, std::int64_t rows, std::unique_ptr<BatchFeed> feed);
+  Status bring_up(int lane);
+  Status run(Runner& runner, const BatchView& batch, double epoch);
+  Status warm_up(Runner& runner);
+  Status write_numbers(const BatchView& batch, double epoch, bool active);
+  Status enqueue(Runner& runner);
+  Status collect_sums(Runner& runner);
+  void tell_broken_lanes(std::span<MetricSums> sums) const;
+  Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
+
+  ModelConfig config_;
+  EngineOptions options_;
+  DeviceExchange* exchange_;
+  HostState state_;
+  mutable std::vector<float> gradients_;
+  Status failed_;  // of a call that cannot tell
+
+  Stream stream_;
+  Libraries libraries_;
+  Parameters parameters_;
+  Update update_;
+  StepRing ring_;
+  DeviceMemory broken_;
+  SharedHostMemory told_;
+  DeviceMemory target_scale_;
+  DeviceMemory arena_;
+  DeviceMemory inputs_;
+  DeviceMemory labels_;
+  DeviceMemory targets_;
+  DeviceMemory other_labels_;
+  DeviceMemory label_shares_;
+  DeviceBatch batch_;
+  Runner training_;
+  Runner evaluation_;
+};
+
+std::int64_t dropout_layers(const ModelConfig& config) {
+  return static_cast<std::int64_t>(lane_settings(config, 0).dropout_rates.size());
+}
+
+MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
+  const std::int64_t outputs = is_sequence(config.network.output) ? config.network.output.back()
+                                                                  : element_count(config.network.output);
+  return options.classification ? MetricSums::classification(outputs)
+                                : MetricSums::regression(outputs, options.target_scale);
+}
+
+Status CudaEngine::allocate(CudaEngineOptions device_options) {
+  ASSIGN_OR_RETURN(stream_, Stream::create());
+  ASSIGN_OR_RETURN(libraries_.matmul, make_matmul_context());
+  ASSIGN_OR_RETURN(libraries_.convolution, make_convolution_context(kConvolutionWorkspace));
+  const ElementType products =
+      config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
+  ASSIGN_OR_RETURN(parameters_, Parameters::allocate(config_.network, options_.lanes, products));
+  ASSIGN_OR_RETURN(update_, Update::plan(parameters_, config_.train.gradient_clip));
+  ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, static_cast<int>(dropout_layers(config_))));
+
+  const auto lanes = static_cast<std::size_t>(options_.lanes);
+  ASSIGN_OR_RETURN(broken_, DeviceMemory::allocate(lanes * sizeof(int), "the lanes' health"));
+  ASSIGN_OR_RETURN(told_, SharedHostMemory::allocate(lanes * sizeof(int)));
+  std::vector<float> scale = options_.target_scale;
+  const std::int64_t outputs = element_count(config_.network.output);
+  scale.resize(static_cast<std::size_t>(outputs), 1.0F);
+  ASSIGN_OR_RETURN(target_scale_, DeviceMemory::allocate(scale.size() * sizeof(float), "the targets' scale"));
+  RETURN_IF_ERROR(check(
+      cudaMemcpy(target_scale_.data(), scale.data(), scale.size() * sizeof(float), cudaMemcpyHostToDevice),
+      "copying the targets' scale"));
+
+  const std::int64_t rows = std::max(options_.batch_capacity, options_.evaluation_capacity);
+  const Shape& output = config_.network.output;
+  const std::int64_t positions = is_sequence(output) ? output.front() : 1;
+  const BatchSizes sizes{.rows = rows,
+                         .inputs = element_count(config_.network.input),
+                         .labels = options_.classification ? positions : 0,
+                         .targets = options_.classification ? 0 : outputs};
+  const auto words = [](std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(float); };
+  ASSIGN_OR_RETURN(inputs_, DeviceMemory::allocate(words(rows * sizes.inputs), "a batch"));
+  ASSIGN_OR_RETURN(labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
+  ASSIGN_OR_RETURN(targets_, DeviceMemory::allocate(words(rows * sizes.targets), "a batch"));
+  ASSIGN_OR_RETURN(other_labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
+  ASSIGN_OR_RETURN(label_shares_, DeviceMemory::allocate(words(rows), "a batch"));
+  batch_ = {.inputs = inputs_.as<float>(),
+            .labels = labels_.as<std::int32_t>(),
+            .targets = targets_.as<float>(),
+            .other_labels = other_labels_.as<std::int32_t>(),
+            .label_shares = label_shares_.as<float>()};
+
+  for (auto* feed : {&device_options.training_feed, &device_options.evaluation_feed}) {
+    if (*feed == nullptr) {
+      ASSIGN_OR_RETURN(*feed, make_host_feed(sizes));
+    }
+  }
+  RETURN_IF_ERROR(
+      make_runner(training_, Phase::train, options_.batch_capacity, std::move(device_options.training_feed)));
+  RETURN_IF_ERROR(make_runner(evaluation_, Phase::evaluate, options_.evaluation_capacity,
+                              std::move(device_options.evaluation_feed)));
+  std::size_t bytes = 0;
+  for (const Runner* runner : {&training_, &evaluation_}) {
+    bytes = std::max(bytes, runner->program ? runner->program->arena_bytes() : 0);
+  }
+  ASSIGN_OR_RETURN(arena_, DeviceMemory::allocate(bytes, "the values and gradients of a step"));
+  return check(cudaDeviceSynchronize(), "preparing the GPU");
+}
+
+Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
+                               std::unique_ptr<BatchFeed> feed) {
+  if (rows == 0) {
+    return {};
+  }
+  const std::size_t doubles =
+      sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
+  ASSIGN_OR_RETURN(runner.device_sums, DeviceMemory::allocate(doubles * sizeof(double), "the metrics"));
+  runner.feed = std::move(feed);
+  ASSIGN_OR_RETURN(runner.program, Program::plan(libraries_, parameters_, config_,
+                                                 {.phase = phase,
+                                                  .rows = rows,
+                                                  .global_batch = options_.global_batch,
+                                                  .loss = {.sums = runner.device_sums.as<double>(),
+                                                           .health = health(),
+                                                           .target_scale = target_scale_.as<float>()}}));
+  return {};
+}
+
+void CudaEngine::start_lane(int lane, const LaneSettings& settings) {
+  state_.trials.start(lane, settings);
+  if (const Status status = bring_up(lane); !status.ok() && failed_.ok()) {
+    failed_ = status;
+  }
+}
+
+// The host's state of the lane becomes the device's.
+Status CudaEngine::bring_up(int lane) {
+  RETURN_IF_ERROR(parameters_.upload(lane, state_.memory, stream_));
+  update_.renew_copies(stream_.get());
+  RETURN_IF_ERROR(
+      check(cudaMemsetAsync(health().broken + lane, 0, sizeof(int), stream_.get()), "starting a lane"));
+  RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "starting a lane"));
+  health().told_to_host[lane] = 0;
+  return {};
+}
+
+LaneState CudaEngine::save_lane(int lane) const {
+  auto& state = const_cast<HostState&>(state_);  // a copy of what stands on the device
+  const Status status = parameters_.download(lane, state.memory, stream_);
+  LaneState saved = state.trials.save(lane);
+  if (!status.ok() || health().told_to_host[lane] != 0) {
+    for (NamedTensor& tensor : saved.tensors) {
+      std::ranges::fill(tensor.values, std::numeric_limits<float>::quiet_NaN());
+    }
+  }
+  return saved;
+}
+
+Status CudaEngine::restore_lane(int lane, const LaneState& state) {
+  RETURN_IF_ERROR(state_.trials.restore(lane, state));
+  return bring_up(lane);
+}
+
+Status CudaEngine::write_numbers(const BatchView& batch, double epoch, bool active) {
+  ASSIGN_OR_RETURN(StepRing::Slot slot, ring_.next());
+  *slot.batch = {.count = batch.count,
+                 .first_sample = batch.first_sample,
+                 .epoch = batch.epoch,
+                 .step = batch.step,
+                 .mixed = batch.other_labels.empty() ? 0 : 1};
+  const auto updates = state_.trials.plan_updates(epoch);
+  const auto runs = state_.trials.runs();
+  for (std::size_t lane = 0; lane < runs.size(); ++lane) {
+    slot.lanes[lane] = {.active = active && runs[lane].active ? 1 : 0, .update = updates[lane]};
+    for (std::size_t layer = 0; layer < runs[lane].dropout_rates.size(); ++layer) {
+      const double rate = runs[lane].dropout_rates[layer];
+      slot.dropouts[layer * runs.size() + lane] = {
+          .key = dropout_key(runs[lane].seed, static_cast<int>(layer), runs[lane].step),
+          .threshold = dropout_threshold(rate),
+          .scale = static_cast<float>(1 / (1 - rate))};
+    }
+  }
+  return {};
+}
+
+Status CudaEngine::enqueue(Runner& runner) {
+  ring_.enqueue(stream_.get());
+  const Step step{.stream = stream_.get(),
+                  .memory = &runner.program->memory(),
+                  .arena = arena_.data(),
+                  .batch = batch_,
+                  .numbers = ring_.numbers(),
+                  .exchange = exchange_};
+  RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+  RETURN_IF_ERROR(runner.program->forward(step));
+  if (&runner == &training_) {
+    RETURN_IF_ERROR(runner.program->backward(step));
+    if (exchange_ != nullptr) {
+      RETURN_IF_ERROR(exchange_->finish(step.stream));
+    }
+    update_.enqueue(step.numbers, health(), step.stream);
+  }
+  return check(cudaPeekAtLastError(), "starting a kernel");
+}
+
+// Runs everything once with no lane active and no row in use, because libraries load their kernels at the
+// first call, which a recording does not allow; then records it.
+Status CudaEngine::warm_up(Runner& runner) {
+  if (runner.is_warm) {
+    return {};
+  }
+  BatchView nothing;
+  RETURN_IF_ERROR(write_numbers(nothing, 0, /*active=*/false));
+  RETURN_IF_ERROR(runner.feed->stage(nothing, stream_.get()));
+  RETURN_IF_ERROR(enqueue(runner));
+  RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
+  RETURN_IF_ERROR(runner.feed->enqueued(stream_.get()));
+  RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "running a first step"));
+  ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
+  runner.is_warm = true;
+  return {};
+}
+
+Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
+  RETURN_IF_ERROR(failed_);
+  RETURN_IF_ERROR(warm_up(runner));
+  RETURN_IF_ERROR(write_numbers(batch, epoch, /*active=*/true));
+  RETURN_IF_ERROR(runner.feed->stage(batch, stream_.get()));
+  const bool meets_others = exchange_ != nullptr && &runner == &training_;
+  if (meets_others) {
+    RETURN_IF_ERROR(exchange_->begin_step(stream_.get()));
+  }
+  RETURN_IF_ERROR(runner.graph.launch(stream_));
+  if (meets_others) {
+    RETURN_IF_ERROR(exchange_->end_step(stream_.get()));
+  }
+  RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
+  return runner.feed->enqueued(stream_.get());
+}
+
+Status CudaEngine::train(const BatchView& batch, const TrainStep& step) {
+  CHECK(training_.program != nullptr, "the engine was made without training rows");
+  CHECK(step.exchange == nullptr, "ranks on devices exchange on their devices");
+  CHECK(batch.count >= 0 && batch.count <= training_.program->rows());
+  training_.host_sums = step.sums;
+  RETURN_IF_ERROR(run(training_, batch, step.epoch));
+  state_.trials.count_step();
+  tell_broken_lanes(step.sums);
+  return {};
+}
+
+Status CudaEngine::evaluate(const BatchView& batch, std::span<MetricSums> sums) {
+  CHECK(evaluation_.program != nullptr, "the engine was made without evaluation rows");
+  CHECK(batch.count >= 0 && batch.count <= evaluation_.program->rows());
+  evaluation_.host_sums = sums;
+  return run(evaluation_, batch, 0);
+}
+
+void CudaEngine::tell_broken_lanes(std::span<MetricSums> sums) const {
+  for (std::size_t lane = 0; lane < sums.size(); ++lane) {
+    const volatile int& told = health().told_to_host[lane];
+    if (told != 0 && state_.trials.is_active(static_cast<int>(lane))) {
+      sums[lane].sums()[MetricLayout::kLoss] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+}
+
+Status CudaEngine::finish() {
+  RETURN_IF_ERROR(failed_);
+  RETURN_IF_ERROR(collect_sums(training_));
+  return collect_sums(evaluation_);
+}
+
+Status CudaEngine::collect_sums(Runner& runner) {
+  if (runner.host_sums.empty()) {
+    return {};
+  }
+  std::vector<double> values(runner.device_sums.size() / sizeof(double));
+  RETURN_IF_ERROR(check(cudaMemcpyAsync(values.data(), runner.device_sums.data(), runner.device_sums.size(),
+                                        cudaMemcpyDeviceToHost, stream_.get()),
+                        "reading the metrics"));
+  RETURN_IF_ERROR(
+      check(cudaMemsetAsync(runner.device_sums.data(), 0, runner.device_sums.size(), stream_.get()),
+            "clearing the metrics"));
+  RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "waiting for the GPU"));
+  const std::size_t size = values.size() / runner.host_sums.size();
+  for (std::size_t lane = 0; lane < runner.host_sums.size(); ++lane) {
+    const auto sums = runner.host_sums[lane].sums();
+    CHECK(sums.size() == size);
+    for (std::size_t i = 0; i < size; ++i) {
+      sums[i] += values[lane * size + i];
+    }
+  }
+  runner.host_sums = {};
+  return {};
+}
+
+std::span<const float> CudaEngine::gradients() const {
+  CHECK(parameters_.download_gradients(gradients_, stream_).ok(), "gradients can be read after a step");
+  return gradients_;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> make_cuda_engine(const ModelConfig& config, const EngineOptions& options,
+                                                 CudaEngineOptions device_options) {
+  CHECK(options.lanes >= 1 && options.global_batch >= options.batch_capacity);
+  CHECK(options.classification == (config.train.loss == Loss::cross_entropy));
+  RETURN_IF_ERROR(check(cudaSetDevice(device_options.device), "choosing the GPU"));
+  auto engine = std::make_unique<CudaEngine>(config, options, device_options.exchange);
+  RETURN_IF_ERROR(engine->allocate(std::move(device_options)));
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+}  // namespace regatta::cuda

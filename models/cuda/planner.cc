@@ -1,0 +1,87 @@
+// Bookkeeping of tensors and their memory while a program is planned.
+#include "models/cuda/planner.h"
+
+#include "base/check.h"
+
+namespace regatta::cuda {
+namespace {
+
+constexpr std::size_t kArenaAlignment = 256;  // what libraries ask for their workspaces
+
+}  // namespace
+
+Planner::Planner(Libraries& libraries, Phase phase, std::int64_t rows, const Parameters& parameters,
+                 MathMode math)
+    : libraries_(libraries),
+      phase_(phase),
+      rows_(rows),
+      parameters_(parameters),
+      math_(math),
+      memory_(kArenaAlignment) {}
+
+Tensor Planner::network_input(const Shape& shape) {
+  return {.shape = {element_count(shape)}, .rows = rows_, .lanes = 1, .id = next_id_++};
+}
+
+Tensor Planner::allocate(const Shape& shape, ElementType type) {
+  Tensor tensor{.shape = shape, .rows = rows_, .lanes = lanes(), .type = type, .id = next_id_++};
+  tensor.buffer = memory_.allocate(static_cast<std::size_t>(tensor.bytes()));
+  return tensor;
+}
+
+Tensor Planner::allocate_like(const Tensor& like, ElementType type) {
+  Tensor tensor = like;
+  tensor.type = type;
+  tensor.id = next_id_++;
+  tensor.needs_gradient = false;
+  tensor.buffer = memory_.allocate(static_cast<std::size_t>(tensor.bytes()));
+  return tensor;
+}
+
+Tensor Planner::allocate_values(std::int64_t count, ElementType type) {
+  Tensor tensor{.shape = {count}, .rows = 1, .lanes = 1, .type = type, .id = next_id_++};
+  tensor.buffer = memory_.allocate(static_cast<std::size_t>(tensor.bytes()));
+  return tensor;
+}
+
+Tensor Planner::view(const Tensor& tensor, const Shape& shape) {
+  CHECK(element_count(shape) == element_count(tensor.shape));
+  use(tensor);
+  Tensor same = tensor;
+  same.shape = shape;
+  same.id = next_id_++;
+  return same;
+}
+
+void Planner::use(const Tensor& tensor) {
+  if (tensor.buffer) {
+    memory_.use(*tensor.buffer);
+  }
+}
+
+Tensor Planner::workspace(std::int64_t bytes) {
+  return allocate_values((bytes + bytes_of(ElementType::f32) - 1) / bytes_of(ElementType::f32),
+                         ElementType::f32);
+}
+
+Tensor Planner::gradient(const Tensor& of) const {
+  const auto index = static_cast<std::size_t>(of.id);
+  CHECK(index < gradients_.size() && gradients_[index].has_value(), "backward goes in the reverse order");
+  return *gradients_[index];
+}
+
+void Planner::set_gradient(const Tensor& of, Tensor gradient) {
+  CHECK(gradient.size() == of.size() && gradient.type == of.type);
+  const auto index = static_cast<std::size_t>(of.id);
+  if (gradients_.size() <= index) {
+    gradients_.resize(index + 1);
+  }
+  gradients_[index] = std::move(gradient);
+}
+
+std::size_t Planner::arrange() {
+  memory_.arrange();
+  return memory_.size();
+}
+
+}  // namespace regatta::cuda

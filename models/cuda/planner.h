@@ -1,0 +1,70 @@
+// What operations use while they are planned: tensors, the parameters, memory for a step, and the libraries'
+// handles.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/cuda/convolution.h"
+#include "models/cuda/matmul.h"
+#include "models/cuda/operation.h"
+#include "models/cuda/parameters.h"
+#include "models/cuda/tensor.h"
+#include "models/memory_plan.h"
+
+namespace regatta::cuda {
+
+// The libraries on one device. Outlives the programs planned with it.
+struct Libraries {
+  std::unique_ptr<MatmulContext> matmul;
+  std::unique_ptr<ConvolutionContext> convolution;
+};
+
+class Planner {
+ public:
+  Planner(Libraries& libraries, Phase phase, std::int64_t rows, const Parameters& parameters, MathMode math);
+
+  Phase phase() const { return phase_; }
+  MathMode math() const { return math_; }
+  ElementType type() const { return element_type(math_); }  // of activations and what products read
+  std::int64_t rows() const { return rows_; }
+  int lanes() const { return parameters_.lanes(); }
+  const Parameters& parameters() const { return parameters_; }
+  Libraries& libraries() { return libraries_; }
+
+  // Memory. Everything allocated lives from the operation being planned to the last one that uses it.
+  Tensor network_input(const Shape& shape);  // f32, {values}: shared by all lanes, in the host's order
+  Tensor allocate(const Shape& shape, ElementType type);
+  Tensor allocate(const Shape& shape) { return allocate(shape, type()); }
+  // As many elements of all lanes as `like`, another type.
+  Tensor allocate_like(const Tensor& like, ElementType type);
+  // Values without a shape, for whatever an operation keeps: a tensor {count} of one row, not of each lane.
+  Tensor allocate_values(std::int64_t count, ElementType type);
+  // The same memory under another shape, as a tensor of its own.
+  Tensor view(const Tensor& tensor, const Shape& shape);
+  void use(const Tensor& tensor);
+  // For the operation being planned only: its products' workspace, at least 256 bytes aligned.
+  Tensor workspace(std::int64_t bytes);
+
+  // Gradients of tensors, while backward is planned. They have the tensor's shape and type.
+  Tensor gradient(const Tensor& of) const;
+  void set_gradient(const Tensor& of, Tensor gradient);
+
+  void advance() { memory_.advance(); }  // the next operation
+  // After the last: bytes of the arena.
+  std::size_t arrange();
+  const MemoryPlan& memory() const { return memory_; }
+
+ private:
+  Libraries& libraries_;
+  Phase phase_;
+  std::int64_t rows_;
+  const Parameters& parameters_;
+  MathMode math_;
+  MemoryPlan memory_;
+  std::vector<std::optional<Tensor>> gradients_;
+  int next_id_ = 0;
+};
+
+}  // namespace regatta::cuda
