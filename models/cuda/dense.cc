@@ -43,7 +43,9 @@ class DenseOperation final : public Operation {
                               .d_batch = units_,
                               .math = planner.math(),
                               .output = planner.type(),
-                              .ending = bias_ == nullptr ? How::none : ending == Ending::relu ? How::bias_relu : How::bias,
+                              .ending = bias_ == nullptr         ? How::none
+                                        : ending == Ending::relu ? How::bias_relu
+                                                                 : How::bias,
                               .bias_batch = units_};
     return plan_product(planner, product, forward_);
   }
@@ -69,7 +71,8 @@ class DenseOperation final : public Operation {
                                  .output = ElementType::f32};
     RETURN_IF_ERROR(plan_product(planner, of_weights, backward_weights_));
     if (bias_ != nullptr) {
-      column_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(), output_gradient_.type);
+      column_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(),
+                           output_gradient_.type);
     }
     if (!input_.needs_gradient) {
       return {};
@@ -144,7 +147,8 @@ Result<Planned> plan_dense(Planner& planner, const std::string& name, const Dens
                            Ending ending) {
   CHECK(dense.bias || ending == Ending::none, "a relu is applied along with a bias only");
   auto operation = std::make_unique<DenseOperation>(planner, name, dense, input);
-  const Shape output = is_sequence(input.shape) ? Shape{input.shape.front(), dense.units} : Shape{dense.units};
+  const Shape output =
+      is_sequence(input.shape) ? Shape{input.shape.front(), dense.units} : Shape{dense.units};
   RETURN_IF_ERROR(operation->plan_forward(planner, output, ending));
   Tensor result = operation->output();
   return Planned{.operation = std::move(operation), .output = std::move(result)};

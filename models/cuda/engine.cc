@@ -1,4 +1,5 @@
-// The course of a step: numbers and batch go ahead, a recorded graph does the work, sums come back when asked.
+// The course of a step: numbers and batch go ahead, a recorded graph does the work, sums come back when
+// asked.
 #include "models/cuda/engine.h"
 
 #include <algorithm>
@@ -118,8 +119,8 @@ std::int64_t dropout_layers(const ModelConfig& config) {
 }
 
 MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
-  const std::int64_t outputs =
-      is_sequence(config.network.output) ? config.network.output.back() : element_count(config.network.output);
+  const std::int64_t outputs = is_sequence(config.network.output) ? config.network.output.back()
+                                                                  : element_count(config.network.output);
   return options.classification ? MetricSums::classification(outputs)
                                 : MetricSums::regression(outputs, options.target_scale);
 }
@@ -128,7 +129,8 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
   ASSIGN_OR_RETURN(stream_, Stream::create());
   ASSIGN_OR_RETURN(libraries_.matmul, make_matmul_context());
   ASSIGN_OR_RETURN(libraries_.convolution, make_convolution_context(kConvolutionWorkspace));
-  const ElementType products = config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
+  const ElementType products =
+      config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
   ASSIGN_OR_RETURN(parameters_, Parameters::allocate(config_.network, options_.lanes, products));
   ASSIGN_OR_RETURN(update_, Update::plan(parameters_, config_.train.gradient_clip));
   ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, static_cast<int>(dropout_layers(config_))));
@@ -140,9 +142,9 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
   const std::int64_t outputs = element_count(config_.network.output);
   scale.resize(static_cast<std::size_t>(outputs), 1.0F);
   ASSIGN_OR_RETURN(target_scale_, DeviceMemory::allocate(scale.size() * sizeof(float), "the targets' scale"));
-  RETURN_IF_ERROR(check(cudaMemcpy(target_scale_.data(), scale.data(), scale.size() * sizeof(float),
-                                   cudaMemcpyHostToDevice),
-                        "copying the targets' scale"));
+  RETURN_IF_ERROR(check(
+      cudaMemcpy(target_scale_.data(), scale.data(), scale.size() * sizeof(float), cudaMemcpyHostToDevice),
+      "copying the targets' scale"));
 
   const std::int64_t rows = std::max(options_.batch_capacity, options_.evaluation_capacity);
   const Shape& output = config_.network.output;
@@ -168,8 +170,8 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
       ASSIGN_OR_RETURN(*feed, make_host_feed(sizes));
     }
   }
-  RETURN_IF_ERROR(make_runner(training_, Phase::train, options_.batch_capacity,
-                              std::move(device_options.training_feed)));
+  RETURN_IF_ERROR(
+      make_runner(training_, Phase::train, options_.batch_capacity, std::move(device_options.training_feed)));
   RETURN_IF_ERROR(make_runner(evaluation_, Phase::evaluate, options_.evaluation_capacity,
                               std::move(device_options.evaluation_feed)));
   std::size_t bytes = 0;
@@ -185,17 +187,17 @@ Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
   if (rows == 0) {
     return {};
   }
-  const std::size_t doubles = sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
+  const std::size_t doubles =
+      sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
   ASSIGN_OR_RETURN(runner.device_sums, DeviceMemory::allocate(doubles * sizeof(double), "the metrics"));
   runner.feed = std::move(feed);
-  ASSIGN_OR_RETURN(runner.program,
-                   Program::plan(libraries_, parameters_, config_,
-                                 {.phase = phase,
-                                  .rows = rows,
-                                  .global_batch = options_.global_batch,
-                                  .loss = {.sums = runner.device_sums.as<double>(),
-                                           .health = health(),
-                                           .target_scale = target_scale_.as<float>()}}));
+  ASSIGN_OR_RETURN(runner.program, Program::plan(libraries_, parameters_, config_,
+                                                 {.phase = phase,
+                                                  .rows = rows,
+                                                  .global_batch = options_.global_batch,
+                                                  .loss = {.sums = runner.device_sums.as<double>(),
+                                                           .health = health(),
+                                                           .target_scale = target_scale_.as<float>()}}));
   return {};
 }
 
@@ -210,7 +212,8 @@ void CudaEngine::start_lane(int lane, const LaneSettings& settings) {
 Status CudaEngine::bring_up(int lane) {
   RETURN_IF_ERROR(parameters_.upload(lane, state_.memory, stream_));
   update_.renew_copies(stream_.get());
-  RETURN_IF_ERROR(check(cudaMemsetAsync(health().broken + lane, 0, sizeof(int), stream_.get()), "starting a lane"));
+  RETURN_IF_ERROR(
+      check(cudaMemsetAsync(health().broken + lane, 0, sizeof(int), stream_.get()), "starting a lane"));
   RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "starting a lane"));
   health().told_to_host[lane] = 0;
   return {};
@@ -275,8 +278,8 @@ Status CudaEngine::enqueue(Runner& runner) {
   return check(cudaPeekAtLastError(), "starting a kernel");
 }
 
-// Runs everything once with no lane active and no row in use, because libraries load their kernels at the first
-// call, which a recording does not allow; then records it.
+// Runs everything once with no lane active and no row in use, because libraries load their kernels at the
+// first call, which a recording does not allow; then records it.
 Status CudaEngine::warm_up(Runner& runner) {
   if (runner.is_warm) {
     return {};
@@ -355,6 +358,9 @@ Status CudaEngine::collect_sums(Runner& runner) {
       check(cudaMemsetAsync(runner.device_sums.data(), 0, runner.device_sums.size(), stream_.get()),
             "clearing the metrics"));
   RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "waiting for the GPU"));
+  if (exchange_ != nullptr) {
+    RETURN_IF_ERROR(exchange_->status());
+  }
   const std::size_t size = values.size() / runner.host_sums.size();
   for (std::size_t lane = 0; lane < runner.host_sums.size(); ++lane) {
     const auto sums = runner.host_sums[lane].sums();

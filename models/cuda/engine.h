@@ -20,9 +20,9 @@ struct CudaEngineOptions {
 };
 
 // All of a step is recorded once as a CUDA graph and then replayed; nothing in it waits for the host, nor the
-// host for it until finish(). Memory of EngineOptions and TrainStep::exchange are not used: gradients are summed
-// by `exchange`. An error tells why the network cannot run on this device, and what to lower where its memory
-// is too small.
+// host for it until finish(). Memory of EngineOptions and TrainStep::exchange are not used: gradients are
+// summed by `exchange`. An error tells why the network cannot run on this device, and what to lower where its
+// memory is too small.
 Result<std::unique_ptr<Engine>> make_cuda_engine(const ModelConfig& config, const EngineOptions& options,
                                                  CudaEngineOptions device_options);
 

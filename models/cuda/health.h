@@ -3,10 +3,11 @@
 
 namespace regatta::cuda {
 
-// One flag a lane, set once and cleared when a trial starts. A lane's flag stands for all of its weights: half a
-// diverged network could pass for one that trains, because relu and max pooling turn NaN into something finite.
+// One flag a lane, set once and cleared when a trial starts. A lane's flag stands for all of its weights:
+// half a diverged network could pass for one that trains, because relu and max pooling turn NaN into
+// something finite.
 struct Health {
-  int* broken = nullptr;       // in device memory: kernels read it
+  int* broken = nullptr;        // in device memory: kernels read it
   int* told_to_host = nullptr;  // in memory that the host reads while steps run
 };
 

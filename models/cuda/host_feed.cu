@@ -30,7 +30,8 @@ __global__ void unpack(const std::uint32_t* places, std::int64_t place_words, co
   const std::uint32_t* const place = places + *taken % kPlaces * place_words;
   const Part part = parts.part[blockIdx.y];
   const std::int64_t used = numbers.batch->count * part.words;
-  each_element(rows * part.words, [&](std::int64_t i) { part.to[i] = i < used ? place[part.offset + i] : 0; });
+  each_element(rows * part.words,
+               [&](std::int64_t i) { part.to[i] = i < used ? place[part.offset + i] : 0; });
 }
 
 __global__ void count_taken(std::int64_t* taken) { ++*taken; }
@@ -39,7 +40,7 @@ class HostFeed final : public BatchFeed {
  public:
   explicit HostFeed(const BatchSizes& sizes) : sizes_(sizes) {
     const std::int64_t words[kParts] = {sizes.inputs, sizes.labels, sizes.targets, sizes.labels,
-                                               sizes.labels > 0 ? 1 : 0};
+                                        sizes.labels > 0 ? 1 : 0};
     for (int i = 0; i < kParts; ++i) {
       parts_.part[i] = {.to = nullptr, .offset = place_words_, .words = words[i]};
       place_words_ += sizes.rows * words[i];
@@ -95,8 +96,8 @@ class HostFeed final : public BatchFeed {
     parts.part[4].to = reinterpret_cast<std::uint32_t*>(to.label_shares);
     LaunchShape shape = one_thread_each(rows * sizes_.inputs);
     shape.grid.y = kParts;
-    launch(unpack, shape, stream, device_.as<std::uint32_t>(), place_words_, taken_.as<std::int64_t>(), parts, rows,
-           numbers);
+    launch(unpack, shape, stream, device_.as<std::uint32_t>(), place_words_, taken_.as<std::int64_t>(), parts,
+           rows, numbers);
     launch(count_taken, {.grid = dim3(1), .block = dim3(1)}, stream, taken_.as<std::int64_t>());
     return {};
   }

@@ -37,7 +37,8 @@ __device__ double judged(double loss, int lane, const LossShape& shape, const He
 // are smoothed by ε or two samples were mixed, s being the first one's share.
 __global__ void cross_entropy(LossShape shape, std::int64_t points, const float* __restrict__ outputs,
                               DeviceBatch batch, StepNumbers numbers, float* __restrict__ residuals,
-                              double* __restrict__ losses, double* __restrict__ sums, std::int64_t sums_size) {
+                              double* __restrict__ losses, double* __restrict__ sums,
+                              std::int64_t sums_size) {
   const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp;
   const int place = static_cast<int>(threadIdx.x % kWarp);
   if (row >= points * shape.lanes) {
@@ -98,15 +99,17 @@ __global__ void cross_entropy(LossShape shape, std::int64_t points, const float*
   if (place != 0) {
     return;
   }
-  losses[lane * points + point] = log(static_cast<double>(sum)) + static_cast<double>(largest) -
-                                  (static_cast<double>(rest) * total + static_cast<double>(first) * logits[label] +
-                                   static_cast<double>(second) * logits[other]);
+  losses[lane * points + point] =
+      log(static_cast<double>(sum)) + static_cast<double>(largest) -
+      (static_cast<double>(rest) * total + static_cast<double>(first) * logits[label] +
+       static_cast<double>(second) * logits[other]);
   if (numbers.lanes[lane].active != 0) {
     // Counts: adding whole numbers gives the same sum in any order. See MetricSums for the places.
     double* const of_lane = sums + lane * sums_size;
     const std::int64_t seen = predicted < columns ? predicted : 0;
     atomicAdd(&of_lane[MetricLayout::kHeader + MetricLayout::kPerClass * label + MetricLayout::kActual], 1.0);
-    atomicAdd(&of_lane[MetricLayout::kHeader + MetricLayout::kPerClass * seen + MetricLayout::kPredicted], 1.0);
+    atomicAdd(&of_lane[MetricLayout::kHeader + MetricLayout::kPerClass * seen + MetricLayout::kPredicted],
+              1.0);
     if (seen == label) {
       atomicAdd(&of_lane[MetricLayout::kHeader + MetricLayout::kPerClass * label + MetricLayout::kHits], 1.0);
     }
@@ -115,7 +118,8 @@ __global__ void cross_entropy(LossShape shape, std::int64_t points, const float*
 
 // A block for each lane adds its losses up, always in the same order.
 __global__ void add_losses(LossShape shape, std::int64_t points, const double* __restrict__ losses,
-                           StepNumbers numbers, Health health, double* __restrict__ sums, std::int64_t sums_size) {
+                           StepNumbers numbers, Health health, double* __restrict__ sums,
+                           std::int64_t sums_size) {
   const auto lane = static_cast<int>(blockIdx.x);
   if (numbers.lanes[lane].active == 0) {
     return;
@@ -132,8 +136,8 @@ __global__ void add_losses(LossShape shape, std::int64_t points, const double* _
   }
 }
 
-// A block for each lane: loss = mean over outputs of (y - t)²;  ∂loss/∂yⱼ = 2 (yⱼ - tⱼ) / outputs, which is in
-// the scale. The metrics of a target are in the data's own units.
+// A block for each lane: loss = mean over outputs of (y - t)²;  ∂loss/∂yⱼ = 2 (yⱼ - tⱼ) / outputs, which is
+// in the scale. The metrics of a target are in the data's own units.
 __global__ void squared_error(LossShape shape, std::int64_t points, const float* __restrict__ outputs,
                               DeviceBatch batch, StepNumbers numbers, const float* __restrict__ target_scale,
                               float* __restrict__ residuals, Health health, double* __restrict__ sums,
@@ -219,12 +223,12 @@ class LossOperation final : public Operation {
              memory_.target_scale, step.data<float>(residuals_), memory_.health, memory_.sums, sums_size_);
       return {};
     }
-    launch(cross_entropy, one_thread_each(points * output_.lanes * kWarp, kThreads), step.stream, shape_, points,
-           step.data<float>(output_), step.batch, step.numbers, step.data<float>(residuals_),
+    launch(cross_entropy, one_thread_each(points * output_.lanes * kWarp, kThreads), step.stream, shape_,
+           points, step.data<float>(output_), step.batch, step.numbers, step.data<float>(residuals_),
            step.data<double>(losses_), memory_.sums, sums_size_);
-    launch(add_losses, {.grid = dim3(static_cast<unsigned>(output_.lanes)), .block = dim3(kThreads)}, step.stream,
-           shape_, points, step.data<double>(losses_), step.numbers, memory_.health, memory_.sums,
-           sums_size_);
+    launch(add_losses, {.grid = dim3(static_cast<unsigned>(output_.lanes)), .block = dim3(kThreads)},
+           step.stream, shape_, points, step.data<double>(losses_), step.numbers, memory_.health,
+           memory_.sums, sums_size_);
     return {};
   }
 

@@ -1,6 +1,6 @@
 // Matrix products by cuBLASLt, which counts columns first: what is row-major here is the transposed matrix
-// there, so Dᵀ = op(B)ᵀ op(A)ᵀ is what it is asked for, and its "rows of D", along which it adds a bias, are our
-// columns.
+// there, so Dᵀ = op(B)ᵀ op(A)ᵀ is what it is asked for, and its "rows of D", along which it adds a bias, are
+// our columns.
 #include "models/cuda/matmul.h"
 
 #include <cublasLt.h>
@@ -20,7 +20,8 @@ Status checked(cublasStatus_t status, const char* doing, const MatmulShape& shap
   if (status == CUBLAS_STATUS_SUCCESS) {
     return {};
   }
-  return failure(fmt::format("cuBLASLt, {} a {}: {}", doing, describe(shape), cublasLtGetStatusString(status)));
+  return failure(
+      fmt::format("cuBLASLt, {} a {}: {}", doing, describe(shape), cublasLtGetStatusString(status)));
 }
 
 cudaDataType_t data_type(ElementType type) { return type == ElementType::f32 ? CUDA_R_32F : CUDA_R_16BF; }
@@ -75,19 +76,17 @@ struct Stored {
 };
 
 Status make_layout(Layout& layout, const Stored& stored, std::int64_t batches, const MatmulShape& shape) {
-  RETURN_IF_ERROR(checked(
-      cublasLtMatrixLayoutCreate(layout.put(), data_type(stored.type),
-                                 static_cast<std::uint64_t>(stored.columns),
-                                 static_cast<std::uint64_t>(stored.rows), stored.row),
-      "describing", shape));
+  RETURN_IF_ERROR(checked(cublasLtMatrixLayoutCreate(layout.put(), data_type(stored.type),
+                                                     static_cast<std::uint64_t>(stored.columns),
+                                                     static_cast<std::uint64_t>(stored.rows), stored.row),
+                          "describing", shape));
   const auto count = static_cast<std::int32_t>(batches);
   RETURN_IF_ERROR(checked(cublasLtMatrixLayoutSetAttribute(layout.get(), CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
                                                            &count, sizeof(count)),
                           "describing", shape));
-  return checked(
-      cublasLtMatrixLayoutSetAttribute(layout.get(), CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
-                                       &stored.batch, sizeof(stored.batch)),
-      "describing", shape);
+  return checked(cublasLtMatrixLayoutSetAttribute(layout.get(), CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                                  &stored.batch, sizeof(stored.batch)),
+                 "describing", shape);
 }
 
 class LtMatmul final : public Matmul {
@@ -127,10 +126,9 @@ class LtMatmul final : public Matmul {
     }
     const float alpha = shape_.scale;
     const float beta = shape_.accumulate ? 1.0F : 0.0F;
-    return checked(
-        cublasLtMatmul(handle_, product_.get(), &alpha, b, b_.get(), a, a_.get(), &beta, d, d_.get(), d,
-                       d_.get(), &algorithm_, workspace, workspace_bytes_, stream),
-        "computing", shape_);
+    return checked(cublasLtMatmul(handle_, product_.get(), &alpha, b, b_.get(), a, a_.get(), &beta, d,
+                                  d_.get(), d, d_.get(), &algorithm_, workspace, workspace_bytes_, stream),
+                   "computing", shape_);
   }
 
  private:
@@ -174,9 +172,10 @@ class LtMatmul final : public Matmul {
     RETURN_IF_ERROR(prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, d_alignment));
     cublasLtMatmulHeuristicResult_t best = {};
     int found = 0;
-    RETURN_IF_ERROR(checked(cublasLtMatmulAlgoGetHeuristic(handle_, product_.get(), b_.get(), a_.get(), d_.get(),
-                                                           d_.get(), preference.get(), 1, &best, &found),
-                            "planning", shape_));
+    RETURN_IF_ERROR(
+        checked(cublasLtMatmulAlgoGetHeuristic(handle_, product_.get(), b_.get(), a_.get(), d_.get(),
+                                               d_.get(), preference.get(), 1, &best, &found),
+                "planning", shape_));
     if (found == 0) {
       return checked(CUBLAS_STATUS_NOT_SUPPORTED, "planning", shape_);
     }

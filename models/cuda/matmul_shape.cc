@@ -6,8 +6,9 @@
 namespace regatta::cuda {
 
 std::string describe(const MatmulShape& shape) {
-  return fmt::format("product of {}{}×{} by {}×{} in {}", shape.batches > 1 ? fmt::format("{} times ", shape.batches) : "",
-                     shape.m, shape.k, shape.k, shape.n, describe(shape.math));
+  return fmt::format("product of {}{}×{} by {}×{} in {}",
+                     shape.batches > 1 ? fmt::format("{} times ", shape.batches) : "", shape.m, shape.k,
+                     shape.k, shape.n, describe(shape.math));
 }
 
 }  // namespace regatta::cuda

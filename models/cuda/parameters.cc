@@ -47,8 +47,9 @@ void turn(const ParameterBlock& block, Direction direction, const float* from, f
 
 Status copy_and_wait(void* to, const void* from, std::int64_t floats, cudaMemcpyKind kind,
                      const Stream& stream, std::string_view doing) {
-  RETURN_IF_ERROR(check(
-      cudaMemcpyAsync(to, from, static_cast<std::size_t>(floats) * sizeof(float), kind, stream.get()), doing));
+  RETURN_IF_ERROR(
+      check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(floats) * sizeof(float), kind, stream.get()),
+            doing));
   return check(cudaStreamSynchronize(stream.get()), doing);
 }
 
@@ -87,7 +88,8 @@ Result<Parameters> Parameters::allocate(const Network& network, int lanes, Eleme
   ASSIGN_OR_RETURN(parameters.weights_, allocate_floats(parameters.floats_, "the weights"));
   ASSIGN_OR_RETURN(parameters.gradients_, allocate_floats(parameters.floats_, "the gradients"));
   ASSIGN_OR_RETURN(parameters.first_moments_, allocate_floats(parameters.floats_, "the optimizer's moments"));
-  ASSIGN_OR_RETURN(parameters.second_moments_, allocate_floats(parameters.floats_, "the optimizer's moments"));
+  ASSIGN_OR_RETURN(parameters.second_moments_,
+                   allocate_floats(parameters.floats_, "the optimizer's moments"));
   ASSIGN_OR_RETURN(parameters.buffers_, allocate_floats(buffer_floats, "the running statistics"));
   if (products == ElementType::bf16) {
     ASSIGN_OR_RETURN(parameters.copies_,
@@ -98,7 +100,8 @@ Result<Parameters> Parameters::allocate(const Network& network, int lanes, Eleme
 }
 
 const ParameterBlock& Parameters::block(std::string_view name) const {
-  const auto found = std::ranges::find_if(blocks_, [&](const auto& block) { return block.spec->name == name; });
+  const auto found =
+      std::ranges::find_if(blocks_, [&](const auto& block) { return block.spec->name == name; });
   CHECK(found != blocks_.end(), name);
   return *found;
 }
@@ -144,8 +147,9 @@ Status Parameters::upload(int lane, const HostMemory& from, const Stream& stream
     RETURN_IF_ERROR(copy_in(block, host(from.second_moments), second_moments() + at, stream));
   }
   for (const BufferSpec& spec : network_->buffers) {
-    RETURN_IF_ERROR(copy_and_wait(buffer(spec.name) + lane * spec.size, from.parameters.buffer(spec.name, lane),
-                                  spec.size, cudaMemcpyHostToDevice, stream, "copying statistics to the GPU"));
+    RETURN_IF_ERROR(copy_and_wait(buffer(spec.name) + lane * spec.size,
+                                  from.parameters.buffer(spec.name, lane), spec.size, cudaMemcpyHostToDevice,
+                                  stream, "copying statistics to the GPU"));
   }
   return {};
 }
@@ -160,7 +164,8 @@ Status Parameters::download(int lane, const HostMemory& to, const Stream& stream
   }
   for (const BufferSpec& spec : network_->buffers) {
     RETURN_IF_ERROR(copy_and_wait(to.parameters.buffer(spec.name, lane), buffer(spec.name) + lane * spec.size,
-                                  spec.size, cudaMemcpyDeviceToHost, stream, "copying statistics from the GPU"));
+                                  spec.size, cudaMemcpyDeviceToHost, stream,
+                                  "copying statistics from the GPU"));
   }
   return {};
 }

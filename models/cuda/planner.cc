@@ -12,7 +12,12 @@ constexpr std::size_t kArenaAlignment = 256;  // what libraries ask for their wo
 
 Planner::Planner(Libraries& libraries, Phase phase, std::int64_t rows, const Parameters& parameters,
                  MathMode math)
-    : libraries_(libraries), phase_(phase), rows_(rows), parameters_(parameters), math_(math), memory_(kArenaAlignment) {}
+    : libraries_(libraries),
+      phase_(phase),
+      rows_(rows),
+      parameters_(parameters),
+      math_(math),
+      memory_(kArenaAlignment) {}
 
 Tensor Planner::network_input(const Shape& shape) {
   return {.shape = {element_count(shape)}, .rows = rows_, .lanes = 1, .id = next_id_++};

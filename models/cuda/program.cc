@@ -11,18 +11,17 @@ namespace {
 bool is_image(const Shape& shape) { return shape.size() == 3; }
 
 bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
-  const auto* activation =
-      index < layers.size() ? std::get_if<Activation>(&layers[index].what) : nullptr;
+  const auto* activation = index < layers.size() ? std::get_if<Activation>(&layers[index].what) : nullptr;
   return activation != nullptr && activation->kind == Activation::Kind::relu;
 }
 
 // Whether `layer` has weights and applies a relu that follows it along with its bias.
 bool applies_relu(const Layer& layer) {
-  return std::visit(Overloaded{[](const Dense& dense) { return dense.bias; },
-                               [](const Conv& conv) { return conv.bias; },
-                               [](const Depthwise& depthwise) { return depthwise.bias; },
-                               [](const auto&) { return false; }},
-                    layer.what);
+  return std::visit(
+      Overloaded{[](const Dense& dense) { return dense.bias; }, [](const Conv& conv) { return conv.bias; },
+                 [](const Depthwise& depthwise) { return depthwise.bias; },
+                 [](const auto&) { return false; }},
+      layer.what);
 }
 
 Ending ending_of(const std::vector<Layer>& layers, std::size_t index) {
@@ -70,13 +69,11 @@ Result<std::unique_ptr<Program>> Program::plan(Libraries& libraries, const Param
 Status Program::plan_stages(const ModelConfig& config, const ProgramOptions& options) {
   input_shape_ = config.network.input;
   ASSIGN_OR_RETURN(Tensor output, lower(config.network.layers, planner_.network_input(config.network.input)));
-  const Shape flat =
-      is_sequence(output.shape) ? output.shape : Shape{element_count(output.shape)};
+  const Shape flat = is_sequence(output.shape) ? output.shape : Shape{element_count(output.shape)};
   ASSIGN_OR_RETURN(output, reshaped(output, flat, ElementType::f32, planner_.lanes()));
   planner_.advance();
   ASSIGN_OR_RETURN(auto loss, plan_loss(planner_, config.train, output, options.global_batch, options.loss));
-  stages_.push_back(
-      {.name = "loss", .operation = std::move(loss), .has_backward = output.needs_gradient});
+  stages_.push_back({.name = "loss", .operation = std::move(loss), .has_backward = output.needs_gradient});
   if (options.phase == Phase::train) {
     for (std::size_t i = stages_.size(); i-- > 0;) {
       planner_.advance();
@@ -149,8 +146,9 @@ Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t inde
           },
           [&](const Pool& pool) {
             planner_.advance();
-            return append(plan_pool(planner_, pool, input, windowed(shape, shape[0], pool.size, pool.stride, 0)),
-                          layer.name);
+            return append(
+                plan_pool(planner_, pool, input, windowed(shape, shape[0], pool.size, pool.stride, 0)),
+                layer.name);
           },
           [&](const GlobalPool& pool) {
             planner_.advance();
@@ -158,8 +156,8 @@ Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t inde
           },
           [&](const Activation& activation) {
             planner_.advance();
-            const bool applied = index > 0 && activation.kind == Activation::Kind::relu &&
-                                 applies_relu(layers[index - 1]);
+            const bool applied =
+                index > 0 && activation.kind == Activation::Kind::relu && applies_relu(layers[index - 1]);
             return append(plan_activation(planner_, activation, input,
                                           applied ? ActivationForward::applied : ActivationForward::needed),
                           layer.name);

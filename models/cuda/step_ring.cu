@@ -1,9 +1,8 @@
 // Slots in memory that host and device share, and the kernel that takes the next one.
-#include "models/cuda/step_ring.h"
-
 #include <utility>
 
 #include "models/cuda/launch.h"
+#include "models/cuda/step_ring.h"
 
 namespace regatta::cuda {
 namespace {
@@ -65,8 +64,9 @@ Result<StepRing::Slot> StepRing::next() {
 
 void StepRing::enqueue(cudaStream_t stream) const {
   launch(take_slot, {.grid = dim3(1), .block = dim3(kThreads)}, stream,
-         reinterpret_cast<const std::uint32_t*>(slots_.data()), static_cast<std::int64_t>(slot_bytes() / kWord),
-         kSlots, position_.as<std::int64_t>(), current_.as<std::uint32_t>());
+         reinterpret_cast<const std::uint32_t*>(slots_.data()),
+         static_cast<std::int64_t>(slot_bytes() / kWord), kSlots, position_.as<std::int64_t>(),
+         current_.as<std::uint32_t>());
 }
 
 Status StepRing::enqueued(cudaStream_t stream) {

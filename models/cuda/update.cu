@@ -1,4 +1,5 @@
-// The twin of models/optimizer.cc: a block of threads for each segment, and for every rule the same arithmetic.
+// The twin of models/optimizer.cc: a block of threads for each segment, and for every rule the same
+// arithmetic.
 #include <cuda_bf16.h>
 
 #include <algorithm>
@@ -49,7 +50,9 @@ struct Rule {
     const float rate = update.lr / update.correction1;
     return kept * weight - rate * (first / (sqrtf(second) / update.correction2 + update.epsilon));
   }
-  __device__ bool has_first() const { return update.kind != OptimizerConfig::Kind::sgd || update.momentum != 0; }
+  __device__ bool has_first() const {
+    return update.kind != OptimizerConfig::Kind::sgd || update.momentum != 0;
+  }
   __device__ bool has_second() const { return update.kind != OptimizerConfig::Kind::sgd; }
 };
 
@@ -102,8 +105,8 @@ __device__ bool update_four(const Rule& rule, const FlatMemory& memory, std::int
   return isfinite(weight.x) && isfinite(weight.y) && isfinite(weight.z) && isfinite(weight.w);
 }
 
-__global__ void update_weights(const UpdateSegment* __restrict__ segments, FlatMemory memory, StepNumbers numbers,
-                               const float* __restrict__ clip_factors, Health health) {
+__global__ void update_weights(const UpdateSegment* __restrict__ segments, FlatMemory memory,
+                               StepNumbers numbers, const float* __restrict__ clip_factors, Health health) {
   const UpdateSegment segment = segments[blockIdx.x];
   const LaneNumbers& lane = numbers.lanes[segment.lane];
   if (lane.active == 0) {
@@ -128,8 +131,8 @@ __global__ void update_weights(const UpdateSegment* __restrict__ segments, FlatM
   }
 }
 
-__global__ void measure_segments(const UpdateSegment* __restrict__ segments, const float* __restrict__ gradients,
-                                 double* __restrict__ norms) {
+__global__ void measure_segments(const UpdateSegment* __restrict__ segments,
+                                 const float* __restrict__ gradients, double* __restrict__ norms) {
   const UpdateSegment segment = segments[blockIdx.x];
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < segment.size; i += kThreads) {
@@ -157,7 +160,8 @@ __global__ void clip_lanes(const UpdateSegment* __restrict__ segments, std::int6
   }
 }
 
-__global__ void copy_as_bf16(const float* __restrict__ from, __nv_bfloat16* __restrict__ to, std::int64_t count) {
+__global__ void copy_as_bf16(const float* __restrict__ from, __nv_bfloat16* __restrict__ to,
+                             std::int64_t count) {
   each_element(count, [&](std::int64_t i) { to[i] = __float2bfloat16(from[i]); });
 }
 
@@ -206,7 +210,8 @@ void Update::enqueue(const StepNumbers& numbers, const Health& health, cudaStrea
   }
   const auto* const table = table_.as<UpdateSegment>();
   if (gradient_clip_) {
-    launch(measure_segments, block_each(segments_), stream, table, parameters_->gradients(), norms_.as<double>());
+    launch(measure_segments, block_each(segments_), stream, table, parameters_->gradients(),
+           norms_.as<double>());
     launch(clip_lanes, block_each(parameters_->lanes()), stream, table, segments_, norms_.as<double>(),
            *gradient_clip_, clip_factors_.as<float>());
   }
@@ -215,7 +220,8 @@ void Update::enqueue(const StepNumbers& numbers, const Health& health, cudaStrea
                           .first = parameters_->first_moments(),
                           .second = parameters_->second_moments(),
                           .copies = static_cast<__nv_bfloat16*>(parameters_->product_weights())};
-  launch(update_weights, block_each(segments_), stream, table, memory, numbers, clip_factors_.as<float>(), health);
+  launch(update_weights, block_each(segments_), stream, table, memory, numbers, clip_factors_.as<float>(),
+         health);
 }
 
 void Update::renew_copies(cudaStream_t stream) const {

@@ -37,8 +37,8 @@ class Update {
   const Parameters* parameters_ = nullptr;
   std::optional<double> gradient_clip_;
   std::int64_t segments_ = 0;
-  DeviceMemory table_;        // UpdateSegment, in the order of the buffer
-  DeviceMemory norms_;        // clipping: squared, one a segment
+  DeviceMemory table_;         // UpdateSegment, in the order of the buffer
+  DeviceMemory norms_;         // clipping: squared, one a segment
   DeviceMemory clip_factors_;  // one a lane
 };
 

@@ -54,7 +54,8 @@ class LoopMatmul final : public Matmul {
  public:
   explicit LoopMatmul(const MatmulShape& shape) : shape_(shape) {}
   std::int64_t workspace_bytes() const override { return 0; }
-  Status run(cudaStream_t stream, const void* a, const void* b, const void* bias, void* d, void*) const override {
+  Status run(cudaStream_t stream, const void* a, const void* b, const void* bias, void* d,
+             void*) const override {
     launch(multiply, one_thread_each(shape_.batches * shape_.m * shape_.n), stream, shape_, a, b, bias, d);
     return {};
   }
