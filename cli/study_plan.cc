@@ -8,7 +8,7 @@
 #include "base/host.h"
 #include "cli/earlier_studies.h"
 #include "devices/devices.h"
-#include "worker/card.h"
+#include "worker/card_engines.h"
 #include "worker/shape_key.h"
 
 namespace regatta {
@@ -110,7 +110,7 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
 HostCards cards_for(const StudyPlan& plan) {
   HostCards cards{.host = host_name(), .count = 0, .why_none = {}};
   const bool runs_program = plan.experiment.section("command") != nullptr;
-  const bool can_use_cards = runs_program || has_engine_for_cards();
+  const bool can_use_cards = runs_program || has_card_engines();
   const bool wants_cards =
       plan.resources.device == "cuda" || (plan.resources.device == "auto" && !runs_program && can_use_cards);
   if (!wants_cards) {

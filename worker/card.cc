@@ -24,8 +24,6 @@ struct Seat {
 
 }  // namespace
 
-bool has_engine_for_cards() { return false; }
-
 Result<Card> choose_card(Communicator& crew, int ranks_per_gpu) {
   const FoundDevices found = find_devices();
   Seat mine{.host = {}, .cards = static_cast<int>(found.cards.size())};

@@ -7,9 +7,6 @@
 
 namespace regatta {
 
-// Whether this build trains networks on cards; a `command` brings its own program for that.
-bool has_engine_for_cards();
-
 // Called by all ranks of the crew, each of which sees the crew's cards on its host. Ranks on one host take
 // them in turns; where there are too few, every rank gets the same sentence with host and ranks.
 Result<Card> choose_card(Communicator& crew, int ranks_per_gpu);

@@ -59,10 +59,14 @@ Status StreamEvents::begin(std::uint64_t number, cudaStream_t stream) {
 }
 
 Status StreamEvents::end(std::uint64_t number, cudaStream_t stream) {
-  CHECK(used_ > 0 && slot(used_ - 1).number == number, "an operation ends where it began");
-  Slot& last = slot(used_ - 1);
-  RETURN_IF_ERROR(check_cuda(cudaEventRecord(last.end, stream), "cudaEventRecord"));
-  last.has_end = true;
+  std::size_t place = used_;
+  while (place > 0 && slot(place - 1).number != number) {
+    --place;
+  }
+  CHECK(place > 0, "an operation ends once, after its begin");
+  Slot& ended = slot(place - 1);
+  RETURN_IF_ERROR(check_cuda(cudaEventRecord(ended.end, stream), "cudaEventRecord"));
+  ended.has_end = true;
   return {};
 }
 

@@ -36,8 +36,9 @@ Result<Planned> plan_pool(Planner& planner, const Pool& pool, const Tensor& inpu
 Result<Planned> plan_global_pool(Planner& planner, const GlobalPool& pool, const Tensor& input);
 // The `index`-th dropout layer of the network, from 0. Training only.
 Result<Planned> plan_dropout(Planner& planner, int index, const Tensor& input);
+// Ending in a relu, it does the relu's backward, too.
 Result<Planned> plan_batch_norm(Planner& planner, const std::string& name, const BatchNorm& norm,
-                                const Tensor& input);
+                                const Tensor& input, Ending ending = Ending::none);
 
 // Layers of sequences.
 Result<Planned> plan_operation(Planner& planner, const std::string& name, const TimePool& pool,
@@ -62,7 +63,8 @@ struct PlannedFork {
   Tensor shortcut;
 };
 PlannedFork plan_fork(Planner& planner, const Tensor& input);
-Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut);
+Result<Planned> plan_add(Planner& planner, const Tensor& body, const Tensor& shortcut,
+                         Ending ending = Ending::none);
 
 // Loss and metrics of the network's output; backward begins here. Gradients are those of the mean over
 // `global_batch` samples. Labels are smoothed in training only. `sums`, [lanes][MetricSums::sums().size()],
