@@ -28,8 +28,8 @@ class StreamEvents {
   StreamEvents& operator=(const StreamEvents&) = delete;
 
   bool is_full() const { return used_ == kMostOperations; }
-  // Numbers rise from call to call. Not when full. Others may begin and end before the end, as in a step whose sums
-  // are not in a graph.
+  // Numbers rise from call to call. Not when full. Others may begin and end before the end, as in a step
+  // whose sums are not in a graph.
   Status begin(std::uint64_t number, cudaStream_t stream);
   Status end(std::uint64_t number, cudaStream_t stream);
   // Tells of each operation in turn how far it is, up to the first that has not ended. An error is the
