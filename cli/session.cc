@@ -108,6 +108,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   ASSIGN_OR_RETURN(StudyView view, rebuild_study(request.folder, std::move(stored), overrides, {}));
   session->plan_ = std::move(view.plan);
   session->study_ = std::move(view.study);
+  RETURN_IF_ERROR(settle_devices(*session->plan_));
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
@@ -261,7 +262,8 @@ Result<int> Session::conclude(const Status& served) {
     }
   }
   if (!at_once_) {
-    sweep_checkpoints(folder_, study_->checkpoints());
+    sweep_checkpoints(folder_, study_->checkpoints(),
+                      study_->ended() ? ProgramFolders::go_where_not_needed : ProgramFolders::stay);
   }
   if (crew_failure_) {
     return *crew_failure_;
