@@ -43,8 +43,8 @@ void print_text(const StudyView& view, int trial) {
   print_out("trial       {}\n", trial);
   print_out("parameters  {}\n", describe_point(study, trial));
   print_out("metrics     {}\n", format_metrics(best_metrics(study, trial)));
-  if (study.test() && study.test()->trial == trial) {
-    print_out("test        {}\n", format_metrics(study.test()->metrics));
+  if (const Metrics metrics = test_metrics(study); !metrics.empty() && study.test()->trial == trial) {
+    print_out("test        {}\n", format_metrics(metrics));
   }
   if (!files.model.empty()) {
     print_out("model       {}\n", files.model);
@@ -59,7 +59,9 @@ void print_json(const StudyView& view, int trial) {
   const Files files = files_of(view, trial);
   json["metrics"] = metrics_json(best_metrics(*view.study, trial));
   const auto& test = view.study->test();
-  json["test"] = test && test->trial == trial ? metrics_json(test->metrics) : nlohmann::ordered_json();
+  const Metrics tested = test_metrics(*view.study);
+  const bool is_tested = !tested.empty() && test->trial == trial;
+  json["test"] = is_tested ? metrics_json(tested) : nlohmann::ordered_json();
   json["model"] = files.model.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(files.model);
   json["checkpoint"] =
       files.checkpoint.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(files.checkpoint);

@@ -261,7 +261,8 @@ Result<int> Session::conclude(const Status& served) {
     }
   }
   if (!at_once_) {
-    sweep_checkpoints(folder_, study_->checkpoints());
+    sweep_checkpoints(folder_, study_->checkpoints(),
+                      study_->ended() ? ProgramFolders::go_where_not_needed : ProgramFolders::stay);
   }
   if (crew_failure_) {
     return *crew_failure_;

@@ -111,9 +111,8 @@ std::string summarize(const Study& study, const std::filesystem::path& folder, d
   } else if (const std::string table = best_trials_table(study, kBestTrials); !table.empty()) {
     text += "\nthe best trials\n" + table;
   }
-  if (study.test()) {
-    text += fmt::format("\ntrial {} on the test data: {}\n", study.test()->trial,
-                        format_metrics(study.test()->metrics));
+  if (const Metrics metrics = test_metrics(study); !metrics.empty()) {
+    text += fmt::format("\ntrial {} on the test data: {}\n", study.test()->trial, format_metrics(metrics));
   }
   text += "\n";
   if (study.test() && !study.test()->model.empty()) {

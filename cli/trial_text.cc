@@ -44,6 +44,13 @@ Metrics best_metrics(const Study& study, int trial) {
   return record.reports.empty() ? Metrics{} : record.reports.back().metrics;
 }
 
+// Without test data the crew measures on the validation data, which the reports have told already.
+Metrics test_metrics(const Study& study) {
+  const auto is_of_test = [](const auto& metric) { return metric.first.starts_with("test_"); };
+  return study.test() && std::ranges::any_of(study.test()->metrics, is_of_test) ? study.test()->metrics
+                                                                                : Metrics{};
+}
+
 int trained_epochs(const Study& study, int trial) {
   const auto& reports = study.records()[static_cast<std::size_t>(trial)].reports;
   return reports.empty() ? 0 : reports.back().epoch;

@@ -20,6 +20,9 @@ std::string format_metrics(const Metrics& metrics);  // "accuracy 0.9021, loss 0
 // The metrics reported at the trial's best epoch; empty before the first report.
 Metrics best_metrics(const Study& study, int trial);
 
+// The best trial's on the test data; empty where there are none, or before they were used.
+Metrics test_metrics(const Study& study);
+
 int trained_epochs(const Study& study, int trial);
 // "{lr: 0.01, width: 32}", numbers to four digits: --json and --csv have them in full.
 std::string describe_point(const Study& study, int trial);

@@ -16,8 +16,11 @@ namespace {
 
 void print_space(const Space& space) {
   const auto cardinality = space.cardinality();
-  print_out("\nspace: {}\n",
-            cardinality ? format_count(static_cast<std::int64_t>(*cardinality)) + " points" : "continuous");
+  const std::string size = !cardinality ? "continuous"
+                           : *cardinality == 1
+                               ? "1 point"
+                               : format_count(static_cast<std::int64_t>(*cardinality)) + " points";
+  print_out("\nspace: {}\n", size);
   Table table({{"parameter"}, {"values"}, {"when"}});
   for (const Parameter& parameter : space.parameters()) {
     table.add({parameter.name, describe(parameter.domain), parameter.when ? parameter.when->text() : ""});

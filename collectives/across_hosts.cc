@@ -30,9 +30,7 @@ AcrossHosts::AcrossHosts(MPI_Comm hosts, std::vector<int> names, OperationLog& l
 }
 
 AcrossHosts::~AcrossHosts() {
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  if (finalized == 0 && !any_operation_failed()) {
+  if (mpi_is_usable()) {
     MPI_Comm_free(&hosts_);
   } else {
     (void)buffers_.release();  // MPI may still be writing to them

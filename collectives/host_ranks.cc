@@ -41,6 +41,13 @@ std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZ
 
 std::size_t rounded_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
+// The first page that begins at or behind `address`. Processes see shared memory at addresses that differ by
+// whole pages, so that it is the same one for all of them.
+std::byte* at_page(void* address) {
+  const auto number = reinterpret_cast<std::uintptr_t>(address);
+  return static_cast<std::byte*>(address) + (rounded_up(number, page_bytes()) - number);
+}
+
 REGATTA_MULTIVERSION
 void add_to(float* __restrict sum, const float* __restrict term, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
@@ -72,10 +79,15 @@ Slice slice_of(std::size_t count, int rank, int ranks) {
   return {cut(rank), cut(rank + 1)};
 }
 
-bool mpi_is_usable() {
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  return finalized == 0 && !any_operation_failed();  // else a peer may be gone, and MPI would wait for it
+// Whether the ranks have a core each, as far as they can see: one that is bound to its core sees no other.
+bool have_cores_enough(MPI_Comm host, int ranks) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  ::sched_getaffinity(0, sizeof cores, &cores);
+  MPI_Allreduce(MPI_IN_PLACE, &cores, static_cast<int>(sizeof cores), MPI_BYTE, MPI_BOR, host);
+  int enough = usable_cores() >= ranks || CPU_COUNT(&cores) >= ranks ? 1 : 0;
+  MPI_Allreduce(MPI_IN_PLACE, &enough, 1, MPI_INT, MPI_MIN, host);
+  return enough != 0;
 }
 
 }  // namespace
@@ -86,13 +98,14 @@ Result<std::unique_ptr<SharedWindow>> SharedWindow::make(MPI_Comm communicator, 
   MPI_Comm_size(communicator, &ranks);
   MPI_Info info = MPI_INFO_NULL;
   MPI_Info_create(&info);
-  MPI_Info_set(info, "alloc_shared_noncontig", "true");  // segments begin at pages of their own
+  MPI_Info_set(info, "alloc_shared_noncontig", "true");  // segments have pages of their own
   void* mine = nullptr;
   MPI_Win window = MPI_WIN_NULL;
-  int made = MPI_Win_allocate_shared(static_cast<MPI_Aint>(rounded), 1, info, communicator, &mine, &window) ==
-                     MPI_SUCCESS
-                 ? 1
-                 : 0;
+  // Open MPI begins a segment some words behind the begin of a page, where no vector is aligned: with a page
+  // more, each has an aligned part of that size.
+  const auto bytes_of_mpi = static_cast<MPI_Aint>(rounded + page_bytes());
+  int made =
+      MPI_Win_allocate_shared(bytes_of_mpi, 1, info, communicator, &mine, &window) == MPI_SUCCESS ? 1 : 0;
   MPI_Info_free(&info);
   MPI_Allreduce(MPI_IN_PLACE, &made, 1, MPI_INT, MPI_MIN, communicator);
   if (made == 0) {
@@ -101,7 +114,7 @@ Result<std::unique_ptr<SharedWindow>> SharedWindow::make(MPI_Comm communicator, 
     }
     return failure(fmt::format("the ranks cannot share {} bytes of memory each; is /dev/shm full?", rounded));
   }
-  std::memset(mine, 0, rounded);
+  std::memset(at_page(mine), 0, rounded);
   MPI_Barrier(communicator);
   std::vector<std::byte*> segments;
   for (int rank = 0; rank < ranks; ++rank) {
@@ -109,9 +122,33 @@ Result<std::unique_ptr<SharedWindow>> SharedWindow::make(MPI_Comm communicator, 
     int unit = 0;
     void* segment = nullptr;
     MPI_Win_shared_query(window, rank, &size, &unit, &segment);
-    segments.push_back(static_cast<std::byte*>(segment));
+    segments.push_back(at_page(segment));
   }
-  return std::unique_ptr<SharedWindow>(new SharedWindow(window, std::move(segments), rounded));
+  std::unique_ptr<SharedWindow> shared(new SharedWindow(window, std::move(segments), rounded));
+  if (rounded >= kHugePageBytes) {
+    int rank = 0;
+    MPI_Comm_rank(communicator, &rank);
+    shared->take_huge_pages(rank);
+    MPI_Barrier(communicator);
+  }
+  return shared;
+}
+
+SharedWindow::SharedWindow(MPI_Win window, std::vector<std::byte*> segments, std::size_t bytes)
+    : window_(window), segments_(std::move(segments)), bytes_(bytes) {}
+
+// A sum walks through a stream of each rank at a time: with small pages it spends much of its time on looking
+// them up. Each rank asks for its own segment, so that its memory stays next to its core.
+void SharedWindow::take_huge_pages(int rank) {
+  const auto [lowest, highest] = std::ranges::minmax_element(segments_);
+  std::byte* const begin = *lowest;
+  view_ = AlignedView::of({begin, static_cast<std::size_t>(*highest - begin) + bytes_});
+  if (view_) {
+    for (std::byte*& segment : segments_) {
+      segment = view_->data() + (segment - begin);
+    }
+    ask_for_huge_pages({segments_[static_cast<std::size_t>(rank)], bytes_});
+  }
 }
 
 SharedWindow::~SharedWindow() {
@@ -141,6 +178,7 @@ std::pair<std::size_t, std::size_t> Shares::tile(std::size_t i) const {
 
 struct HostRanks::Mailbox {
   alignas(kLine) std::atomic<std::uint64_t> meetings;
+  alignas(kLine) std::atomic<std::uint64_t> frees;
   alignas(kLine) std::array<std::array<std::byte, kSlotBytes>, 2> slots;
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "ranks are processes: they share no lock");
@@ -153,7 +191,10 @@ class HostRanks::Allocation final : public FloatMemory {
       : owner_(owner), window_(std::move(window)), floats_(floats), stride_(stride), sharers_(sharers) {
     owner_.allocations_.push_back(this);
   }
-  ~Allocation() override { std::erase(owner_.allocations_, this); }
+  ~Allocation() override {
+    std::erase(owner_.allocations_, this);
+    owner_.wait_to_free(window_->bytes());
+  }
 
   std::span<float> row(int index) override { return {row_of(owner_.rank_, index), floats_}; }
 
@@ -192,8 +233,9 @@ class HostRanks::Allocation final : public FloatMemory {
   int sharers_;
 };
 
-std::unique_ptr<HostRanks> HostRanks::make(MPI_Comm host, std::vector<int> names, OperationLog& log) {
-  std::unique_ptr<HostRanks> ranks(new HostRanks(host, std::move(names), log));
+std::unique_ptr<HostRanks> HostRanks::make(MPI_Comm host, std::vector<int> names, Microseconds free_limit,
+                                           OperationLog& log) {
+  std::unique_ptr<HostRanks> ranks(new HostRanks(host, std::move(names), free_limit, log));
   auto mailboxes = SharedWindow::make(host, sizeof(Mailbox));
   if (!mailboxes.ok()) {
     ranks->host_ = MPI_COMM_NULL;
@@ -203,23 +245,26 @@ std::unique_ptr<HostRanks> HostRanks::make(MPI_Comm host, std::vector<int> names
   return ranks;
 }
 
-HostRanks::HostRanks(MPI_Comm host, std::vector<int> names, OperationLog& log)
-    : host_(host), names_(std::move(names)), log_(log) {
+HostRanks::HostRanks(MPI_Comm host, std::vector<int> names, Microseconds free_limit, OperationLog& log)
+    : host_(host), names_(std::move(names)), free_limit_(free_limit), log_(log) {
   MPI_Comm_rank(host_, &rank_);
   MPI_Comm_size(host_, &size_);
   CHECK(names_.size() == static_cast<std::size_t>(size_));
-  looks_ = size_ <= usable_cores() ? kLooks : 0;
+  looks_ = have_cores_enough(host_, size_) ? kLooks : 0;
 }
 
 HostRanks::~HostRanks() {
   CHECK(allocations_.empty(), "memory outlives its communicator");
-  mailboxes_.reset();
+  if (mailboxes_) {
+    wait_to_free(mailboxes_->bytes());
+    mailboxes_.reset();
+  }
   if (host_ != MPI_COMM_NULL && mpi_is_usable()) {
     MPI_Comm_free(&host_);
   }
 }
 
-// The window's memory is zero from the start, and that is a counter at zero: all that a mailbox needs.
+// The window's memory is zero from the start, and that is two counters at zero: all that a mailbox needs.
 HostRanks::Mailbox& HostRanks::mailbox(int rank) const {
   return *reinterpret_cast<Mailbox*>(mailboxes_->segment(rank));
 }
@@ -227,23 +272,38 @@ HostRanks::Mailbox& HostRanks::mailbox(int rank) const {
 std::byte* HostRanks::slot(int rank) const { return mailbox(rank).slots[pieces_ % 2].data(); }
 
 Status HostRanks::meet(const Operation& operation) {
-  ++meetings_;
-  mailbox(rank_).meetings.store(meetings_, std::memory_order_release);
+  return meet_at(&Mailbox::meetings, ++meetings_, operation);
+}
+
+// MPI has no limit for freeing a window. The counter is one of its own, so that a rank that gives up early is
+// not taken for one that has come to the others' next operation. After a timeout no window is freed.
+void HostRanks::wait_to_free(std::size_t bytes) {
+  if (!mpi_is_usable()) {
+    return;
+  }
+  const auto operation = log_.begin("free", bytes, {.timeout = free_limit_});
+  if (operation.ok()) {
+    (void)meet_at(&Mailbox::frees, ++frees_, *operation);
+  }
+}
+
+Status HostRanks::meet_at(Counter counter, std::uint64_t count, const Operation& operation) {
+  (mailbox(rank_).*counter).store(count, std::memory_order_release);
   for (int peer = 0; peer < size_; ++peer) {
-    RETURN_IF_ERROR(wait_for(peer, operation));
+    RETURN_IF_ERROR(wait_for(peer, counter, count, operation));
   }
   return {};
 }
 
-Status HostRanks::wait_for(int peer, const Operation& operation) {
-  const std::atomic<std::uint64_t>& came = mailbox(peer).meetings;
-  for (int looks = 0; came.load(std::memory_order_acquire) < meetings_; ++looks) {
+Status HostRanks::wait_for(int peer, Counter counter, std::uint64_t count, const Operation& operation) {
+  const std::atomic<std::uint64_t>& came = mailbox(peer).*counter;
+  for (int looks = 0; came.load(std::memory_order_acquire) < count; ++looks) {
     if (looks < looks_) {
       relax();
       continue;
     }
     if (operation.deadline.passed()) {
-      return missing_in(operation);
+      return missing_at(counter, count, operation);
     }
     if (looks < looks_ + kYields) {
       ::sched_yield();
@@ -254,10 +314,10 @@ Status HostRanks::wait_for(int peer, const Operation& operation) {
   return {};
 }
 
-Error HostRanks::missing_in(const Operation& operation) {
+Error HostRanks::missing_at(Counter counter, std::uint64_t count, const Operation& operation) {
   std::string missing;
   for (int peer = 0; peer < size_; ++peer) {
-    if (mailbox(peer).meetings.load(std::memory_order_acquire) < meetings_) {
+    if ((mailbox(peer).*counter).load(std::memory_order_acquire) < count) {
       missing += fmt::format("{}{}", missing.empty() ? "" : ", ", names_[static_cast<std::size_t>(peer)]);
     }
   }

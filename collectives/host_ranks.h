@@ -1,18 +1,21 @@
-// Inside collectives/ only: ranks of one host that meet and add up in memory that they share (MPI-3 windows,
-// Hoefler et al., "MPI + MPI: a new hybrid approach to parallel programming with MPI plus shared memory",
-// Computing 95 (2013)). A meeting makes no MPI call.
+// Inside collectives/ and its benchmark only: ranks of one host that meet and add up in memory that they
+// share (MPI-3 windows, Hoefler et al., "MPI + MPI: a new hybrid approach to parallel programming with MPI
+// plus shared memory", Computing 95 (2013)). A meeting makes no MPI call.
 #pragma once
 
 #include <mpi.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "collectives/communicator.h"
+#include "collectives/huge_pages.h"
 #include "collectives/operation_log.h"
 
 namespace regatta {
@@ -32,10 +35,11 @@ class SharedWindow {
   std::size_t bytes() const { return bytes_; }  // of a segment
 
  private:
-  SharedWindow(MPI_Win window, std::vector<std::byte*> segments, std::size_t bytes)
-      : window_(window), segments_(std::move(segments)), bytes_(bytes) {}
+  SharedWindow(MPI_Win window, std::vector<std::byte*> segments, std::size_t bytes);
+  void take_huge_pages(int rank);
 
   MPI_Win window_;
+  std::optional<AlignedView> view_;  // where the segments stand, if not where MPI has put them
   std::vector<std::byte*> segments_;
   std::size_t bytes_;
 };
@@ -44,7 +48,9 @@ class HostRanks {
  public:
   // All ranks of `host`, which must share memory and is freed at the end. `names`: what errors call them.
   // nullptr, on all ranks, where the system has no room for their mailboxes; then it is not freed.
-  static std::unique_ptr<HostRanks> make(MPI_Comm host, std::vector<int> names, OperationLog& log);
+  // `free_limit`: see CrewLayout.
+  static std::unique_ptr<HostRanks> make(MPI_Comm host, std::vector<int> names, Microseconds free_limit,
+                                         OperationLog& log);
   ~HostRanks();
   HostRanks(const HostRanks&) = delete;
   HostRanks& operator=(const HostRanks&) = delete;
@@ -82,13 +88,19 @@ class HostRanks {
   struct Mailbox;
   class Allocation;
 
-  HostRanks(MPI_Comm host, std::vector<int> names, OperationLog& log);
-  Status wait_for(int peer, const Operation& operation);
-  Error missing_in(const Operation& operation);
+  // Ranks count up alike, each in its own mailbox.
+  using Counter = std::atomic<std::uint64_t> Mailbox::*;
+
+  HostRanks(MPI_Comm host, std::vector<int> names, Microseconds free_limit, OperationLog& log);
+  Status meet_at(Counter counter, std::uint64_t count, const Operation& operation);
+  Status wait_for(int peer, Counter counter, std::uint64_t count, const Operation& operation);
+  Error missing_at(Counter counter, std::uint64_t count, const Operation& operation);
   Mailbox& mailbox(int rank) const;
+  void wait_to_free(std::size_t bytes);
 
   MPI_Comm host_;
   std::vector<int> names_;
+  Microseconds free_limit_;
   OperationLog& log_;
   int rank_ = 0;
   int size_ = 1;
@@ -96,6 +108,7 @@ class HostRanks {
   std::vector<const Allocation*> allocations_;  // that live
   int looks_ = 0;                               // at a peer's counter before it yields its core
   std::uint64_t meetings_ = 0;                  // so far; the same on all ranks between operations
+  std::uint64_t frees_ = 0;                     // of windows, likewise
   std::uint64_t pieces_ = 0;                    // that went through the slots
 };
 

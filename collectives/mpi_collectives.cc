@@ -19,9 +19,7 @@ MpiCommunicator::MpiCommunicator(MPI_Comm communicator, std::shared_ptr<Operatio
 }
 
 MpiCommunicator::~MpiCommunicator() {
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  if (finalized == 0 && !any_operation_failed()) {
+  if (mpi_is_usable()) {
     MPI_Comm_free(&communicator_);
   }
 }

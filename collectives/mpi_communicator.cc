@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "collectives/mpi_collectives.h"
+#include "collectives/operation_log.h"
 #include "collectives/shared_memory.h"
 #include "collectives/two_level.h"
 
@@ -66,8 +67,8 @@ std::unique_ptr<Communicator> communicator_of(MPI_Comm crew, const CrewLayout& l
   int hosts[2] = {host, -host};  // the lowest, and the highest with its sign changed
   MPI_Allreduce(MPI_IN_PLACE, hosts, 2, MPI_INT, MPI_MIN, crew);
   const bool one_host = hosts[0] == -hosts[1];
-  if (auto shared =
-          one_host ? SharedMemoryCommunicator::make(crew) : TwoLevelCommunicator::make(crew, host)) {
+  if (auto shared = one_host ? SharedMemoryCommunicator::make(crew, layout.free_limit)
+                             : TwoLevelCommunicator::make(crew, host, layout.free_limit)) {
     return shared;
   }
   if (rank == 0) {
@@ -121,10 +122,12 @@ Result<std::unique_ptr<MpiSession>> MpiSession::start() {
 }
 
 MpiSession::~MpiSession() {
-  if (!abandoned_ && !any_operation_failed()) {
+  if (mpi_is_usable()) {
     MPI_Finalize();
   }
 }
+
+void MpiSession::abandon() { give_up_mpi(); }
 
 MpiLaunch MpiSession::world() const {
   MpiLaunch launch;

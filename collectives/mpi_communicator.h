@@ -15,10 +15,13 @@ struct MpiLaunch {
   int size = 1;
 };
 
-// Which ranks share memory.
 struct CrewLayout {
-  int ranks_per_host = 0;  // 0: those that do. Tests and benchmarks on one machine take it for several, each
-                           // with so many ranks; the last one may have less
+  // Which ranks share memory. 0: those that do. Tests and benchmarks on one machine take it for several, each
+  // with so many ranks; the last one may have less.
+  int ranks_per_host = 0;
+  // How long a rank that gives back shared memory waits for the others to do so. Then it takes them for lost:
+  // the communicator is broken, and the memory stays until the process ends.
+  Microseconds free_limit = kFileLimit;
 };
 
 // Whether mpirun or srun started this process, from the environment alone:
@@ -45,12 +48,12 @@ class MpiSession {
   // The ranks with the same colour, ordered as in the world; collective over the world. Negative: in no
   // group, nullptr.
   std::unique_ptr<Communicator> split(int colour, const CrewLayout& layout = {});
-  // After an error MPI_Finalize may hang: makes the destructor skip it.
-  void abandon() { abandoned_ = true; }
+  // After an error of this rank alone: communicators, their memory and this session then end at once, without
+  // waiting for the other ranks.
+  void abandon();
 
  private:
   MpiSession() = default;
-  bool abandoned_ = false;
 };
 
 }  // namespace regatta

@@ -2,17 +2,24 @@
 #include "collectives/operation_log.h"
 
 #include <fmt/format.h>
+#include <mpi.h>
 
 #include <atomic>
 
 namespace regatta {
 namespace {
 
-std::atomic<bool> any_failed{false};
+std::atomic<bool> given_up{false};
 
 }  // namespace
 
-bool any_operation_failed() { return any_failed; }
+bool mpi_is_usable() {
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  return finalized == 0 && !given_up;
+}
+
+void give_up_mpi() { given_up = true; }
 
 Result<Operation> OperationLog::begin(std::string_view name, std::size_t bytes,
                                       const CollectiveOptions& options) {
@@ -35,7 +42,7 @@ Error OperationLog::time_out(const Operation& operation, std::string_view missin
 }
 
 Error OperationLog::break_with(const Operation& operation, Error::Kind kind, const std::string& why) {
-  any_failed = true;
+  give_up_mpi();
   first_error_ = fmt::format("rank {} of {}: {} #{} of {} bytes {}", rank_, size_, operation.name,
                              operation.number, operation.bytes, why);
   return {kind, first_error_};

@@ -41,8 +41,10 @@ class OperationLog {
   SystemClock clock_;
 };
 
-// Whether an operation of any communicator of this process has failed: MPI may then still be writing to the
-// operation's buffers, and MPI_Finalize may hang.
-bool any_operation_failed();
+// Whether this process may still call what MPI gives no limit: to free windows and communicators, and to
+// finalize. Not after the first operation of any communicator that failed, nor after give_up_mpi(): a peer
+// may be gone, and MPI would wait for it, or may still be writing to the operation's buffers.
+bool mpi_is_usable();
+void give_up_mpi();
 
 }  // namespace regatta

@@ -13,7 +13,7 @@ constexpr std::size_t kSlotBytes = HostRanks::kSlotBytes;
 
 }  // namespace
 
-std::unique_ptr<Communicator> SharedMemoryCommunicator::make(MPI_Comm host) {
+std::unique_ptr<Communicator> SharedMemoryCommunicator::make(MPI_Comm host, Microseconds free_limit) {
   int rank = 0;
   int size = 1;
   MPI_Comm_rank(host, &rank);
@@ -21,7 +21,7 @@ std::unique_ptr<Communicator> SharedMemoryCommunicator::make(MPI_Comm host) {
   std::unique_ptr<SharedMemoryCommunicator> made(new SharedMemoryCommunicator(rank, size));
   std::vector<int> names(static_cast<std::size_t>(size));
   std::iota(names.begin(), names.end(), 0);
-  made->host_ = HostRanks::make(host, std::move(names), made->log_);
+  made->host_ = HostRanks::make(host, std::move(names), free_limit, made->log_);
   return made->host_ ? std::move(made) : nullptr;
 }
 

@@ -10,7 +10,7 @@ namespace regatta {
 class SharedMemoryCommunicator final : public Communicator {
  public:
   // All ranks of `host`, as HostRanks::make.
-  static std::unique_ptr<Communicator> make(MPI_Comm host);
+  static std::unique_ptr<Communicator> make(MPI_Comm host, Microseconds free_limit);
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }

@@ -23,7 +23,7 @@ int over_all(MPI_Comm crew, int value, MPI_Op operation) {
 
 }  // namespace
 
-std::unique_ptr<Communicator> TwoLevelCommunicator::make(MPI_Comm crew, int host) {
+std::unique_ptr<Communicator> TwoLevelCommunicator::make(MPI_Comm crew, int host, Microseconds free_limit) {
   std::unique_ptr<TwoLevelCommunicator> made(new TwoLevelCommunicator);
   made->crew_ = crew;
   int rank = 0;
@@ -33,7 +33,7 @@ std::unique_ptr<Communicator> TwoLevelCommunicator::make(MPI_Comm crew, int host
   made->log_ = std::make_shared<OperationLog>(rank, size);
   MPI_Comm here = MPI_COMM_NULL;
   MPI_Comm_split(crew, host, rank, &here);
-  made->host_ = HostRanks::make(here, ranks_within(crew, here), *made->log_);
+  made->host_ = HostRanks::make(here, ranks_within(crew, here), free_limit, *made->log_);
   if (over_all(crew, made->host_ != nullptr ? 1 : 0, MPI_MIN) == 0) {
     if (made->host_ == nullptr) {
       MPI_Comm_free(&here);

@@ -17,7 +17,7 @@ class TwoLevelCommunicator final : public Communicator {
  public:
   // All ranks of `crew`, which becomes its own. Ranks with the same `host` must share memory. nullptr, on all
   // ranks, where a system has no room for that; then `crew` stays the caller's.
-  static std::unique_ptr<Communicator> make(MPI_Comm crew, int host);
+  static std::unique_ptr<Communicator> make(MPI_Comm crew, int host, Microseconds free_limit);
 
   int rank() const override { return messages_->rank(); }
   int size() const override { return messages_->size(); }

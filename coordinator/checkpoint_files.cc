@@ -10,6 +10,29 @@ namespace regatta {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kProgramFolder = "program";
+constexpr const char* kProgramEnding = ".program";
+
+void delete_program_folder(const fs::path& trial) {
+  std::error_code error;
+  fs::remove_all(trial / kProgramFolder, error);
+  if (error) {
+    spdlog::warn("cannot delete the folder {}: {}", (trial / kProgramFolder).string(), error.message());
+  }
+}
+
+bool has_program_states(const fs::path& trial) {
+  std::error_code error;
+  const auto files = fs::directory_iterator(trial, error);
+  return std::any_of(begin(files), end(files), [](const fs::directory_entry& file) {
+    return file.path().extension() == kProgramEnding;
+  });
+}
+
+}  // namespace
+
 std::optional<fs::path> checkpoint_file(const fs::path& folder, const std::string& checkpoint) {
   const fs::path relative = fs::path(checkpoint).lexically_normal();
   if (relative.empty() || relative.is_absolute() || *relative.begin() == ".." ||
@@ -40,9 +63,13 @@ void delete_checkpoint(const fs::path& folder, const std::string& checkpoint) {
   if (error) {
     spdlog::warn("cannot delete the checkpoint {}: {}", file->string(), error.message());
   }
+  if (file->extension() == kProgramEnding && !has_program_states(file->parent_path())) {
+    delete_program_folder(file->parent_path());
+  }
 }
 
-void sweep_checkpoints(const fs::path& folder, const std::vector<std::string>& needed) {
+void sweep_checkpoints(const fs::path& folder, const std::vector<std::string>& needed,
+                       ProgramFolders programs) {
   std::set<fs::path> kept;
   for (const std::string& checkpoint : needed) {
     kept.insert((folder / checkpoint).lexically_normal());
@@ -56,6 +83,9 @@ void sweep_checkpoints(const fs::path& folder, const std::vector<std::string>& n
       if (file.is_regular_file(error) && !kept.contains(file.path().lexically_normal())) {
         fs::remove(file.path(), error);
       }
+    }
+    if (programs == ProgramFolders::go_where_not_needed && !has_program_states(trial.path())) {
+      delete_program_folder(trial.path());
     }
     if (fs::is_empty(trial.path(), error)) {
       fs::remove(trial.path(), error);

@@ -13,12 +13,17 @@ namespace regatta {
 std::optional<std::filesystem::path> checkpoint_file(const std::filesystem::path& folder,
                                                      const std::string& checkpoint);
 
-// Removes the file. What fails is logged: a file too many harms nothing.
+// Removes the file. What fails is logged: a file too many harms nothing. A program under trial keeps its
+// states in the folder `program`, and the checkpoints beside it, `….program`, are only their names: with the
+// last of them goes the folder.
 void delete_checkpoint(const std::filesystem::path& folder, const std::string& checkpoint);
 
 // Removes the files under checkpoints/ that are not `needed`, and the trials' folders that are empty then:
-// what crashes left behind. Folders of programs under trial stay. Only while no crew runs: a crew's newest
-// file is not known yet.
-void sweep_checkpoints(const std::filesystem::path& folder, const std::vector<std::string>& needed);
+// what crashes left behind. Only while no crew runs: a crew's newest file is not known yet. Folders of
+// programs that have no needed file beside them go with the study's end; before it, a trial may be open that
+// has none yet.
+enum class ProgramFolders { stay, go_where_not_needed };
+void sweep_checkpoints(const std::filesystem::path& folder, const std::vector<std::string>& needed,
+                       ProgramFolders programs);
 
 }  // namespace regatta

@@ -47,10 +47,11 @@ CommonOptions read_common(Section& section) {
   CommonOptions options;
   section.child("augment");  // read by read_augmentation: it changes no data, only what is made of them
   options.place = section.place();
-  const NumberRule share{.min = 0, .max = 1, .min_excluded = true, .max_excluded = true};
-  const NumberRule share_or_none{.fallback = kDefaultValidation, .min = 0, .max = 1, .max_excluded = true};
-  options.shares.validation = section.number("validation", share_or_none);
-  options.shares.test = section.optional_number("test", share).value_or(0);
+  const auto share = [&section](std::string_view key, double fallback) {
+    return section.number(key, {.fallback = fallback, .min = 0, .max = 1, .max_excluded = true});
+  };
+  options.shares.validation = share("validation", kDefaultValidation);
+  options.shares.test = share("test", 0);
   if (const Node* test = section.child("test")) {
     options.test_place = test->place();
   }

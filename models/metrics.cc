@@ -46,9 +46,15 @@ MetricSums MetricSums::classification(std::int64_t classes) {
   return metrics;
 }
 
+MetricSums MetricSums::continuation(std::int64_t tokens) {
+  MetricSums metrics = classification(tokens);
+  metrics.prediction_ = Prediction::tokens;
+  return metrics;
+}
+
 MetricSums MetricSums::regression(std::int64_t targets, std::span<const float> target_scale) {
   MetricSums metrics;
-  metrics.classification_ = false;
+  metrics.prediction_ = Prediction::numbers;
   metrics.outputs_ = targets;
   metrics.scale_.assign(target_scale.begin(), target_scale.end());
   metrics.scale_.resize(static_cast<std::size_t>(targets), 1.0);
@@ -59,7 +65,7 @@ MetricSums MetricSums::regression(std::int64_t targets, std::span<const float> t
 
 void MetricSums::add_classified(const float* logits, std::int64_t row_stride,
                                 std::span<const std::int32_t> labels, double loss_sum) {
-  CHECK(classification_);
+  CHECK(prediction_ != Prediction::numbers);
   sums_[MetricLayout::kCount] += static_cast<double>(labels.size());
   sums_[MetricLayout::kLoss] += loss_sum;
   for (const std::int32_t label : labels) {
@@ -77,7 +83,7 @@ void MetricSums::add_classified(const float* logits, std::int64_t row_stride,
 
 void MetricSums::add_regressed(const float* outputs, std::int64_t row_stride, std::span<const float> targets,
                                double loss_sum) {
-  CHECK(!classification_);
+  CHECK(prediction_ == Prediction::numbers);
   const auto columns = static_cast<std::size_t>(outputs_);
   const std::size_t rows = targets.size() / columns;
   sums_[MetricLayout::kCount] += static_cast<double>(rows);
@@ -102,7 +108,7 @@ MetricValues MetricSums::result() const {
   const double count = sums_[MetricLayout::kCount];
   const auto rest = std::span(sums_).subspan(MetricLayout::kHeader);
   MetricValues values = {{"loss", ratio(sums_[MetricLayout::kLoss], count)}};
-  if (classification_) {
+  if (prediction_ != Prediction::numbers) {
     double hits = 0;
     for (std::size_t i = 0; i < rest.size(); i += MetricLayout::kPerClass) {
       hits += rest[i + MetricLayout::kHits];
@@ -112,6 +118,9 @@ MetricValues MetricSums::result() const {
                                  {"precision", scores.precision},
                                  {"recall", scores.recall},
                                  {"f1", scores.f1}});
+    if (prediction_ == Prediction::tokens) {
+      values.emplace_back("perplexity", std::exp(values.front().second));
+    }
     return values;
   }
   // R² = 1 - Σ(y - t)² / Σ(t - mean t)², the mean over the targets; a constant target cannot be explained: 0.
@@ -132,9 +141,15 @@ MetricValues MetricSums::result() const {
   return values;
 }
 
-std::vector<std::string> metric_names(bool classification) {
-  return classification ? std::vector<std::string>{"loss", "accuracy", "precision", "recall", "f1"}
-                        : std::vector<std::string>{"loss", "mae", "rmse", "r2"};
+std::vector<std::string> metric_names(Prediction prediction) {
+  if (prediction == Prediction::numbers) {
+    return {"loss", "mae", "rmse", "r2"};
+  }
+  std::vector<std::string> names = {"loss", "accuracy", "precision", "recall", "f1"};
+  if (prediction == Prediction::tokens) {
+    names.emplace_back("perplexity");
+  }
+  return names;
 }
 
 }  // namespace regatta

@@ -10,8 +10,14 @@
 
 namespace regatta {
 
-// In a fixed order, for display. Names: loss, accuracy, precision, recall, f1 (macro: the mean over classes),
-// or loss, mae, rmse, r2.
+// What is predicted, and so which metrics there are.
+enum class Prediction {
+  classes,  // loss, accuracy, precision, recall, f1 (macro: the mean over classes)
+  tokens,   // those that continue a text: the same, and perplexity, exp(loss)
+  numbers,  // loss, mae, rmse, r2
+};
+
+// In a fixed order, for display.
 using MetricValues = std::vector<std::pair<std::string, double>>;
 
 // Where MetricSums keeps what: after the header three counts for each class, or four sums for each regression
@@ -28,6 +34,7 @@ class MetricSums {
   // trained value = (raw value - shift) * scale. Regression errors are told in the data's own units, so they
   // are divided by it; empty: 1.
   static MetricSums classification(std::int64_t classes);
+  static MetricSums continuation(std::int64_t tokens);  // classified as well
   static MetricSums regression(std::int64_t targets, std::span<const float> target_scale);
 
   // outputs: [count, row_stride] of which the first classes/targets of each row count (lanes stand side by
@@ -44,13 +51,13 @@ class MetricSums {
   MetricValues result() const;
 
  private:
-  bool classification_ = true;
+  Prediction prediction_ = Prediction::classes;
   std::int64_t outputs_ = 0;
   std::vector<double> scale_;
   std::vector<double> sums_;
 };
 
 // What result() will name, for validating `objective:`; prefixed by the caller with train_, val_ or test_.
-std::vector<std::string> metric_names(bool classification);
+std::vector<std::string> metric_names(Prediction prediction);
 
 }  // namespace regatta

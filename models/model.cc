@@ -10,7 +10,6 @@
 
 #include "base/text.h"
 #include "experiment/section.h"
-#include "models/metrics.h"
 #include "models/ready_networks.h"
 
 namespace regatta {
@@ -139,10 +138,10 @@ Result<ScheduleConfig> read_schedule(const Node& node, int max_epochs) {
 }
 
 // "val_loss": a metric of the task, measured on the training or validation data after each epoch.
-Status check_stopping_metric(const std::string& metric, const Place& place, bool classification) {
+Status check_stopping_metric(const std::string& metric, const Place& place, Prediction prediction) {
   std::vector<std::string> names;
   for (const std::string_view part : {"val_", "train_"}) {
-    for (const std::string& name : metric_names(classification)) {
+    for (const std::string& name : metric_names(prediction)) {
       names.push_back(std::string(part) + name);
     }
   }
@@ -154,16 +153,17 @@ Status check_stopping_metric(const std::string& metric, const Place& place, bool
 }
 
 bool is_error(std::string_view metric) {
-  return metric.ends_with("loss") || metric.ends_with("mae") || metric.ends_with("rmse");
+  return std::ranges::any_of(std::array{"loss", "mae", "rmse", "perplexity"},
+                             [metric](const char* error) { return metric.ends_with(error); });
 }
 
-Result<EarlyStopping> read_early_stopping(const Node& node, bool classification) {
+Result<EarlyStopping> read_early_stopping(const Node& node, Prediction prediction) {
   Section section(node, "early_stopping");
   EarlyStopping stopping;
   stopping.metric = section.text("metric", "val_loss");
   const Node* metric = section.child("metric");
   if (const Status status = check_stopping_metric(
-          stopping.metric, metric != nullptr ? metric->place() : node.place(), classification);
+          stopping.metric, metric != nullptr ? metric->place() : node.place(), prediction);
       !status.ok()) {
     section.fail(status.error());
   }
@@ -245,14 +245,15 @@ Result<TrainConfig> read_train(const Node& node, const ModelInput& input) {
   }
   const Node* stopping = section.child("early_stopping");
   if (stopping != nullptr && !stopping->is_null()) {
-    train.early_stopping = section.take(read_early_stopping(*stopping, input.classification));
+    train.early_stopping = section.take(read_early_stopping(*stopping, prediction_of(input)));
   }
   const Node* deterministic = section.child("deterministic");
   if (deterministic != nullptr && !deterministic->is_null()) {
     train.shards = section.take(read_shards(*deterministic)).value_or(0);
     if (train.shards > train.batch_size) {
-      section.mistake(deterministic->place(), fmt::format("a batch of {} cannot be cut into {} shards",
-                                                          train.batch_size, train.shards));
+      section.mistake(deterministic->place(),
+                      fmt::format("a batch of {0} cannot be cut into {1} shards; give at most {0} `shards`",
+                                  train.batch_size, train.shards));
     }
   }
   RETURN_IF_ERROR(section.finish());
@@ -313,6 +314,13 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
 }
 
 }  // namespace
+
+Prediction prediction_of(const ModelInput& input) {
+  if (!input.classification) {
+    return Prediction::numbers;
+  }
+  return input.positions > 1 ? Prediction::tokens : Prediction::classes;
+}
 
 Result<ModelConfig> read_model(const Node& model, const Node& train, const ModelInput& input) {
   ASSIGN_OR_RETURN(Network network, read_network(model, input));

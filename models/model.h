@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "experiment/node.h"
+#include "models/metrics.h"
 #include "models/network.h"
 
 namespace regatta {
@@ -81,6 +82,7 @@ struct ModelInput {
   std::int64_t tokens = 0;     // the inputs are whole numbers from 0 to below this; 0: they are not
   int max_epochs = 1;          // the schedule's horizon
 };
+Prediction prediction_of(const ModelInput& input);
 
 // `model` and `train` with every $name already substituted. The network's output must be {outputs}, or
 // {positions, outputs}; the loss must fit the task (its default does).

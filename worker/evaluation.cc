@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "worker/agreement.h"
 #include "worker/checkpoint.h"
+#include "worker/network_json.h"
 
 namespace regatta {
 namespace {
@@ -60,7 +61,8 @@ ordered_json describe_model(Workbench& bench, const EvaluationOrder& order, cons
             {"scale", normalization.scale},
             {"target_shift", normalization.target_shift},
             {"target_scale", normalization.target_scale}}},
-          {"model", bench.model_yaml()}};
+          {"model", bench.model_yaml()},
+          {"layers", describe_layers(bench.config().network)}};
 }
 
 Status write_model(Workbench& bench, const EvaluationOrder& order, const LaneState& state,
@@ -69,7 +71,8 @@ Status write_model(Workbench& bench, const EvaluationOrder& order, const LaneSta
   RETURN_IF_ERROR(export_model(bench.options().folder / kModelFile, state,
                                {{"experiment", bench.experiment().name},
                                 {"trial", std::to_string(order.trial)},
-                                {"model", bench.model_yaml()}}));
+                                {"model", bench.model_yaml()},
+                                {"layers", description["layers"].dump()}}));
   return write_file_atomically(
       bench.options().folder / kDescriptionFile,
       description.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");

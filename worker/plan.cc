@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "experiment/section.h"
-#include "models/metrics.h"
 
 namespace regatta {
 namespace {
@@ -36,13 +35,21 @@ Status check_sections(const Experiment& experiment) {
   return {};
 }
 
+ModelInput input_of(const DataShape& shape) {
+  return {.sample_shape = shape.sample_shape,
+          .classification = shape.task == Task::classification,
+          .outputs = shape.outputs,
+          .positions = shape.positions,
+          .tokens = shape.tokens};
+}
+
 std::vector<std::string> reported_metrics(const DataShape& shape) {
   std::vector<std::string> names;
   for (const char* prefix : {"train_", "val_"}) {
     if (prefix == std::string_view("val_") && shape.validation_count == 0) {
       continue;
     }
-    for (const std::string& name : metric_names(shape.task == Task::classification)) {
+    for (const std::string& name : metric_names(prediction_of(shape))) {
       names.push_back(prefix + name);
     }
   }
@@ -108,6 +115,8 @@ Status plan_point(const Experiment& experiment, const Point& point, int max_epoc
 
 }  // namespace
 
+Prediction prediction_of(const DataShape& shape) { return prediction_of(input_of(shape)); }
+
 Result<Node> section_at(const Experiment& experiment, std::string_view key, const Point& point) {
   return substitute(experiment.section_or_empty(key), experiment.space, point);
 }
@@ -116,13 +125,9 @@ Result<ModelConfig> plan_trial(const Experiment& experiment, const DataShape& da
                                int max_epochs) {
   ASSIGN_OR_RETURN(const Node model, section_at(experiment, "model", point));
   ASSIGN_OR_RETURN(const Node train, section_at(experiment, "train", point));
-  return read_model(model, train,
-                    {.sample_shape = data.sample_shape,
-                     .classification = data.task == Task::classification,
-                     .outputs = data.outputs,
-                     .positions = data.positions,
-                     .tokens = data.tokens,
-                     .max_epochs = max_epochs});
+  ModelInput input = input_of(data);
+  input.max_epochs = max_epochs;
+  return read_model(model, train, input);
 }
 
 Result<std::vector<std::string>> plan_command(const Experiment& experiment, const Point& point) {

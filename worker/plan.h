@@ -15,6 +15,9 @@
 
 namespace regatta {
 
+// What a model of these data predicts.
+Prediction prediction_of(const DataShape& shape);
+
 // A section with every $name replaced by the point's value; a null node where the file has none.
 Result<Node> section_at(const Experiment& experiment, std::string_view key, const Point& point);
 

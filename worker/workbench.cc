@@ -181,9 +181,15 @@ Status Workbench::make_exchange() {
 }
 
 MetricSums Workbench::new_sums() const {
-  return shape_.task == Task::classification
-             ? MetricSums::classification(shape_.outputs)
-             : MetricSums::regression(shape_.outputs, splits_.train.normalization->target_scale);
+  switch (prediction_of(shape_)) {
+    case Prediction::classes:
+      return MetricSums::classification(shape_.outputs);
+    case Prediction::tokens:
+      return MetricSums::continuation(shape_.outputs);
+    case Prediction::numbers:
+      break;
+  }
+  return MetricSums::regression(shape_.outputs, splits_.train.normalization->target_scale);
 }
 
 }  // namespace regatta

@@ -358,6 +358,9 @@ Status CudaEngine::collect_sums(Runner& runner) {
       check(cudaMemsetAsync(runner.device_sums.data(), 0, runner.device_sums.size(), stream_.get()),
             "clearing the metrics"));
   RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "waiting for the GPU"));
+  if (exchange_ != nullptr) {
+    RETURN_IF_ERROR(exchange_->status());
+  }
   const std::size_t size = values.size() / runner.host_sums.size();
   for (std::size_t lane = 0; lane < runner.host_sums.size(); ++lane) {
     const auto sums = runner.host_sums[lane].sums();

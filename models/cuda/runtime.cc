@@ -52,6 +52,8 @@ Result<DeviceMemory> DeviceMemory::allocate(std::size_t bytes, std::string_view 
   memory.data_ = static_cast<std::byte*>(data);
   memory.size_ = bytes;
   RETURN_IF_ERROR(check(cudaMemset(data, 0, bytes), fmt::format("clearing {}", what)));
+  // The default stream clears it, for which others do not wait by themselves.
+  RETURN_IF_ERROR(check(cudaStreamSynchronize(nullptr), fmt::format("clearing {}", what)));
   return memory;
 }
 

@@ -67,5 +67,18 @@ TEST(MpiFailure, AKilledRankDoesNotTakeTheOthersWithIt) {
   EXPECT_THAT(lines[2], testing::HasSubstr("rank 3 of 4"));
 }
 
+// The program checks that what is left of the crew ends within half a second.
+TEST(MpiFailure, MemoryIsNotGivenBackTogetherWithALostRank) {
+  const auto lines = survivors_of("unfreed", 3);
+  EXPECT_THAT(lines[0],
+              testing::HasSubstr("rank 0 of 3: free #2 of 4096 bytes did not end within 0.7 s: dead, "
+                                 "stuck or without part in it: rank 1"));
+  EXPECT_THAT(lines[1], testing::HasSubstr("rank 2 of 3"));
+}
+
+TEST(MpiFailure, ARankThatGivesUpAloneEndsAtOnce) {
+  EXPECT_EQ(survivors_of("abandoned", 2)[0], "survivor: rank 0");
+}
+
 }  // namespace
 }  // namespace regatta

@@ -4,6 +4,8 @@
 //   absent      rank 1 sleeps through an allreduce
 //   absent-host the same, with each rank taken for a host of its own
 //   killed      rank 1 dies before a barrier
+//   unfreed     rank 1 sleeps while the others give back shared memory
+//   abandoned   rank 0 alone gives up
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -157,6 +159,32 @@ void check_allocated(Communicator& communicator, int ranks_per_host) {
   }
 }
 
+// Of a size for which the system may give huge pages.
+void check_large(Communicator& communicator) {
+  constexpr std::size_t kCount = (std::size_t{5} << 20) / sizeof(float) + 3;
+  const auto memory = communicator.allocate(kCount, 2);
+  expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
+  const auto value_at = [](int rank, std::size_t i) {
+    return static_cast<float>((i * 7 + static_cast<std::size_t>(rank)) % 1000);
+  };
+  const std::span<float> sums = (*memory)->row(1);
+  CHECK(communicator.host_size() == 1 || reinterpret_cast<std::uintptr_t>(sums.data()) % 64 == 0,
+        "no vector is aligned");
+  for (std::size_t i = 0; i < kCount; ++i) {
+    sums[i] = value_at(communicator.rank(), i);
+  }
+  expect_ok(communicator.allreduce(sums), "allreduce in place");
+  for (std::size_t i = 0; i < kCount; ++i) {
+    float expected = 0;
+    for (int rank = 0; rank < communicator.size(); ++rank) {
+      expected += value_at(rank, i);
+    }
+    CHECK(sums[i] == expected, "a large allreduce gave a wrong sum");
+  }
+  CHECK(std::ranges::all_of((*memory)->row(0), [](float value) { return value == 0; }),
+        "allreduce wrote beyond its range");
+}
+
 // What an update does: each rank deals with its share and publishes what came of it.
 void check_shares(Communicator& communicator, int ranks_per_host) {
   constexpr std::size_t kCount = 5 * kShareTile + 17;
@@ -245,6 +273,7 @@ void check_wire(Communicator& communicator, Wire wire, double error) {
 void check_hosts(Communicator& communicator, int ranks_per_host) {
   check_operations(communicator);
   check_allocated(communicator, ranks_per_host);
+  check_large(communicator);
   check_shares(communicator, ranks_per_host);
   check_wire(communicator, Wire::fp32, 1e-6);
   check_wire(communicator, Wire::bf16, std::pow(2, -8));
@@ -255,6 +284,7 @@ int run_operations(MpiSession& session) {
   const auto world = session.world_communicator();
   check_operations(*world);
   check_allocated(*world, world->size());
+  check_large(*world);
   check_shares(*world, world->size());
   check_wire(*world, Wire::bf16, 1e-6);  // on one host nothing travels
   for (int ranks_per_host = 1; ranks_per_host < world->size(); ++ranks_per_host) {
@@ -282,35 +312,90 @@ int run_on_hosts(MpiSession& session, int ranks_per_host) {
   return 0;
 }
 
+// What a rank has of a crew, and gives back at its end.
+struct Crew {
+  std::unique_ptr<MpiSession> session;
+  std::unique_ptr<Communicator> world;
+  std::unique_ptr<FloatMemory> memory;
+};
+
+// In the order of their declarations' reverse, and without a word to the others.
+void expect_to_end_at_once(Crew crew) {
+  const SystemClock clock;
+  const Microseconds begin = clock.monotonic();
+  crew.memory.reset();
+  crew.world.reset();
+  crew.session.reset();
+  CHECK(clock.monotonic() - begin < std::chrono::milliseconds(500), "a broken crew waits for its peers");
+}
+
 // What every rank that was not lost must see: an error in time that says which operation, and a broken
-// communicator after it. They leave without MPI_Finalize, which may hang.
-[[noreturn]] void expect_timeout_and_leave(Communicator& world, const Status& status) {
+// communicator after it, which ends at once. They leave without MPI_Finalize, which may hang.
+[[noreturn]] void expect_timeout_and_leave(Crew crew, const Status& status) {
   CHECK(!status.ok() && status.error().kind == Error::Kind::timeout, "the operation should have timed out");
-  const Status after = world.barrier();
+  const Status after = crew.world->barrier();
   CHECK(!after.ok() && after.error().message.find("after an earlier error") != std::string::npos);
+  expect_to_end_at_once(std::move(crew));
   say(fmt::format("survivor: {}", status.error().message));
   ::_exit(0);
 }
 
-[[noreturn]] void run_absent(MpiSession& session, int ranks_per_host) {
-  const auto world = session.world_communicator({.ranks_per_host = ranks_per_host});
-  const auto memory = world->allocate(256);
+Crew make_crew(std::unique_ptr<MpiSession> session, const CrewLayout& layout = {}) {
+  Crew crew{.session = std::move(session), .world = nullptr, .memory = nullptr};
+  crew.world = crew.session->world_communicator(layout);
+  auto memory = crew.world->allocate(256);
   expect_ok(memory.ok() ? Status() : Status(memory.error()), "allocate");
-  if (world->rank() == 1) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-    ::_exit(0);
-  }
-  expect_timeout_and_leave(*world,
-                           world->allreduce((*memory)->row(), {.timeout = std::chrono::milliseconds(700)}));
+  crew.memory = std::move(memory).value();
+  return crew;
 }
 
-[[noreturn]] void run_killed(MpiSession& session) {
-  const auto world = session.world_communicator();
-  expect_ok(world->barrier(), "barrier");
-  if (world->rank() == 1) {
+[[noreturn]] void sleep_and_leave() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  ::_exit(0);
+}
+
+[[noreturn]] void run_absent(std::unique_ptr<MpiSession> session, int ranks_per_host) {
+  Crew crew = make_crew(std::move(session), {.ranks_per_host = ranks_per_host});
+  if (crew.world->rank() == 1) {
+    sleep_and_leave();
+  }
+  const Status status =
+      crew.world->allreduce(crew.memory->row(), {.timeout = std::chrono::milliseconds(700)});
+  expect_timeout_and_leave(std::move(crew), status);
+}
+
+[[noreturn]] void run_killed(std::unique_ptr<MpiSession> session) {
+  Crew crew = make_crew(std::move(session));
+  if (crew.world->rank() == 1) {
     ::kill(::getpid(), SIGKILL);
   }
-  expect_timeout_and_leave(*world, world->barrier({.timeout = std::chrono::milliseconds(700)}));
+  const Status status = crew.world->barrier({.timeout = std::chrono::milliseconds(700)});
+  expect_timeout_and_leave(std::move(crew), status);
+}
+
+// No operation has failed when the others give back their memory: the first to do so is what breaks the crew.
+[[noreturn]] void run_unfreed(std::unique_ptr<MpiSession> session) {
+  Crew crew = make_crew(std::move(session), {.free_limit = std::chrono::milliseconds(700)});
+  if (crew.world->rank() == 1) {
+    sleep_and_leave();
+  }
+  crew.memory.reset();
+  const Status status = crew.world->barrier();
+  CHECK(!status.ok(), "memory that a lost rank still has was given back");
+  expect_to_end_at_once(std::move(crew));
+  say(fmt::format("survivor: {}", status.error().message));
+  ::_exit(0);
+}
+
+[[noreturn]] void run_abandoned(std::unique_ptr<MpiSession> session) {
+  Crew crew = make_crew(std::move(session));
+  if (crew.world->rank() != 0) {
+    sleep_and_leave();
+  }
+  crew.session->abandon();
+  expect_to_end_at_once(std::move(crew));
+  say("survivor: rank 0");
+  ::_exit(0);
 }
 
 int run(std::string_view name, int ranks_per_host) {
@@ -318,10 +403,16 @@ int run(std::string_view name, int ranks_per_host) {
   auto session = MpiSession::start();
   CHECK(session.ok(), session.ok() ? "" : session.error().message);
   if (name.starts_with("absent")) {
-    run_absent(**session, name == "absent-host" ? 1 : 0);
+    run_absent(std::move(session).value(), name == "absent-host" ? 1 : 0);
   }
   if (name == "killed") {
-    run_killed(**session);
+    run_killed(std::move(session).value());
+  }
+  if (name == "unfreed") {
+    run_unfreed(std::move(session).value());
+  }
+  if (name == "abandoned") {
+    run_abandoned(std::move(session).value());
   }
   if (name == "hosts") {
     return run_on_hosts(**session, ranks_per_host);

@@ -45,6 +45,7 @@ TEST_F(LoadIdx, FindsTheUsualNamesBesideTheExperiment) {
 
 TEST_F(LoadIdx, WithoutATestFileTheTestIsAShareOrEmpty) {
   EXPECT_EQ(shape_of(load("{format: idx, path: set}").value()).test_count, 0);
+  EXPECT_EQ(shape_of(load("{format: idx, path: set, test: 0}").value()).test_count, 0);
   const auto splits = load("{format: idx, path: set, test: 0.5, limit: 8}").value();
   EXPECT_EQ(splits.test.count(), 20);
   EXPECT_EQ(splits.train.count(), 8);

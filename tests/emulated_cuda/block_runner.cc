@@ -19,13 +19,16 @@ namespace regatta {
 namespace {
 
 constexpr std::size_t kStackBytes = std::size_t{256} << 10;
+constexpr std::size_t kStackColours = 61;
+constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kGuardBytes = 1024;
 constexpr unsigned char kFreshByte = 0xFF;  // a NaN as float, as double and as bfloat16
 constexpr unsigned char kGuardByte = 0xA5;
 constexpr std::uint64_t kNoValue = 0xFFFFFFFFFFFFFFFF;  // from a lane that has none to give
 
 bool same_place(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() && a.column() == b.column() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 }  // namespace
@@ -49,8 +52,11 @@ void BlockRunner::run(const EmulatedKernel& kernel) {
   warp_alive_.resize(warp_waiting_.size());
   const DecidedOrder block_order(blocks);
   const DecidedOrder thread_order(threads);
+  const std::size_t plane = std::size_t{blockDim.x} * blockDim.y;
   for (std::size_t i = 0; i < threads; ++i) {
     start_order_[i] = static_cast<int>(thread_order[i]);
+    threads_[i].index = {static_cast<unsigned>(i % blockDim.x), static_cast<unsigned>(i % plane / blockDim.x),
+                         static_cast<unsigned>(i / plane)};
   }
   for (std::uint64_t i = 0; i < blocks; ++i) {
     run_block(block_order[i]);
@@ -108,13 +114,17 @@ BlockRunner::Worker& BlockRunner::idle_worker() {
   if (idle_.empty()) {
     workers_.push_back(std::make_unique<Worker>());
     Worker* const worker = workers_.back().get();
-    worker->self =
-        boost::context::fiber(std::allocator_arg, boost::context::protected_fixedsize_stack(kStackBytes),
-                              [this, worker](boost::context::fiber&& scheduler) {
-                                worker->scheduler = std::move(scheduler);
-                                work(*worker);
-                                return std::move(worker->scheduler);
-                              });
+    const std::size_t colour = workers_.size() % kStackColours * kCacheLine;
+    worker->self = boost::context::fiber(
+        std::allocator_arg, boost::context::protected_fixedsize_stack(kStackBytes),
+        [this, worker, colour](boost::context::fiber&& scheduler) {
+          worker->scheduler = std::move(scheduler);
+          // Stacks begin at pages, so the same frames of all of them would share a few sets of the cache.
+          auto* const unused = static_cast<volatile char*>(__builtin_alloca(colour + 1));
+          unused[0] = 0;
+          work(*worker);
+          return std::move(worker->scheduler);
+        });
     idle_.push_back(worker);
   }
   Worker& worker = *idle_.back();
@@ -148,9 +158,7 @@ void BlockRunner::work(Worker& worker) {
 void BlockRunner::enter(int thread) {
   current_ = thread;
   threads_[thread].state = State::kRunning;
-  const unsigned index = static_cast<unsigned>(thread);
-  const unsigned plane = blockDim.x * blockDim.y;
-  threadIdx = {index % blockDim.x, index % plane / blockDim.x, index / plane};
+  threadIdx = threads_[thread].index;
 }
 
 void BlockRunner::suspend() {

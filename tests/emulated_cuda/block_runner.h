@@ -51,6 +51,7 @@ class BlockRunner {
   };
   struct Thread {
     State state = State::kNotStarted;
+    uint3 index = {};  // threadIdx
     Worker* worker = nullptr;
     BarrierVote vote = BarrierVote::kCount;
     WarpRequest request;

@@ -103,6 +103,8 @@ cudaError_t EmulatedStreams::add(cudaStream_t stream, DeviceWork work) {
 }
 
 void EmulatedStreams::finish(const Moment& moment) {
+  const EmulatedMemory::Access access(
+      emulated_memory());  // once for all that runs: opening pages takes its time
   if (order_chooser().order() == EmulatedOrder::kReversed) {
     for (const auto& queue : queues_) {  // all that may run does, before what was asked for
       queue->run_until(queue->issued());
@@ -118,6 +120,7 @@ void EmulatedStreams::finish(const Moment& moment) {
 }
 
 void EmulatedStreams::finish_everything() {
+  const EmulatedMemory::Access access(emulated_memory());
   finish({legacy_, legacy_->issued()});
   const DecidedOrder order(queues_.size());
   for (std::size_t i = 0; i < queues_.size(); ++i) {

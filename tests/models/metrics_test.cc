@@ -102,14 +102,29 @@ TEST(Metrics, SumsAddUpOverRanks) {
   EXPECT_EQ(left.result(), MetricSums::classification(3).result());
 }
 
+TEST(Metrics, PerplexityIsTheExponentialOfTheMeanLossOfATokenWhateverRankSawIt) {
+  const std::vector<std::int32_t> labels = {0, 1, 1};
+  const auto logits = logits_for({0, 1, 0}, 2, 2);
+  MetricSums left = MetricSums::continuation(2);
+  left.add_classified(logits.data(), 2, std::span(labels).first(1), 0.3);
+  MetricSums right = MetricSums::continuation(2);
+  right.add_classified(logits.data() + 2, 2, std::span(labels).subspan(1), 1.2);
+  for (std::size_t i = 0; i < left.sums().size(); ++i) {
+    left.sums()[i] += right.sums()[i];
+  }
+  EXPECT_DOUBLE_EQ(named(left).at("perplexity"), std::exp(1.5 / 3));
+}
+
 TEST(Metrics, NamesAreThoseOfTheResults) {
-  for (const bool classification : {true, false}) {
-    const MetricSums sums = classification ? MetricSums::classification(2) : MetricSums::regression(1, {});
+  const std::map<Prediction, MetricSums> kinds = {{Prediction::classes, MetricSums::classification(2)},
+                                                  {Prediction::tokens, MetricSums::continuation(2)},
+                                                  {Prediction::numbers, MetricSums::regression(1, {})}};
+  for (const auto& [prediction, sums] : kinds) {
     std::vector<std::string> names;
     for (const auto& [name, value] : sums.result()) {
       names.push_back(name);
     }
-    EXPECT_EQ(names, metric_names(classification));
+    EXPECT_EQ(names, metric_names(prediction));
   }
 }
 

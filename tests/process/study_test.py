@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 import unittest
 
 from support import EXPERIMENT, REGATTA, ENVIRONMENT, StudyCase, main, read_safetensors
@@ -143,6 +144,39 @@ class ANameFromTheCommandLine(StudyCase):
 
     def test_follows_the_rules_of_names(self):
         self.assertIn("name", self.regatta("run", "exp.yaml", "--name", "it's one", code=2).stderr)
+
+
+class AStudyWithoutTestData(StudyCase):
+    def test_claims_no_test(self):
+        self.write("exp.yaml", EXPERIMENT.replace("test: 0.2", "test: 0").replace("trials: 6", "trials: 1"))
+        self.assertNotIn("on the test data", self.regatta("run", "exp.yaml").stdout)
+        best = self.best()
+        self.assertIsNone(best["test"])
+        self.assertTrue(os.path.exists(self.path(best["model"])))
+
+
+PROGRAM = """\
+import json, os, pathlib, sys
+folder = pathlib.Path(os.environ["REGATTA_CHECKPOINT_DIR"])
+for epoch in range(int(os.environ["REGATTA_RESUME_EPOCH"]) + 1, 10):
+    (folder / f"state-{epoch}").write_text("weights")
+    print(json.dumps({"epoch": epoch, "loss": float(sys.argv[1]) / epoch}))
+    if json.loads(sys.stdin.readline())["decision"] != "continue":
+        break
+"""
+
+
+class AStudyOfAProgram(StudyCase):
+    def test_keeps_only_the_states_of_the_best_trial(self):
+        self.write("program.py", PROGRAM)
+        self.write("exp.yaml", "name: tiny\nobjective: {minimize: loss}\nspace: {x: {float: [0, 1]}}\n"
+                   "search: {sampler: random, scheduler: {type: asha, max_epochs: 4, eta: 2}, stop: {trials: 8}}\n"
+                   f"command: [{sys.executable}, program.py, $x]\nresources: {{crews: 2, threads: 1}}\n")
+        self.regatta("run", "exp.yaml")
+        best = self.best()
+        folder = os.path.dirname(best["checkpoint"])
+        self.assertIn("state-4", os.listdir(self.path(folder, "program")))
+        self.assertEqual(os.listdir(self.path("runs/tiny/checkpoints")), [os.path.basename(folder)])
 
 
 class AStudyThatFailed(StudyCase):

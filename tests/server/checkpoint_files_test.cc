@@ -55,11 +55,40 @@ TEST_F(CheckpointFiles, SweepLeavesWhatIsNeededAndWhatProgramsKeep) {
     touch(study_ / file);
   }
   touch(root_.path() / "elsewhere" / "precious");
-  sweep_checkpoints(study_, {"checkpoints/trial-0/kept"});
+  sweep_checkpoints(study_, {"checkpoints/trial-0/kept"}, ProgramFolders::stay);
   EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/kept"));
   EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/program/state"));
   EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-0/stray"));
   EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-1"));
+  EXPECT_TRUE(fs::exists(root_.path() / "elsewhere" / "precious"));
+}
+
+TEST_F(CheckpointFiles, ProgramsStatesGoWithTheLastCheckpointThatNamesOneOfThem) {
+  fs::create_directories(study_ / "checkpoints/trial-0/program");
+  for (const char* file : {"checkpoints/trial-0/epoch-1.program", "checkpoints/trial-0/epoch-2.program",
+                           "checkpoints/trial-0/program/state"}) {
+    touch(study_ / file);
+  }
+  delete_checkpoint(study_, "checkpoints/trial-0/epoch-1.program");
+  EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/program/state"));
+  delete_checkpoint(study_, "checkpoints/trial-0/epoch-2.program");
+  EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-0/program"));
+}
+
+TEST_F(CheckpointFiles, SweepAtTheStudysEndKeepsOnlyTheStatesOfNeededPrograms) {
+  for (const char* trial : {"trial-0", "trial-1", "trial-2"}) {
+    fs::create_directories(study_ / "checkpoints" / trial / "program");
+    touch(study_ / "checkpoints" / trial / "program" / "state");
+  }
+  touch(study_ / "checkpoints/trial-0/epoch-3.program");
+  touch(study_ / "checkpoints/trial-1/epoch-1.program");
+  fs::remove_all(study_ / "checkpoints/trial-2/program");
+  fs::create_directory_symlink(root_.path() / "elsewhere", study_ / "checkpoints/trial-2/program");
+  touch(root_.path() / "elsewhere" / "precious");
+  sweep_checkpoints(study_, {"checkpoints/trial-0/epoch-3.program"}, ProgramFolders::go_where_not_needed);
+  EXPECT_TRUE(fs::exists(study_ / "checkpoints/trial-0/program/state"));
+  EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-1"));
+  EXPECT_FALSE(fs::exists(study_ / "checkpoints/trial-2"));
   EXPECT_TRUE(fs::exists(root_.path() / "elsewhere" / "precious"));
 }
 

@@ -75,10 +75,18 @@ images = numpy.frombuffer(open(folder + "/t10k-images-idx3-ubyte", "rb").read()[
 images = images.reshape(-1, 1, 8, 8)
 labels = numpy.frombuffer(open(folder + "/t10k-labels-idx1-ubyte", "rb").read()[8:], "u1")
 x = (torch.tensor(images.astype("f4")) - shift) * scale
-names = sorted({name.rsplit(".", 1)[0] for name in weights})
-conv, dense = names
-x = f.max_pool2d(f.relu(f.conv2d(x, weights[conv + ".weight"], weights[conv + ".bias"], padding=1)), 2)
-x = f.linear(x.flatten(1), weights[dense + ".weight"], weights[dense + ".bias"])
+for layer in about["layers"]:
+    kind, weight = layer["layer"], weights.get(layer["name"] + ".weight")
+    bias = weights.get(layer["name"] + ".bias")
+    if kind == "conv":
+        x = f.conv2d(x, weight, bias, stride=layer["stride"], padding=layer["padding"])
+    elif kind == "dense":
+        x = f.linear(x.flatten(1), weight, bias)
+    elif kind == "max_pool":
+        x = f.max_pool2d(x, layer["size"], layer["stride"])
+    else:
+        x = {"relu": f.relu, "flatten": lambda x: x.flatten(1)}[kind](x)
+    assert list(x.shape[1:]) == layer["output"], (kind, x.shape)
 print("accuracy", (x.argmax(1).numpy() == labels).mean())
 )";
 
