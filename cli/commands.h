@@ -16,6 +16,7 @@ void add_resume_command(CLI::App& program, Action& action);
 void add_validate_command(CLI::App& program, Action& action);
 void add_simulate_command(CLI::App& program, Action& action);
 void add_ask_tell_command(CLI::App& program, Action& action);
+void add_devices_command(CLI::App& program, Action& action);
 void add_status_command(CLI::App& program, Action& action);
 void add_best_command(CLI::App& program, Action& action);
 void add_trials_command(CLI::App& program, Action& action);

@@ -18,6 +18,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_validate_command(program, action);
   add_simulate_command(program, action);
   add_ask_tell_command(program, action);
+  add_devices_command(program, action);
   add_status_command(program, action);
   add_best_command(program, action);
   add_trials_command(program, action);

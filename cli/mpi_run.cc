@@ -13,6 +13,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "collectives/mpi_communicator.h"
+#include "devices/assignment.h"
 #include "worker/crew.h"
 
 namespace regatta {
@@ -27,7 +28,9 @@ struct Invitation {
   int ranks = 0;
   int threads = 1;
   int lanes = 1;
+  int ranks_per_gpu = 0;  // 0: the crews compute on CPUs
   std::array<char, 4096> folder{};
+  std::array<char, 16384> cards{};  // CUDA_VISIBLE_DEVICES of each crew, with a ';' after each
 };
 
 template <class T>
@@ -61,6 +64,33 @@ bool gives_threads(const Experiment& experiment) {
   return section != nullptr && section->find("threads") != nullptr;
 }
 
+Status tell_cards(const Resources& resources, Invitation& invitation) {
+  if (resources.cards.empty()) {
+    return {};
+  }
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  const auto inherited = visible == nullptr ? std::nullopt : std::optional<std::string>(visible);
+  std::string text;
+  for (const std::vector<int>& cards : resources.cards) {
+    text += visible_devices(inherited, cards) + ";";
+  }
+  if (text.size() >= invitation.cards.size()) {
+    return user_mistake(
+        "the list of all crews' cards is too long for a run under one mpirun: start fewer crews");
+  }
+  std::memcpy(invitation.cards.data(), text.data(), text.size());
+  invitation.ranks_per_gpu = resources.ranks_per_gpu;
+  return {};
+}
+
+std::string cards_of_crew(const Invitation& invitation, int crew) {
+  std::string_view rest = invitation.cards.data();
+  for (int i = 0; i < crew; ++i) {
+    rest.remove_prefix(rest.find(';') + 1);
+  }
+  return std::string(rest.substr(0, rest.find(';')));
+}
+
 // Rank 0's part up to the broadcast: the session, with as many crews as the processes make.
 Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int processes,
                                               Invitation& invitation) {
@@ -90,6 +120,8 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
   if (!gives_threads(plan->experiment)) {
     resources.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
   }
+  RETURN_IF_ERROR(settle_devices(*plan, resources.crews));
+  RETURN_IF_ERROR(tell_cards(resources, invitation));
   invitation.threads = resources.threads;
   invitation.lanes = resources.lanes;
   ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
@@ -109,8 +141,15 @@ Status row(Communicator& crew, const std::string& name, const Invitation& invita
   if (crew.rank() == 0) {
     RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(name, false)));
   }
-  Status rowed = run_crew(
-      crew, {.folder = folder, .name = name, .threads = invitation.threads, .lanes = invitation.lanes});
+  CrewOptions options{.folder = folder,
+                      .name = name,
+                      .threads = invitation.threads,
+                      .lanes = invitation.lanes,
+                      .ranks_per_gpu = {}};
+  if (invitation.ranks_per_gpu > 0) {
+    options.ranks_per_gpu = invitation.ranks_per_gpu;
+  }
+  Status rowed = run_crew(crew, options);
   if (crew.rank() == 0 && rowed.ok()) {
     remove_crew_record(folder, name);
   }
@@ -142,6 +181,10 @@ Result<int> join(MpiSession& mpi, Communicator& world) {
   const auto communicator = mpi.split(crew);
   if (communicator == nullptr) {
     return kExitDone;
+  }
+  if (invitation.ranks_per_gpu > 0) {
+    ::setenv("CUDA_VISIBLE_DEVICES", cards_of_crew(invitation, crew).c_str(),
+             1);  // before CUDA is first called
   }
   const Status rowed = row(*communicator, fmt::format("crew-{}.1", crew), invitation);
   if (!rowed.ok()) {

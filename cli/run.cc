@@ -21,6 +21,7 @@ Result<int> run(const NewStudy& request) {
     }
     return run_table_study(request, std::move(plan));
   }
+  RETURN_IF_ERROR(settle_devices(*plan));
   plan->resources.trace = !request.trace.empty();
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(plan->resources));
   ASSIGN_OR_RETURN(const auto session, Session::create(request, std::move(plan), std::move(launcher)));

@@ -108,6 +108,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   ASSIGN_OR_RETURN(StudyView view, rebuild_study(request.folder, std::move(stored), overrides, {}));
   session->plan_ = std::move(view.plan);
   session->study_ = std::move(view.study);
+  RETURN_IF_ERROR(settle_devices(*session->plan_));
   ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/device_text.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/study_folder.h"
@@ -33,9 +34,14 @@ std::string describe_state(const StudyView& view) {
 // Crews whose attempts have started and not ended, each with the trials in its lanes.
 std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
   std::map<AttemptId, AttemptStarted> open;
+  std::map<std::string, CardLoad> loads;  // by crew, in its newest report
   for (const TimedEvent& event : events) {
     if (const auto* started = std::get_if<AttemptStarted>(&event.event)) {
       open[started->attempt] = *started;
+    } else if (const auto* reported = std::get_if<Reported>(&event.event)) {
+      if (const auto attempt = open.find(reported->attempt); attempt != open.end()) {
+        loads[attempt->second.crew] = reported->card;
+      }
     } else if (const auto* ended = std::get_if<AttemptEnded>(&event.event)) {
       open.erase(ended->attempt);
     }
@@ -46,7 +52,7 @@ std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
   }
   std::vector<std::string> lines;
   for (const auto& [crew, attempts] : lanes) {
-    lines.push_back(fmt::format("{} ({})", crew, fmt::join(attempts, "; ")));
+    lines.push_back(fmt::format("{} ({}){}", crew, fmt::join(attempts, "; "), describe(loads[crew])));
   }
   return lines;
 }

@@ -7,6 +7,8 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
+#include "devices/devices.h"
+#include "worker/card_engines.h"
 #include "worker/shape_key.h"
 
 namespace regatta {
@@ -91,9 +93,11 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
     ASSIGN_OR_RETURN(training, check_experiment(experiment, max_epochs));
     RETURN_IF_ERROR(check_shards(experiment, training, resources.ranks));
   }
+  Node resources_section = experiment.section_or_empty("resources");
   auto plan = std::make_unique<StudyPlan>(StudyPlan{.experiment = std::move(experiment),
                                                     .search = std::move(search),
                                                     .resources = resources,
+                                                    .resources_section = std::move(resources_section),
                                                     .max_epochs = max_epochs,
                                                     .training = std::move(training),
                                                     .curves = std::nullopt});
@@ -101,6 +105,32 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
     ASSIGN_OR_RETURN(plan->curves, LearningCurves::load(plan->experiment));
   }
   return plan;
+}
+
+HostCards cards_for(const StudyPlan& plan) {
+  HostCards cards{.host = host_name(), .count = 0, .why_none = {}};
+  const bool runs_program = plan.experiment.section("command") != nullptr;
+  const bool can_use_cards = runs_program || has_card_engines();
+  const bool wants_cards =
+      plan.resources.device == "cuda" || (plan.resources.device == "auto" && !runs_program && can_use_cards);
+  if (!wants_cards) {
+    return cards;
+  }
+  const FoundDevices found = find_devices();
+  cards.why_none = found.why_none;
+  if (can_use_cards) {
+    cards.count = static_cast<int>(found.cards.size());
+  } else if (cards.why_none.empty()) {
+    cards.why_none = "this build trains networks on CPUs only";
+  }
+  return cards;
+}
+
+Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
+  if (is_table_study(plan.experiment)) {
+    return {};
+  }
+  return settle_devices(plan.resources, plan.resources_section, cards_for(plan), usable_cores(), crews);
 }
 
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {

@@ -11,6 +11,7 @@
 #include "coordinator/study.h"
 #include "data/learning_curves.h"
 #include "experiment/experiment.h"
+#include "experiment/node.h"
 #include "search/search.h"
 #include "worker/plan.h"
 
@@ -20,6 +21,7 @@ struct StudyPlan {
   Experiment experiment;
   SearchConfig search;
   Resources resources;
+  Node resources_section;                // that they were read from, for later mistakes
   int max_epochs = 0;                    // of a trial that is never stopped
   TrialPlan training;                    // empty unless it was checked
   std::optional<LearningCurves> curves;  // of a `table:`; only where the training was checked
@@ -35,6 +37,14 @@ struct PlanOptions {
 
 // The first mistake, or the plan. At a fixed address: studies refer to their plan.
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options);
+
+// The cards of this host, if the study is to use any: it does not ask for CPUs, and what it runs knows cards.
+// A `command` gets its own only where `device: cuda` asks for them; else its programs see what there is.
+HostCards cards_for(const StudyPlan& plan);
+
+// What resources.device comes to on this host (see settle_devices). Before crews are started; not for a
+// table.
+Status settle_devices(StudyPlan& plan, std::optional<int> crews = {});
 
 // A fresh study; the plan must outlive it.
 std::unique_ptr<Study> make_study(const StudyPlan& plan);

@@ -1,6 +1,7 @@
 // The columns of `regatta trials` and `regatta best`.
 #include "cli/trial_json.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cli/trial_text.h"
@@ -10,6 +11,26 @@ namespace {
 
 nlohmann::ordered_json number_json(double number) {
   return std::isfinite(number) ? nlohmann::ordered_json(number) : nlohmann::ordered_json();
+}
+
+// What the reports say of their cards: the most memory, and the mean utilization. Nothing on CPUs.
+void add_card_load(const std::vector<Reported>& reports, nlohmann::ordered_json& json) {
+  std::uint64_t memory_bytes = 0;
+  double utilization = 0;
+  int count = 0;
+  for (const Reported& report : reports) {
+    memory_bytes = std::max(memory_bytes, report.card.memory_bytes.value_or(0));
+    if (report.card.utilization) {
+      utilization += *report.card.utilization;
+      ++count;
+    }
+  }
+  if (memory_bytes > 0) {
+    json["gpu_memory_bytes"] = memory_bytes;
+  }
+  if (count > 0) {
+    json["gpu_utilization"] = number_json(utilization / count);
+  }
 }
 
 }  // namespace
@@ -59,6 +80,7 @@ nlohmann::ordered_json trial_json(const Study& study, int trial) {
                                  {"attempts_lost", record.attempts_lost},
                                  {"parameters", parameters},
                                  {"message", record.message}};
+  add_card_load(record.reports, json);
   if (study.experiment().objectives.size() > 1) {
     json["values"] = metrics_json(user_values(study, trial));
   }

@@ -172,8 +172,9 @@ void print_resources(const Resources& resources) {
       "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
       resources.threads, resources.threads == 1 ? "" : "s",
-      resources.lanes > 1 ? fmt::format(", {} lanes a crew", resources.lanes) : "", resources.device,
-      usable_cores(), usable_cores() == 1 ? "" : "s", resources.max_attempts);
+      resources.lanes > 1 ? fmt::format(", {} lanes a crew", resources.lanes) : "",
+      resources.cards.empty() ? "cpu" : "cuda", usable_cores(), usable_cores() == 1 ? "" : "s",
+      resources.max_attempts);
   if (const auto warning = oversubscription_warning(resources, usable_cores())) {
     print_out("  {}\n", *warning);
   }
@@ -187,6 +188,7 @@ struct ValidateOptions {
 Result<int> validate(const ValidateOptions& options) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = true}));
+  RETURN_IF_ERROR(settle_devices(*plan));
   const auto study = make_study(*plan);
   print_out("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
   print_space(plan->experiment.space);

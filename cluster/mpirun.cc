@@ -16,6 +16,7 @@
 #include "base/host.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "devices/assignment.h"
 
 namespace regatta {
 namespace {
@@ -173,10 +174,12 @@ bool inside_mpi_job() {
 }
 
 Surroundings find_surroundings(const fs::path& program) {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   return {.program = program,
           .cores = usable_cores(),
           .root = ::geteuid() == 0,
-          .cross_memory_attach = can_read_process_memory()};
+          .cross_memory_attach = can_read_process_memory(),
+          .visible_devices = visible == nullptr ? std::nullopt : std::optional<std::string>(visible)};
 }
 
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings) {
@@ -214,6 +217,12 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                            "--lanes",
                                            std::to_string(resources.lanes)};
   result.command.insert(result.command.end(), worker.begin(), worker.end());
+  if (!resources.cards.empty()) {
+    // The crew sees its own cards only, as do the programs that it starts.
+    result.variables["CUDA_VISIBLE_DEVICES"] =
+        visible_devices(surroundings.visible_devices, resources.cards[static_cast<std::size_t>(crew.slot)]);
+    result.command.insert(result.command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
+  }
   if (resources.trace) {
     result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
   }

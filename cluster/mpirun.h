@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,11 @@ namespace regatta {
 
 // What the command depends on, as found at start-up.
 struct Surroundings {
-  std::filesystem::path program;    // of the workers
-  int cores = 1;                    // usable
-  bool root = false;                // Open MPI refuses root unless told twice
-  bool cross_memory_attach = true;  // a process may read another's memory (process_vm_readv)
+  std::filesystem::path program;               // of the workers
+  int cores = 1;                               // usable
+  bool root = false;                           // Open MPI refuses root unless told twice
+  bool cross_memory_attach = true;             // a process may read another's memory (process_vm_readv)
+  std::optional<std::string> visible_devices;  // CUDA_VISIBLE_DEVICES
 };
 Surroundings find_surroundings(const std::filesystem::path& program);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "devices/assignment.h"
 #include "experiment/section.h"
 
 namespace regatta {
@@ -16,6 +17,71 @@ int count(Section& section, std::string_view key, std::optional<std::int64_t> fa
   return static_cast<int>(section.integer(key, {.fallback = fallback, .min = 1, .max = kMost}));
 }
 
+int threads_of(std::int64_t cores, const Resources& resources) {
+  return static_cast<int>(
+      std::max<std::int64_t>(1, cores / (std::int64_t{resources.crews} * resources.ranks)));
+}
+
+// `gpus: 2` is how many a crew gets; `gpus: [0, 3]` is which ones are there for all.
+void read_gpus(Section& section, Resources& resources) {
+  const Node* gpus = section.child("gpus");
+  if (gpus == nullptr) {
+    return;
+  }
+  if (!gpus->is_sequence()) {
+    if (const auto number = section.take(read_integer(*gpus, {.min = 1, .max = kMost}))) {
+      resources.gpus_a_crew = static_cast<int>(*number);
+    }
+    return;
+  }
+  for (const Node& item : gpus->items()) {
+    const auto card = section.take(read_integer(item, {.min = 0, .max = kMost}));
+    if (!card) {
+      return;
+    }
+    if (std::ranges::find(resources.gpus, *card) != resources.gpus.end()) {
+      section.mistake(item.place(), fmt::format("gpus: card {} is named twice", *card));
+    }
+    resources.gpus.push_back(static_cast<int>(*card));
+  }
+  if (resources.gpus.empty()) {
+    section.mistake(gpus->place(),
+                    "gpus: name at least one card, or leave it out to use all; for none set device: cpu");
+  }
+}
+
+// The cards that the study may use.
+Result<std::vector<int>> allowed_cards(const Resources& resources, const Node& node, const HostCards& host) {
+  std::vector<int> cards = resources.gpus;
+  if (cards.empty()) {
+    for (int card = 0; card < host.count; ++card) {
+      cards.push_back(card);
+    }
+    return cards;
+  }
+  const Node* gpus = node.find("gpus");
+  for (std::size_t i = 0; i < cards.size(); ++i) {
+    if (cards[i] >= host.count) {
+      return mistake_at(
+          gpus->items()[i].place(),
+          fmt::format("gpus: there is no card {} on host {}, which has {} (counted from 0): `regatta "
+                      "devices` lists them",
+                      cards[i], host.host, host.count));
+    }
+  }
+  return cards;
+}
+
+// Where a mistake about cards is to be seen.
+Place place_of_cards(const Node& node) {
+  for (const char* key : {"gpus", "device", "ranks_per_gpu", "ranks", "crews"}) {
+    if (const Node* found = node.find(key)) {
+      return found->place();
+    }
+  }
+  return node.place();
+}
+
 }  // namespace
 
 Result<Resources> read_resources(const Node& node, int cores) {
@@ -25,19 +91,51 @@ Result<Resources> read_resources(const Node& node, int cores) {
   const auto threads = section.optional_integer("threads", {.min = 1, .max = kMost});
   const std::int64_t cores_a_crew = std::int64_t{resources.ranks} * threads.value_or(1);
   resources.crews = count(section, "crews", std::max<std::int64_t>(1, cores / cores_a_crew));
-  const std::int64_t all_ranks = std::int64_t{resources.crews} * resources.ranks;
-  resources.threads = static_cast<int>(threads.value_or(std::max<std::int64_t>(1, cores / all_ranks)));
+  resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
   resources.lanes = count(section, "lanes", 1);
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
-  if (resources.device == "cuda") {
-    section.mistake(
-        node.find("device")->place(),
-        "device: this build has no CUDA; use 'auto' or 'cpu', or build where the CUDA toolkit is");
-  }
+  read_gpus(section, resources);
+  resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);
   RETURN_IF_ERROR(section.finish());
   return resources;
+}
+
+Status settle_devices(Resources& resources, const Node& node, const HostCards& host, int cores,
+                      std::optional<int> crews) {
+  resources.cards.clear();
+  const bool has_cards = host.count > 0;
+  if (resources.device == "cuda" && !has_cards) {
+    return mistake_at(node.find("device")->place(),
+                      fmt::format("device: there is no card for 'cuda' on host {}: {}; use 'auto' or 'cpu'",
+                                  host.host, host.why_none));
+  }
+  if (resources.device == "cpu" || !has_cards) {
+    return {};
+  }
+  ASSIGN_OR_RETURN(const std::vector<int> cards, allowed_cards(resources, node, host));
+  CardDemand demand{.crews = resources.crews,
+                    .ranks = resources.ranks,
+                    .cards_a_crew = resources.gpus_a_crew,
+                    .ranks_per_card = resources.ranks_per_gpu};
+  if (crews || node.find("crews") != nullptr) {
+    demand.crews = crews.value_or(resources.crews);
+  } else {
+    demand.crews = crews_for_cards(static_cast<int>(cards.size()), demand);
+  }
+  auto dealt = deal_cards(host.host, cards, demand);
+  if (!dealt.ok()) {
+    const char* remedy =
+        resources.device == "auto" ? ", or leave the cards alone with resources.device: cpu" : "";
+    return mistake_at(place_of_cards(node), dealt.error().message + remedy);
+  }
+  resources.cards = std::move(dealt).value();
+  resources.crews = demand.crews;
+  if (node.find("threads") == nullptr) {
+    resources.threads = threads_of(cores, resources);
+  }
+  return {};
 }
 
 std::optional<std::string> oversubscription_warning(const Resources& resources, int cores) {

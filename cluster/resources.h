@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "experiment/node.h"
@@ -14,14 +15,32 @@ struct Resources {
   int ranks = 1;                // a crew
   int threads = 1;              // a rank; by default the cores divided by all ranks
   int max_attempts = 3;         // a trial: lost crews before it counts as failed
-  std::string device = "auto";  // auto, cpu, cuda
-  int lanes = 1;                // trials that a crew trains at once, where their shapes are alike
-  bool trace = false;           // workers keep a timeline; not in the file, but of `regatta run --trace`
-  std::string wire = "fp32";    // how gradients travel between hosts: fp32, bf16, fp16
+  std::string device = "auto";  // auto, cpu, cuda: as the file says
+  std::optional<int> gpus_a_crew;
+  std::vector<int> gpus;  // which of the host's cards may be used; empty: all
+  int ranks_per_gpu = 1;  // that may share a card, of one crew or of several
+  // By crew, once settle_devices() has dealt them; empty: the ranks compute on CPUs.
+  std::vector<std::vector<int>> cards;
+  int lanes = 1;              // trials that a crew trains at once, where their shapes are alike
+  bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
+  std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.
 Result<Resources> read_resources(const Node& node, int cores);
+
+// The cards of this host, as this process sees them.
+struct HostCards {
+  std::string host;
+  int count = 0;
+  std::string why_none;
+};
+
+// What `device` comes to here: `auto` takes the cards where there are some. Deals them to the crews, and
+// where the file does not say how many crews and threads there are, it goes by the cards. `crews`: as many as
+// there are in any case. Refuses `cuda` without cards, and more ranks than the cards may have.
+Status settle_devices(Resources& resources, const Node& node, const HostCards& host, int cores,
+                      std::optional<int> crews = {});
 
 // A sentence when all ranks with their threads want more than `cores`; nullopt when they fit.
 std::optional<std::string> oversubscription_warning(const Resources& resources, int cores);

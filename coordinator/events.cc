@@ -127,12 +127,16 @@ struct Encoder {
     return encoded("attempt_started", body);
   }
   EncodedEvent operator()(const Reported& event) const {
-    return encoded("reported", {{"attempt", event.attempt},
-                                {"trial", event.trial},
-                                {"epoch", event.epoch},
-                                {"metrics", metrics_to_json(event.metrics)},
-                                {"checkpoint", event.checkpoint},
-                                {"seconds", number_to_json(event.seconds)}});
+    Json body = {{"attempt", event.attempt},       {"trial", event.trial},
+                 {"epoch", event.epoch},           {"metrics", metrics_to_json(event.metrics)},
+                 {"checkpoint", event.checkpoint}, {"seconds", number_to_json(event.seconds)}};
+    if (event.card.memory_bytes) {
+      body["gpu_memory_bytes"] = *event.card.memory_bytes;
+    }
+    if (event.card.utilization) {
+      body["gpu_utilization"] = number_to_json(*event.card.utilization);
+    }
+    return encoded("reported", body);
   }
   EncodedEvent operator()(const AttemptEnded& event) const {
     return encoded("attempt_ended", {{"attempt", event.attempt},
@@ -180,7 +184,11 @@ Reported decode_reported(const Json& body) {
           .epoch = integer_at<int>(body, "epoch"),
           .metrics = metrics_from_json(body.at("metrics")),
           .checkpoint = body.at("checkpoint"),
-          .seconds = number_from_json(body.at("seconds"))};
+          .seconds = number_from_json(body.at("seconds")),
+          .card = {.memory_bytes = optional_integer_at<std::uint64_t>(body, "gpu_memory_bytes"),
+                   .utilization = body.contains("gpu_utilization")
+                                      ? std::optional(number_from_json(body.at("gpu_utilization")))
+                                      : std::nullopt}};
 }
 
 AttemptEnded decode_attempt_ended(const Json& body) {

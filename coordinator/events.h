@@ -48,6 +48,11 @@ struct AttemptStarted {
   // the bracket that it was proposed for.
   std::optional<int> bracket;
 };
+// What the card of a crew's leader was doing when an epoch ended.
+struct CardLoad {
+  std::optional<std::uint64_t> memory_bytes;  // in use on the card, by whichever process
+  std::optional<double> utilization;          // 0 to 1
+};
 // Once for each (trial, epoch); what the scheduler makes of it follows from the state and is not stored.
 struct Reported {
   AttemptId attempt = 0;
@@ -56,6 +61,7 @@ struct Reported {
   Metrics metrics;
   std::string checkpoint;  // durable when the report was sent; empty: none for this epoch
   double seconds = 0;      // spent on this epoch
+  CardLoad card;           // empty on CPUs
 };
 struct AttemptEnded {
   AttemptId attempt = 0;

@@ -211,7 +211,8 @@ void Study::Implementation::take_report(const ReportReceived& report, const Runn
                           .epoch = report.epoch,
                           .metrics = report.metrics,
                           .checkpoint = report.checkpoint,
-                          .seconds = report.seconds};
+                          .seconds = report.seconds,
+                          .card = report.card};
   emit(reported);
   std::optional<Outcome> outcome = attempt.due;
   if (outcome != Outcome::diverged && state.reaches_target(trial)) {

@@ -39,6 +39,7 @@ struct ReportReceived {
   Metrics metrics;
   std::string checkpoint;
   double seconds = 0;
+  CardLoad card;
 };
 struct AttemptFinished {  // the crew ended the attempt by itself
   std::string crew;

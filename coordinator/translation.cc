@@ -17,6 +17,17 @@ Metrics metrics_from(const google::protobuf::RepeatedPtrField<wire::Metric>& met
   return result;
 }
 
+CardLoad card_load_from(const wire::Report& report) {
+  CardLoad load;
+  if (report.has_gpu_memory_bytes()) {
+    load.memory_bytes = report.gpu_memory_bytes();
+  }
+  if (report.has_gpu_utilization()) {
+    load.utilization = report.gpu_utilization();
+  }
+  return load;
+}
+
 Outcome outcome_from(wire::AttemptFinished::Outcome outcome) {
   switch (outcome) {
     case wire::AttemptFinished::COMPLETE:
@@ -104,7 +115,8 @@ std::optional<Input> input_from(const std::string& crew, const wire::FromCrew& m
                             .epoch = report.epoch(),
                             .metrics = metrics_from(report.metrics()),
                             .checkpoint = report.checkpoint(),
-                            .seconds = report.seconds()};
+                            .seconds = report.seconds(),
+                            .card = card_load_from(report)};
     }
     case wire::FromCrew::kAttemptFinished: {
       const wire::AttemptFinished& finished = message.attempt_finished();

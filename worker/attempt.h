@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "devices/nvml.h"
 #include "experiment/space.h"
 #include "models/metrics.h"
 
@@ -24,6 +26,7 @@ struct EpochReport {
   MetricValues metrics;
   std::string checkpoint;  // durable; relative to the study's folder
   double seconds = 0;
+  std::optional<CardUse> card;  // the leader's
 };
 
 // What the coordinator wants of the attempt at this moment.

@@ -111,7 +111,9 @@ class Crew {
 
   Status join(const wire::Welcome& welcome) {
     ASSIGN_OR_RETURN(member_, CrewMember::join(communicator_, clock_, welcome,
-                                               {.threads = options_.threads, .lanes = options_.lanes}));
+                                               {.threads = options_.threads,
+                                                .lanes = options_.lanes,
+                                                .ranks_per_gpu = options_.ranks_per_gpu}));
     return {};
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -14,6 +15,8 @@ struct CrewOptions {
   std::string name;              // unique for this start of the crew, e.g. "crew-0.2"
   int threads = 1;               // a rank
   int lanes = 1;                 // attempts at once
+  // Each rank computes on one of the cards that it sees, which so many ranks may share; nullopt: on CPUs.
+  std::optional<int> ranks_per_gpu;
 };
 
 // Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit.

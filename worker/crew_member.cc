@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "worker/card.h"
 #include "worker/program.h"
 
 namespace regatta {
@@ -24,26 +25,34 @@ constexpr const char* kOtherSpace = "the trial's point does not fit the experime
 }  // namespace
 
 CrewMember::CrewMember(Communicator& communicator, const Clock& clock, Experiment experiment,
-                       const wire::Welcome& welcome, const Capacity& capacity)
+                       const wire::Welcome& welcome, const Capacity& capacity,
+                       const std::optional<Card>& card)
     : communicator_(communicator),
       clock_(clock),
       experiment_(std::move(experiment)),
       folder_(welcome.folder()),
       experiment_folder_(std::filesystem::absolute(welcome.experiment_file()).parent_path()),
       threads_(capacity.threads),
+      meter_(card && communicator.rank() == 0 ? std::make_unique<CardMeter>(card->bus) : nullptr),
       bench_(communicator, experiment_, clock,
              {.folder = folder_,
               .threads = capacity.threads,
               .lanes = capacity.lanes,
-              .max_epochs = welcome.max_epochs()}),
+              .max_epochs = welcome.max_epochs(),
+              .meter = meter_.get(),
+              .card = card}),
       training_(bench_) {}
 
 Result<std::unique_ptr<CrewMember>> CrewMember::join(Communicator& communicator, const Clock& clock,
                                                      const wire::Welcome& welcome, const Capacity& capacity) {
   ASSIGN_OR_RETURN(Experiment experiment,
                    parse_experiment(welcome.experiment_yaml(), welcome.experiment_file()));
+  std::optional<Card> card;
+  if (capacity.ranks_per_gpu) {
+    ASSIGN_OR_RETURN(card, choose_card(communicator, *capacity.ranks_per_gpu));
+  }
   return std::unique_ptr<CrewMember>(
-      new CrewMember(communicator, clock, std::move(experiment), welcome, capacity));
+      new CrewMember(communicator, clock, std::move(experiment), welcome, capacity, card));
 }
 
 bool CrewMember::is_busy() const { return training_.is_busy() || program_ || !refused_.empty(); }
@@ -78,7 +87,8 @@ Result<std::vector<EndedAttempt>> CrewMember::advance() {
     return training_.advance();
   }
   const Program program = *std::exchange(program_, std::nullopt);
-  const ProgramOptions options{.folder = folder_, .directory = experiment_folder_, .threads = threads_};
+  const ProgramOptions options{
+      .folder = folder_, .directory = experiment_folder_, .threads = threads_, .meter = meter_.get()};
   ASSIGN_OR_RETURN(AttemptEnd end,
                    run_program(communicator_, experiment_, clock_, options, program.order, program.control));
   std::vector<EndedAttempt> ended;

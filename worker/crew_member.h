@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "collectives/communicator.h"
+#include "devices/card_meter.h"
+#include "devices/devices.h"
 #include "experiment/experiment.h"
 #include "protocol/messages.pb.h"
 #include "worker/attempt.h"
@@ -23,8 +25,9 @@ namespace regatta {
 class CrewMember {
  public:
   struct Capacity {
-    int threads = 1;  // a rank
-    int lanes = 1;    // attempts at once; programs run one at a time
+    int threads = 1;                   // a rank
+    int lanes = 1;                     // attempts at once; programs run one at a time
+    std::optional<int> ranks_per_gpu;  // on cards, which so many may share; nullopt: on CPUs
   };
   static Result<std::unique_ptr<CrewMember>> join(Communicator& communicator, const Clock& clock,
                                                   const wire::Welcome& welcome, const Capacity& capacity);
@@ -41,7 +44,7 @@ class CrewMember {
 
  private:
   CrewMember(Communicator& communicator, const Clock& clock, Experiment experiment,
-             const wire::Welcome& welcome, const Capacity& capacity);
+             const wire::Welcome& welcome, const Capacity& capacity, const std::optional<Card>& card);
   bool runs_program() const { return experiment_.section("command") != nullptr; }
 
   Communicator& communicator_;
@@ -50,6 +53,7 @@ class CrewMember {
   const std::filesystem::path folder_;  // of the study
   const std::filesystem::path experiment_folder_;
   const int threads_;
+  std::unique_ptr<CardMeter> meter_;  // the leader's, where it has a card
   Workbench bench_;
   Training training_;
   struct Program {

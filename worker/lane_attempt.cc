@@ -103,7 +103,8 @@ Result<std::optional<AttemptEnd>> LaneAttempt::finish_epoch(MetricValues metrics
     RETURN_IF_ERROR(control_->report({.epoch = static_cast<int>(epoch_),
                                       .metrics = std::move(metrics),
                                       .checkpoint = newest_checkpoint_,
-                                      .seconds = seconds.count()}));
+                                      .seconds = seconds.count(),
+                                      .card = bench_.card_use()}));
   }
   return patience_.exhausted() ? std::optional(stopped_early()) : std::nullopt;
 }

@@ -120,6 +120,12 @@ Status LeaderControl::Attempt::report(const EpochReport& report) {
   }
   said.set_checkpoint(report.checkpoint);
   said.set_seconds(report.seconds);
+  if (report.card) {
+    said.set_gpu_memory_bytes(report.card->used_bytes());
+    if (report.card->utilization) {
+      said.set_gpu_utilization(*report.card->utilization);
+    }
+  }
   return leader_.link_.send(std::move(message));
 }
 

@@ -83,7 +83,7 @@ class ProgramRun {
     }
     if (control_ != nullptr) {
       reports_.emplace(experiment_, clock_, order_, *control_,
-                       ProgramReportsOptions{options_.folder, options_.grace, last_epoch_});
+                       ProgramReportsOptions{options_.folder, options_.grace, last_epoch_, options_.meter});
     }
     std::optional<AttemptEnd> end;
     while (!end) {

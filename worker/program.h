@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "collectives/communicator.h"
+#include "devices/card_meter.h"
 #include "experiment/experiment.h"
 #include "worker/attempt.h"
 
@@ -17,6 +18,7 @@ struct ProgramOptions {
   std::filesystem::path folder;                  // of the study
   std::filesystem::path directory;               // where the programs run: the experiment file's folder
   int threads = 1;                               // OMP_NUM_THREADS, unless the user has set it
+  CardMeter* meter = nullptr;                    // of this rank's card; nullptr: none
   Microseconds grace{std::chrono::seconds(10)};  // to exit after stop or pause, then SIGTERM, then SIGKILL
 };
 

@@ -74,8 +74,11 @@ Status ProgramReports::pass_on(const ProgramReport& report) {
   last_epoch_ = report.epoch;
   newest_checkpoint_ = marker;
   waiting_ = true;
-  return control_.report(
-      {.epoch = report.epoch, .metrics = report.metrics, .checkpoint = marker, .seconds = elapsed.count()});
+  return control_.report({.epoch = report.epoch,
+                          .metrics = report.metrics,
+                          .checkpoint = marker,
+                          .seconds = elapsed.count(),
+                          .card = options_.meter == nullptr ? std::nullopt : options_.meter->read()});
 }
 
 void ProgramReports::check_objectives(const ProgramReport& report) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "devices/card_meter.h"
 #include "experiment/experiment.h"
 #include "worker/attempt.h"
 #include "worker/program_protocol.h"
@@ -22,6 +23,7 @@ struct ProgramReportsOptions {
   std::filesystem::path folder;  // of the study
   Microseconds grace{0};         // when suspended: to reach the next report
   int resume_epoch = 0;          // reports up to it count already
+  CardMeter* meter = nullptr;    // of this rank's card; nullptr: none
 };
 
 // What refers to the attempt must outlive this object.

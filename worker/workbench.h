@@ -12,6 +12,8 @@
 #include "collectives/communicator.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "devices/card_meter.h"
+#include "devices/devices.h"
 #include "experiment/experiment.h"
 #include "models/engine.h"
 #include "models/model.h"
@@ -25,6 +27,8 @@ struct WorkbenchOptions {
   int threads = 1;               // a rank
   int lanes = 1;                 // trials trained at once
   int max_epochs = 1;            // the schedules' horizon
+  CardMeter* meter = nullptr;    // of this rank's card; nullptr: none
+  std::optional<Card> card;      // that this rank computes on; nullopt: on CPUs
 };
 
 // Every rank of a crew has one. What it refers to must outlive it.
@@ -61,6 +65,7 @@ class Workbench {
   const Experiment& experiment() const { return experiment_; }
   const Clock& clock() const { return clock_; }
   const WorkbenchOptions& options() const { return options_; }
+  std::optional<CardUse> card_use() const { return options_.meter ? options_.meter->read() : std::nullopt; }
   bool is_leader() const { return communicator_.rank() == 0; }
 
  private:

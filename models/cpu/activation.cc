@@ -6,6 +6,7 @@
 #include "base/vector_math.h"
 #include "models/cpu/bfloat16.h"
 #include "models/cpu/channel_layout.h"
+#include "models/cpu/gelu_kernels.h"
 #include "models/cpu/operations.h"
 #include "models/cpu/parallel.h"
 
@@ -33,14 +34,6 @@ void relu(const Bfloat16* values, std::int64_t size, Bfloat16* results) {
     const std::uint16_t value = values[i].bits;
     const bool is_negative = value >= 0x8000 && value <= 0xff80;  // to -infinity; above it are NaNs
     results[i].bits = is_negative ? static_cast<std::uint16_t>(0) : value;
-  }
-}
-
-REGATTA_MULTIVERSION
-void gelu(const float* values, std::int64_t size, float* results) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < size; ++i) {
-    results[i] = values[i] * vector_normal(values[i]).distribution;
   }
 }
 
@@ -80,16 +73,6 @@ void relu_backward(const Bfloat16* outputs, const Bfloat16* gradients, std::int6
     const bool is_nan = (gradient & 0x7fff) > 0x7f80;
     const bool passes = (output != 0 && (output & kSign) == 0) || is_nan;
     results[i].bits = passes ? gradient : static_cast<std::uint16_t>(0);
-  }
-}
-
-// dx = dy (Φ(x) + x φ(x))
-REGATTA_MULTIVERSION
-void gelu_backward(const float* inputs, const float* gradients, std::int64_t size, float* results) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < size; ++i) {
-    const NormalPair normal = vector_normal(inputs[i]);
-    results[i] = gradients[i] * (normal.distribution + inputs[i] * normal.density);
   }
 }
 

@@ -4,7 +4,9 @@
 //   dV = Pᵀ dO,  dP = dO Vᵀ,  dS = P (dP - Σ dP P) / √d,  dQ = dS K,  dK = dSᵀ Q
 //
 // Heads are never copied apart: a head's Q, K and V are strided parts of [Q K V], which oneDNN's products
-// over the batch read and write in place.
+// over the batch read and write in place. P grows with the square of the positions: it stands in memory for a
+// block of rows only, and backward computes it again. (Dao et al. 2022, "FlashAttention", block it further.)
+// Gradients take the place of what they are the gradients of.
 #include <algorithm>
 #include <cmath>
 
@@ -13,6 +15,7 @@
 #include "models/cpu/operations.h"
 #include "models/cpu/parallel.h"
 #include "models/cpu/products.h"
+#include "models/cpu/row_blocks.h"
 
 namespace regatta {
 namespace {
@@ -76,49 +79,48 @@ class AttentionOperation final : public Operation {
         scale_(1 / std::sqrt(static_cast<float>(features_ / heads_))),
         in_{name + ".in_proj_weight", name + ".in_proj_bias", features_, 3 * features_},
         out_{name + ".out_proj.weight", name + ".out_proj.bias", features_, features_},
-        scores_layout_(plain_layout(rows_, {heads_, positions_, positions_})),
+        block_rows_(rows_of_block(
+            rows_, heads_ * positions_ * positions_ * static_cast<std::int64_t>(sizeof(float)))),
         projected_(
             planner.allocate({positions_, 3 * features_}, plain_layout(rows_, {positions_, 3 * features_}))),
-        shares_(planner.allocate({heads_, positions_, positions_}, scores_layout_)),
         mixed_(planner.allocate(input_.shape, input_.layout)),
         output_(planner.allocate(input_.shape, input_.layout)) {
     CHECK(input_.layout == plain_layout(rows_, input_.shape));
     planner.use(input_);
     output_.needs_gradient = true;
-    add_projection(planner, project_in_, in_, input_, projected_);
-    const Tensor queries = heads_of(planner, projected_, 0);
-    const Tensor turned_keys = turned_heads_of(planner, projected_, 1);
-    const Tensor values = heads_of(planner, projected_, 2);
-    const Tensor mixed = heads_of(planner, mixed_, 0);
-    for (int lane = 0; lane < planner.lanes(); ++lane) {
-      const auto index = static_cast<std::size_t>(lane);
-      add_product(
-          planner, score_, lane,
-          {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares_.lanes[index]});
-      add_product(planner, mix_, lane,
-                  {.left = shares_.lanes[index], .right = values.lanes[index], .result = mixed.lanes[index]});
+    add_projection(planner, forward_, in_, input_, projected_);
+    const dnnl::memory shares = planner.temporary(scores(block_rows_));
+    Products products(planner, forward_);
+    for (const RowBlock& block : blocks_of(rows_, block_rows_)) {
+      const dnnl::memory block_shares = planner.same_memory(shares, scores(block.rows));
+      const Tensor values = heads_of(planner, projected_, 2, block);
+      const Tensor mixed = heads_of(planner, mixed_, 0, block);
+      add_shares(planner, products, forward_, block, block_shares);
+      for (int lane = 0; lane < planner.lanes(); ++lane) {
+        const auto index = static_cast<std::size_t>(lane);
+        products.add(lane,
+                     {.left = block_shares, .right = values.lanes[index], .result = mixed.lanes[index]});
+      }
     }
-    add_projection(planner, mix_, out_, mixed_, output_);
+    add_projection(planner, forward_, out_, mixed_, output_);
   }
 
   const Tensor& output() const { return output_; }
 
+  // The calls run lane by lane, and a projection's dW comes before its dx.
   void plan_backward(Planner& planner) override {
-    for (const Tensor* kept : {&input_, &projected_, &shares_, &mixed_}) {
-      planner.use(*kept);
-    }
-    output_gradient_ = planner.gradient_like(output_, backward_out_);
-    projected_gradient_ = planner.allocate(projected_.shape, projected_.layout);
-    const Tensor mixed_gradient = planner.allocate(input_.shape, input_.layout);
-    score_gradient_ = planner.temporary(scores_layout_);
-    add_projection_gradients(planner, backward_out_, out_, mixed_, output_gradient_, mixed_gradient);
+    output_gradient_ = planner.gradient_like(output_, backward_);
+    const Tensor mixed_gradient = planner.view(mixed_, mixed_.shape, mixed_.layout);
+    add_projection_gradients(planner, backward_, out_, mixed_, output_gradient_, mixed_gradient);
     plan_backward_of_heads(planner, mixed_gradient);
+    const Tensor input = planner.again(input_, backward_);
     Tensor input_gradient;
     if (input_.needs_gradient) {
-      input_gradient = planner.allocate(input_.shape, input_.layout);
+      input_gradient = input.may_overwrite ? planner.view(input, input_.shape, input_.layout)
+                                           : planner.allocate(input_.shape, input_.layout);
       planner.set_gradient(input_, input_gradient);
     }
-    add_projection_gradients(planner, backward_in_, in_, input_, projected_gradient_, input_gradient);
+    add_projection_gradients(planner, backward_, in_, input, projected_, input_gradient);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       in_bias_gradients_.push_back(planner.parameters().gradient(in_.bias, lane));
       out_bias_gradients_.push_back(planner.parameters().gradient(out_.bias, lane));
@@ -126,89 +128,135 @@ class AttentionOperation final : public Operation {
   }
 
   Status forward(const Step& step) override {
-    step.for_active_lanes([&](int lane) {
-      project_in_.run_lane(step, lane);
-      score_.run_lane(step, lane);
-      float* const scores = shares_.data(lane);
-      parallel_for(rows_ * heads_, step.threads, [&](std::int64_t head) {
-        softmax_rows(scores + head * positions_ * positions_, positions_, causal_, scale_);
-      });
-      mix_.run_lane(step, lane);
-    });
+    forward_.run(step);
     return {};
   }
 
   Status backward(const Step& step) override {
     step.for_active_lanes([&](int lane) {
       const auto index = static_cast<std::size_t>(lane);
-      backward_out_.run_lane(step, lane);
-      auto* const gradients = static_cast<float*>(score_gradient_.get_data_handle());
-      const float* const shares = shares_.data(lane);
-      parallel_for(rows_ * heads_, step.threads, [&](std::int64_t head) {
-        const std::int64_t at = head * positions_ * positions_;
-        softmax_gradients(shares + at, gradients + at, positions_, causal_, scale_);
-      });
-      backward_in_.run_lane(step, lane);
-      column_sums(output_gradient_.data(lane), rows_ * positions_, features_, out_bias_gradients_[index]);
-      column_sums(projected_gradient_.data(lane), rows_ * positions_, 3 * features_,
-                  in_bias_gradients_[index]);
+      backward_.run_lane(step, lane);
+      column_sums(output_gradient_, lane, features_, out_bias_gradients_[index]);
+      column_sums(projected_, lane, 3 * features_, in_bias_gradients_[index]);
     });
     return {};
   }
 
  private:
-  // The `which`-th block of features of [row, position, features…], as [row, head, position, feature of the
-  // head].
-  Tensor heads_of(Planner& planner, const Tensor& tensor, std::int64_t which) const {
-    const std::int64_t width = tensor.shape.back();
-    const std::int64_t size = features_ / heads_;
-    return planner.part(tensor,
-                        {{rows_, heads_, positions_, size},
-                         dnnl::memory::data_type::f32,
-                         dnnl::memory::dims{positions_ * width, size, width, 1}},
-                        which * features_);
-  }
-  Tensor turned_heads_of(Planner& planner, const Tensor& tensor, std::int64_t which) const {
-    const std::int64_t width = tensor.shape.back();
-    const std::int64_t size = features_ / heads_;
-    return planner.part(tensor,
-                        {{rows_, heads_, size, positions_},
-                         dnnl::memory::data_type::f32,
-                         dnnl::memory::dims{positions_ * width, size, 1, width}},
-                        which * features_);
-  }
-  Layout turned_scores() const {
-    return {{rows_, heads_, positions_, positions_},
+  // The scores, or P, of so many rows.
+  Layout scores(std::int64_t rows) const { return plain_layout(rows, {heads_, positions_, positions_}); }
+  Layout turned_scores(std::int64_t rows) const {
+    return {{rows, heads_, positions_, positions_},
             dnnl::memory::data_type::f32,
             dnnl::memory::dims{heads_ * positions_ * positions_, positions_ * positions_, 1, positions_}};
   }
 
-  void plan_backward_of_heads(Planner& planner, const Tensor& mixed_gradient) {
-    const Tensor queries = heads_of(planner, projected_, 0);
-    const Tensor keys = heads_of(planner, projected_, 1);
-    const Tensor turned_values = turned_heads_of(planner, projected_, 2);
-    const Tensor gradients = heads_of(planner, mixed_gradient, 0);
-    const Tensor turned_shares = planner.part(shares_, turned_scores(), 0);
-    const Tensor query_gradients = heads_of(planner, projected_gradient_, 0);
-    const Tensor key_gradients = heads_of(planner, projected_gradient_, 1);
-    const Tensor value_gradients = heads_of(planner, projected_gradient_, 2);
-    const dnnl::memory turned_score_gradient = planner.same_memory(score_gradient_, turned_scores());
+  // Of `width` features of each position those of each head: as [row, head, position, feature].
+  Layout heads(std::int64_t rows, std::int64_t width) const {
+    const std::int64_t size = features_ / heads_;
+    return {{rows, heads_, positions_, size},
+            dnnl::memory::data_type::f32,
+            dnnl::memory::dims{positions_ * width, size, width, 1}};
+  }
+  Layout turned_heads(std::int64_t rows, std::int64_t width) const {
+    const std::int64_t size = features_ / heads_;
+    return {{rows, heads_, size, positions_},
+            dnnl::memory::data_type::f32,
+            dnnl::memory::dims{positions_ * width, size, 1, width}};
+  }
+  // The `which`-th block of features of a block of rows.
+  Tensor heads_of(Planner& planner, const Tensor& tensor, std::int64_t which, const RowBlock& block) const {
+    const std::int64_t width = tensor.shape.back();
+    return planner.part(tensor, heads(block.rows, width),
+                        block.begin * positions_ * width + which * features_);
+  }
+  Tensor turned_heads_of(Planner& planner, const Tensor& tensor, std::int64_t which,
+                         const RowBlock& block) const {
+    const std::int64_t width = tensor.shape.back();
+    return planner.part(tensor, turned_heads(block.rows, width),
+                        block.begin * positions_ * width + which * features_);
+  }
+
+  static float* floats(const dnnl::memory& memory) { return static_cast<float*>(memory.get_data_handle()); }
+
+  // function(first element of a head's scores)
+  template <class Function>
+  void for_heads(const Step& step, const RowBlock& block, const Function& function) const {
+    parallel_for(block.rows * heads_, step.threads,
+                 [&](std::int64_t head) { function(head * positions_ * positions_); });
+  }
+
+  // P of a block of rows.
+  void add_shares(Planner& planner, Products& products, CallSequence& calls, const RowBlock& block,
+                  const dnnl::memory& shares) const {
+    const Tensor queries = heads_of(planner, projected_, 0, block);
+    const Tensor turned_keys = turned_heads_of(planner, projected_, 1, block);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
-      add_product(
-          planner, backward_out_, lane,
-          {.left = gradients.lanes[index], .right = turned_values.lanes[index], .result = score_gradient_});
-      add_product(planner, backward_out_, lane,
-                  {.left = turned_shares.lanes[index],
-                   .right = gradients.lanes[index],
-                   .result = value_gradients.lanes[index]});
-      add_product(
-          planner, backward_in_, lane,
-          {.left = score_gradient_, .right = keys.lanes[index], .result = query_gradients.lanes[index]});
-      add_product(planner, backward_in_, lane,
-                  {.left = turned_score_gradient,
-                   .right = queries.lanes[index],
-                   .result = key_gradients.lanes[index]});
+      products.add(lane, {.left = queries.lanes[index], .right = turned_keys.lanes[index], .result = shares});
+      calls.add(lane, [this, block, shares](const Step& step) {
+        for_heads(step, block,
+                  [&](std::int64_t at) { softmax_rows(floats(shares) + at, positions_, causal_, scale_); });
+      });
+    }
+  }
+
+  void plan_backward_of_heads(Planner& planner, const Tensor& mixed_gradient) {
+    const dnnl::memory shares = planner.temporary(scores(block_rows_));
+    const dnnl::memory score_gradients = planner.temporary(scores(block_rows_));
+    const dnnl::memory query_gradients = planner.temporary(plain_layout(block_rows_, input_.shape));
+    Products products(planner, backward_);
+    for (const RowBlock& block : blocks_of(rows_, block_rows_)) {
+      add_shares(planner, products, backward_, block, planner.same_memory(shares, scores(block.rows)));
+      add_score_gradients(planner, products, block, mixed_gradient, shares, score_gradients);
+      add_projected_gradients(planner, products, block, score_gradients, query_gradients);
+    }
+  }
+
+  // dP, then, when V has been read, dV in its place, then dS in place of dP.
+  void add_score_gradients(Planner& planner, Products& products, const RowBlock& block,
+                           const Tensor& mixed_gradient, const dnnl::memory& shares,
+                           const dnnl::memory& score_gradients) {
+    const Tensor gradients = heads_of(planner, mixed_gradient, 0, block);
+    const Tensor turned_values = turned_heads_of(planner, projected_, 2, block);
+    const Tensor value_gradients = heads_of(planner, projected_, 2, block);
+    const dnnl::memory turned_shares = planner.same_memory(shares, turned_scores(block.rows));
+    const dnnl::memory share_gradients = planner.same_memory(score_gradients, scores(block.rows));
+    for (int lane = 0; lane < planner.lanes(); ++lane) {
+      const auto index = static_cast<std::size_t>(lane);
+      products.add(
+          lane,
+          {.left = gradients.lanes[index], .right = turned_values.lanes[index], .result = share_gradients});
+      products.add(
+          lane,
+          {.left = turned_shares, .right = gradients.lanes[index], .result = value_gradients.lanes[index]});
+      backward_.add(lane, [this, block, shares, score_gradients](const Step& step) {
+        for_heads(step, block, [&](std::int64_t at) {
+          softmax_gradients(floats(shares) + at, floats(score_gradients) + at, positions_, causal_, scale_);
+        });
+      });
+    }
+  }
+
+  // dQ must wait aside until dK, in the place of K, has been computed from Q.
+  void add_projected_gradients(Planner& planner, Products& products, const RowBlock& block,
+                               const dnnl::memory& score_gradients, const dnnl::memory& query_gradients) {
+    const Tensor queries = heads_of(planner, projected_, 0, block);
+    const Tensor keys = heads_of(planner, projected_, 1, block);
+    const dnnl::memory gradients = planner.same_memory(score_gradients, scores(block.rows));
+    const dnnl::memory turned_gradients = planner.same_memory(score_gradients, turned_scores(block.rows));
+    const dnnl::memory aside = planner.same_memory(query_gradients, heads(block.rows, features_));
+    for (int lane = 0; lane < planner.lanes(); ++lane) {
+      const auto index = static_cast<std::size_t>(lane);
+      products.add(lane, {.left = gradients, .right = keys.lanes[index], .result = aside});
+      products.add(lane,
+                   {.left = turned_gradients, .right = queries.lanes[index], .result = keys.lanes[index]});
+      backward_.add(lane, [this, lane, block, aside](const Step& step) {
+        parallel_for(block.rows * positions_, step.threads, [&](std::int64_t i) {
+          std::copy_n(floats(aside) + i * features_, features_,
+                      projected_.data(lane) + (block.begin * positions_ + i) * 3 * features_);
+        });
+      });
     }
   }
 
@@ -221,21 +269,15 @@ class AttentionOperation final : public Operation {
   float scale_;
   Projection in_;
   Projection out_;
-  Layout scores_layout_;
-  Tensor projected_;  // [Q K V]
-  Tensor shares_;     // the scores, then P
+  std::int64_t block_rows_;
+  Tensor projected_;  // [Q K V], in the end of backward their gradients
   Tensor mixed_;      // O of all heads
   Tensor output_;
   Tensor output_gradient_;
-  Tensor projected_gradient_;
-  dnnl::memory score_gradient_;  // dP, then dS
   std::vector<float*> in_bias_gradients_;
   std::vector<float*> out_bias_gradients_;
-  CallSequence project_in_;
-  CallSequence score_;
-  CallSequence mix_;
-  CallSequence backward_out_;  // to dP
-  CallSequence backward_in_;   // from dS
+  CallSequence forward_;
+  CallSequence backward_;
 };
 
 }  // namespace

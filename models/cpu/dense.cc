@@ -3,16 +3,16 @@
 #include "models/cpu/products.h"
 
 namespace regatta {
-namespace {
 
-// Where weights are applied: all of a sample, or each position of a sequence.
-std::int64_t inputs_of(const Shape& shape) {
-  return is_sequence(shape) ? shape.back() : element_count(shape);
+std::int64_t dense_inputs(const Shape& input) {
+  return is_sequence(input) ? input.back() : element_count(input);
 }
 
-Shape output_shape(const Shape& input, std::int64_t units) {
+Shape dense_output(const Shape& input, std::int64_t units) {
   return is_sequence(input) ? Shape{input.front(), units} : Shape{units};
 }
+
+namespace {
 
 class DenseOperation final : public Operation {
  public:
@@ -20,13 +20,12 @@ class DenseOperation final : public Operation {
                  const OutputOptions& options)
       : weight_(name + ".weight"),
         bias_(dense.bias ? name + ".bias" : ""),
-        inputs_(inputs_of(input.shape)),
+        inputs_(dense_inputs(input.shape)),
         units_(dense.units),
         input_(std::move(input)),
-        output_(
-            planner.allocate(output_shape(input_.shape, units_),
-                             plain_layout(planner.rows(), output_shape(input_.shape, units_), options.type))),
-        rows_(output_.element_count() / units_) {
+        output_(planner.allocate(
+            dense_output(input_.shape, units_),
+            plain_layout(planner.rows(), dense_output(input_.shape, units_), options.type))) {
     const ElementType precision = planner.precision();
     output_.needs_gradient = true;
     read_ = planner.converted(input_, plain_layout(planner.rows(), input_.shape, precision), forward_);
@@ -52,7 +51,8 @@ class DenseOperation final : public Operation {
     const ElementType precision = planner.precision();
     const Tensor read_gradient = planner.converted(
         output_gradient_, plain_layout(planner.rows(), output_.shape, precision), backward_);
-    const Tensor inputs = as_matrix(planner, read_, inputs_);
+    const Tensor read = planner.again(read_, backward_);
+    const Tensor inputs = as_matrix(planner, read, inputs_);
     const Tensor turned = as_transposed(planner, read_gradient, units_);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const auto index = static_cast<std::size_t>(lane);
@@ -65,7 +65,7 @@ class DenseOperation final : public Operation {
       }
     }
     if (input_.needs_gradient) {
-      plan_input_gradient(planner, as_matrix(planner, read_gradient, units_));
+      plan_input_gradient(planner, as_matrix(planner, read_gradient, units_), read);
     }
   }
 
@@ -78,14 +78,19 @@ class DenseOperation final : public Operation {
   Status backward(const Step& step) override {
     backward_.run(step);
     if (!bias_.empty()) {
-      step.for_active_lanes([&](int lane) { add_up_bias_gradient(lane); });
+      step.for_active_lanes([&](int lane) {
+        column_sums(output_gradient_, lane, units_, bias_gradients_[static_cast<std::size_t>(lane)]);
+      });
     }
     return {};
   }
 
  private:
-  void plan_input_gradient(Planner& planner, const Tensor& gradients) {
-    const Tensor input_gradient = planner.allocate(input_.shape, input_.layout);
+  // The products run lane by lane, and dW is each lane's first: after it dx may take the place of x.
+  void plan_input_gradient(Planner& planner, const Tensor& gradients, const Tensor& read) {
+    const bool in_place = read.may_overwrite && read.layout == input_.layout;
+    const Tensor input_gradient = in_place ? planner.view(read, input_.shape, input_.layout)
+                                           : planner.allocate(input_.shape, input_.layout);
     planner.set_gradient(input_, input_gradient);
     const Tensor results = as_matrix(planner, input_gradient, inputs_);
     const auto weights = planner.weights_as(weight_, matrix(units_, inputs_),
@@ -97,15 +102,6 @@ class DenseOperation final : public Operation {
     }
   }
 
-  void add_up_bias_gradient(int lane) const {
-    float* const sums = bias_gradients_[static_cast<std::size_t>(lane)];
-    if (output_gradient_.type() == ElementType::bf16) {
-      column_sums(output_gradient_.elements<Bfloat16>(lane), rows_, units_, sums);
-    } else {
-      column_sums(output_gradient_.data(lane), rows_, units_, sums);
-    }
-  }
-
   std::string weight_;
   std::string bias_;  // empty: none
   std::int64_t inputs_;
@@ -113,7 +109,6 @@ class DenseOperation final : public Operation {
   Tensor input_;
   Tensor read_;  // the input in the precision of the products
   Tensor output_;
-  std::int64_t rows_;  // positions of sequences count one by one
   Tensor output_gradient_;
   std::vector<float*> bias_gradients_;
   CallSequence forward_;

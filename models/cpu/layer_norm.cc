@@ -21,6 +21,25 @@ struct RowStatistics {
   float inverse;  // 1 / √(σ² + ε)
 };
 
+[[gnu::always_inline]] inline void write_normalised(const float* x, std::int64_t features,
+                                                    RowStatistics statistics, const float* weight,
+                                                    const float* bias, float* y) {
+  const auto [mean, inverse] = statistics;
+#pragma omp simd
+  for (std::int64_t f = 0; f < features; ++f) {
+    y[f] = (x[f] - mean) * inverse * weight[f] + bias[f];
+  }
+}
+
+REGATTA_MULTIVERSION
+void normalise_rows_again(const float* values, std::int64_t rows, std::int64_t features, const float* weight,
+                          const float* bias, const RowStatistics* statistics, float* results) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    write_normalised(values + row * features, features, statistics[row], weight, bias,
+                     results + row * features);
+  }
+}
+
 REGATTA_MULTIVERSION
 void normalise_rows(const float* values, std::int64_t rows, std::int64_t features, float epsilon,
                     const float* weight, const float* bias, RowStatistics* statistics, float* results) {
@@ -40,10 +59,7 @@ void normalise_rows(const float* values, std::int64_t rows, std::int64_t feature
     }
     const float inverse = 1 / std::sqrt(squares / static_cast<float>(features) + epsilon);
     statistics[row] = {mean, inverse};
-#pragma omp simd
-    for (std::int64_t f = 0; f < features; ++f) {
-      y[f] = (x[f] - mean) * inverse * weight[f] + bias[f];
-    }
+    write_normalised(x, features, statistics[row], weight, bias, y);
   }
 }
 
@@ -90,6 +106,11 @@ class LayerNormOperation final : public Operation {
     CHECK(input_.layout == plain_layout(planner.rows(), input_.shape));
     planner.use(input_);
     output_.needs_gradient = true;
+    output_.recomputation = [this](Planner& p, CallSequence& calls, int lane, const dnnl::memory& into) {
+      p.use(input_);
+      p.use(statistics_);
+      calls.add(lane, [this, lane, into](const Step& step) { normalise_again(step, lane, into); });
+    };
     for (int lane = 0; lane < planner.lanes(); ++lane) {
       const ParameterMemory& memory = planner.parameters();
       lanes_.push_back({.weight = memory.weight(name_ + ".weight", lane),
@@ -142,6 +163,16 @@ class LayerNormOperation final : public Operation {
   }
 
  private:
+  // The same bits as forward's.
+  void normalise_again(const Step& step, int lane, const dnnl::memory& into) const {
+    const Lane& l = lanes_[static_cast<std::size_t>(lane)];
+    auto* const results = static_cast<float*>(into.get_data_handle());
+    for_parts_of(step, lane, [&](int, std::int64_t, std::int64_t begin, std::int64_t rows) {
+      normalise_rows_again(input_.data(lane) + begin * features_, rows, features_, l.weight, l.bias,
+                           statistics(lane) + begin, results + begin * features_);
+    });
+  }
+
   struct Lane {
     const float* weight = nullptr;
     const float* bias = nullptr;

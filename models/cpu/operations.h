@@ -26,10 +26,16 @@ struct OutputOptions {
   Ending ending;
   ElementType type = ElementType::f32;
 };
+// Where a dense layer's weights are applied: to all of a sample, or to each position of a sequence.
+std::int64_t dense_inputs(const Shape& input);
+Shape dense_output(const Shape& input, std::int64_t units);
 Planned plan_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
                    const OutputOptions& options);
 Planned plan_conv(Planner& planner, const std::string& name, const Conv& conv, const Tensor& input,
                   const Shape& output, const OutputOptions& options);
+// Of gelu(input).
+Planned plan_gelu_dense(Planner& planner, const std::string& name, const Dense& dense, const Tensor& input,
+                        const OutputOptions& options);
 // `applied`: the input is the output of an operation that ends with this activation; only backward is left to
 // do.
 enum class ActivationForward { needed, applied };

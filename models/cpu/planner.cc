@@ -6,15 +6,14 @@
 namespace regatta {
 namespace {
 
-// Floats from the first element to behind the last. (oneDNN's own size counts what a stride leaves behind
-// it.)
+// Elements from the first to the last. (oneDNN's own size counts what a stride leaves behind it.)
 std::int64_t reach(const Layout& layout) {
   const auto& data = layout.data;
-  std::int64_t floats = 1;
+  std::int64_t elements = 1;
   for (int axis = 0; axis < data.ndims; ++axis) {
-    floats += (data.dims[axis] - 1) * data.format_desc.blocking.strides[axis];
+    elements += (data.dims[axis] - 1) * data.format_desc.blocking.strides[axis];
   }
-  return floats;
+  return elements;
 }
 
 }  // namespace
@@ -37,12 +36,20 @@ dnnl::primitive_attr arena_scratchpad() {
 }
 
 void CallSequence::add(int lane, const dnnl::primitive& primitive, const Arguments& arguments) {
-  const auto index = static_cast<std::size_t>(lane);
-  lanes_.resize(std::max(lanes_.size(), index + 1));
-  Call call{.primitive = primitive, .keep_alive = arguments, .arguments = {}};
+  Call call{.primitive = primitive, .keep_alive = arguments, .arguments = {}, .loop = {}};
   for (const auto& [name, memory] : arguments) {
     call.arguments.push_back({name, memory.get()});
   }
+  append(lane, std::move(call));
+}
+
+void CallSequence::add(int lane, Loop loop) {
+  append(lane, {.primitive = {}, .keep_alive = {}, .arguments = {}, .loop = std::move(loop)});
+}
+
+void CallSequence::append(int lane, Call call) {
+  const auto index = static_cast<std::size_t>(lane);
+  lanes_.resize(std::max(lanes_.size(), index + 1));
   lanes_[index].push_back(std::move(call));
 }
 
@@ -55,6 +62,10 @@ void CallSequence::run_lane(const Step& step, int lane) const {
     return;  // nothing was added
   }
   for (const Call& call : lanes_[static_cast<std::size_t>(lane)]) {
+    if (call.loop) {
+      call.loop(step);
+      continue;
+    }
     dnnl::error::wrap_c_api(
         dnnl_primitive_execute(call.primitive.get(), step.stream.get(),
                                static_cast<int>(call.arguments.size()), call.arguments.data()),
@@ -103,6 +114,7 @@ Tensor Planner::view(const Tensor& tensor, const Shape& shape, const Layout& lay
   result.shape = shape;
   result.layout = layout;
   result.id = next_id_++;
+  result.recomputation = nullptr;  // other values may be written there
   if (!tensor.buffer) {
     inputs_.push_back(unbound(layout));
     std::fill(result.lanes.begin(), result.lanes.end(), inputs_.back());
@@ -122,7 +134,7 @@ Tensor Planner::view(const Tensor& tensor, const Shape& shape, const Layout& lay
 
 Tensor Planner::part(const Tensor& tensor, const Layout& layout, std::int64_t offset) {
   CHECK(tensor.buffer.has_value());
-  CHECK(offset + reach(layout) <= tensor.floats());
+  CHECK(layout.data_type() == tensor.type() && offset + reach(layout) <= tensor.element_count());
   Tensor result = view(tensor, tensor.shape, tensor.layout);
   result.layout = layout;
   for (dnnl::memory& lane : result.lanes) {
@@ -130,7 +142,7 @@ Tensor Planner::part(const Tensor& tensor, const Layout& layout, std::int64_t of
       return binding.memory.get() == lane.get();
     });
     lane = whole->memory = unbound(layout);
-    whole->offset += static_cast<std::size_t>(offset) * sizeof(float);
+    whole->offset += static_cast<std::size_t>(offset) * dnnl::memory::data_type_size(layout.data_type());
   }
   return result;
 }
@@ -139,6 +151,18 @@ void Planner::use(const Tensor& tensor) {
   if (tensor.buffer) {
     memory_.use(*tensor.buffer);
   }
+}
+
+Tensor Planner::again(const Tensor& tensor, CallSequence& calls) {
+  if (!tensor.recomputation) {
+    use(tensor);
+    return tensor;
+  }
+  Tensor result = allocate(tensor.shape, tensor.layout);
+  for (int lane = 0; lane < lanes(); ++lane) {
+    tensor.recomputation(*this, calls, lane, result.lanes[static_cast<std::size_t>(lane)]);
+  }
+  return result;
 }
 
 dnnl::memory Planner::temporary(const Layout& layout) {

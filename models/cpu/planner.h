@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <string>
@@ -26,6 +27,13 @@ namespace regatta {
 using Layout = dnnl::memory::desc;
 using ElementType = dnnl::memory::data_type;
 
+class CallSequence;
+class Planner;
+
+// Adds the calls that compute a lane's values of a tensor again, in backward.
+using Recomputation =
+    std::function<void(Planner& planner, CallSequence& calls, int lane, const dnnl::memory& into)>;
+
 // An activation or a gradient of all lanes. A cheap value; copies stand for the same memory. Elements are
 // floats, or bf16 where the products are (see Program).
 struct Tensor {
@@ -35,7 +43,8 @@ struct Tensor {
   std::optional<MemoryPlan::Buffer> buffer;  // none: the network's input, in the caller's memory
   int id = -1;                               // under which its gradient is kept while backward is planned
   bool needs_gradient = false;
-  bool may_overwrite = false;  // nobody will read these values after their one reader
+  bool may_overwrite = false;   // nobody will read these values after their one reader
+  Recomputation recomputation;  // where that costs less than keeping them for backward; see Planner::again
 
   float* data(int lane) const {
     return static_cast<float*>(lanes[static_cast<std::size_t>(lane)].get_data_handle());
@@ -69,10 +78,14 @@ Layout plain_layout(std::int64_t rows, const Shape& shape, ElementType type = El
 
 using Arguments = std::vector<std::pair<int, dnnl::memory>>;
 
-// The oneDNN calls of one operation and direction, lane by lane. Running them allocates nothing on our side.
+// The oneDNN calls of one operation and direction, and loops of our own between them, lane by lane. Running
+// them allocates nothing on our side.
 class CallSequence {
  public:
+  using Loop = std::function<void(const Step& step)>;
+
   void add(int lane, const dnnl::primitive& primitive, const Arguments& arguments);
+  void add(int lane, Loop loop);
   void run(const Step& step) const;  // all active lanes
   void run_lane(const Step& step, int lane) const;
 
@@ -81,7 +94,10 @@ class CallSequence {
     dnnl::primitive primitive;
     Arguments keep_alive;
     std::vector<dnnl_exec_arg_t> arguments;
+    Loop loop;  // in place of the primitive
   };
+  void append(int lane, Call call);
+
   std::vector<std::vector<Call>> lanes_;
 };
 
@@ -104,9 +120,12 @@ class Planner {
   Tensor allocate_bytes(std::size_t bytes_per_lane);
   // The same memory under another shape or layout, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape, const Layout& layout);
-  // A part of its memory, from `offset` floats on; not of the network's input.
+  // A part of its memory, from element `offset` on; not of the network's input.
   Tensor part(const Tensor& tensor, const Layout& layout, std::int64_t offset);
   void use(const Tensor& tensor);
+  // In backward, a tensor of forward: itself, kept until now, or memory that `calls` fills with its values
+  // again.
+  Tensor again(const Tensor& tensor, CallSequence& calls);
   // Memory for the operation being planned only; lanes run one after another and share it.
   dnnl::memory temporary(const Layout& layout);
   // A temporary under another layout.

@@ -1,9 +1,26 @@
 // oneDNN's matrix products, and the sums that biases need.
 #include "models/cpu/products.h"
 
+#include <algorithm>
+
 #include "base/multiversion.h"
 
 namespace regatta {
+namespace {
+
+bool same_layouts(const Product& a, const Product& b) {
+  const auto same = [](const dnnl::memory& left, const dnnl::memory& right) {
+    return (!left && !right) || (left && right && left.get_desc() == right.get_desc());
+  };
+  return same(a.left, b.left) && same(a.right, b.right) && same(a.bias, b.bias) && same(a.result, b.result);
+}
+
+// All that stands behind products here differs in this.
+bool same_post_ops(const dnnl::post_ops& a, const dnnl::post_ops& b) {
+  return a.len() == b.len() && (a.len() == 0 || a.kind(0) == b.kind(0));
+}
+
+}  // namespace
 
 Matrix matrix(std::int64_t rows, std::int64_t columns, ElementType type) {
   return {{rows, columns}, type, dnnl::memory::dims{columns, 1}};
@@ -22,23 +39,47 @@ Tensor as_transposed(Planner& planner, const Tensor& tensor, std::int64_t column
                       transposed(columns, tensor.element_count() / columns, tensor.type()));
 }
 
-void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {
-  const auto& [left, right, bias, result, after] = product;
-  dnnl::primitive_attr attributes = arena_scratchpad();
-  attributes.set_post_ops(after);
-  const bool has_bias = static_cast<bool>(bias);
-  const auto description =
-      has_bias ? dnnl::matmul::desc(left.get_desc(), right.get_desc(), bias.get_desc(), result.get_desc())
-               : dnnl::matmul::desc(left.get_desc(), right.get_desc(), result.get_desc());
-  const dnnl::matmul::primitive_desc planned(description, attributes, planner.engine());
-  Arguments arguments = {{DNNL_ARG_SRC, left},
-                         {DNNL_ARG_WEIGHTS, right},
-                         {DNNL_ARG_DST, result},
-                         planner.scratchpad(planned.scratchpad_desc())};
-  if (has_bias) {
-    arguments.emplace_back(DNNL_ARG_BIAS, bias);
+const Products::Plan& Products::plan_of(const Product& product) {
+  const auto known = std::find_if(plans_.begin(), plans_.end(), [&](const Plan& plan) {
+    return same_layouts(plan.like, product) && same_post_ops(plan.like.after, product.after);
+  });
+  if (known != plans_.end()) {
+    return *known;
   }
-  calls.add(lane, dnnl::matmul(planned), arguments);
+  dnnl::primitive_attr attributes = arena_scratchpad();
+  attributes.set_post_ops(product.after);
+  const Matrix left = product.left.get_desc();
+  const Matrix right = product.right.get_desc();
+  const Matrix result = product.result.get_desc();
+  const auto description = product.bias ? dnnl::matmul::desc(left, right, product.bias.get_desc(), result)
+                                        : dnnl::matmul::desc(left, right, result);
+  const dnnl::matmul::primitive_desc planned(description, attributes, planner_.engine());
+  plans_.push_back({.like = product,
+                    .primitive = dnnl::matmul(planned),
+                    .scratchpad = planner_.temporary(planned.scratchpad_desc())});
+  return plans_.back();
+}
+
+void Products::add(int lane, const Product& product) {
+  const Plan& plan = plan_of(product);
+  Arguments arguments = {{DNNL_ARG_SRC, product.left},
+                         {DNNL_ARG_WEIGHTS, product.right},
+                         {DNNL_ARG_DST, product.result},
+                         {DNNL_ARG_SCRATCHPAD, plan.scratchpad}};
+  if (product.bias) {
+    arguments.emplace_back(DNNL_ARG_BIAS, product.bias);
+  }
+  calls_.add(lane, plan.primitive, arguments);
+}
+
+void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product) {
+  Products(planner, calls).add(lane, product);
+}
+
+dnnl::post_ops adding() {
+  dnnl::post_ops after;
+  after.append_sum(1);
+  return after;
 }
 
 void add_projection(Planner& planner, CallSequence& calls, const Projection& projection, const Tensor& input,
@@ -81,24 +122,6 @@ void add_projection_gradients(Planner& planner, CallSequence& calls, const Proje
   }
 }
 
-ProductPlan::ProductPlan(Planner& planner, const Matrix& left, const Matrix& right, const Matrix& result,
-                         const dnnl::post_ops& after) {
-  dnnl::primitive_attr attributes = arena_scratchpad();
-  attributes.set_post_ops(after);
-  const dnnl::matmul::primitive_desc planned({left, right, result}, attributes, planner.engine());
-  primitive_ = dnnl::matmul(planned);
-  scratchpad_ = planner.temporary(planned.scratchpad_desc());
-}
-
-void ProductPlan::add(CallSequence& calls, int lane, const dnnl::memory& left, const dnnl::memory& right,
-                      const dnnl::memory& result) const {
-  calls.add(lane, primitive_,
-            {{DNNL_ARG_SRC, left},
-             {DNNL_ARG_WEIGHTS, right},
-             {DNNL_ARG_DST, result},
-             {DNNL_ARG_SCRATCHPAD, scratchpad_}});
-}
-
 namespace {
 
 template <class Element>
@@ -126,6 +149,12 @@ void column_sums(const float* values, std::int64_t rows, std::int64_t columns, f
 REGATTA_MULTIVERSION
 void column_sums(const Bfloat16* values, std::int64_t rows, std::int64_t columns, float* sums) {
   sum_columns(values, rows, columns, sums);
+}
+
+void column_sums(const Tensor& tensor, int lane, std::int64_t columns, float* sums) {
+  with_element_type(tensor, [&]<class Element>(Element) {
+    column_sums(tensor.elements<Element>(lane), tensor.element_count() / columns, columns, sums);
+  });
 }
 
 }  // namespace regatta

@@ -28,6 +28,8 @@ struct Product {
   dnnl::post_ops after = {};
 };
 void add_product(Planner& planner, CallSequence& calls, int lane, const Product& product);
+// What a product does after: add to what stands in its result.
+dnnl::post_ops adding();
 
 // y = x Wᵀ + b for every row of x; W: [outputs, inputs]. Tensors of any shape whose last axis fits.
 struct Projection {
@@ -43,22 +45,30 @@ void add_projection(Planner& planner, CallSequence& calls, const Projection& pro
 void add_projection_gradients(Planner& planner, CallSequence& calls, const Projection& projection,
                               const Tensor& input, const Tensor& output_gradient,
                               const Tensor& input_gradient);
-// A product whose operands change from call to call.
-class ProductPlan {
+// Products of one operation. Those of the same layouts share a plan and its scratchpad, so that they may be
+// many: one a lane, or one a block of rows.
+class Products {
  public:
-  ProductPlan() = default;
-  ProductPlan(Planner& planner, const Matrix& left, const Matrix& right, const Matrix& result,
-              const dnnl::post_ops& after);
-  void add(CallSequence& calls, int lane, const dnnl::memory& left, const dnnl::memory& right,
-           const dnnl::memory& result) const;
+  Products(Planner& planner, CallSequence& calls) : planner_(planner), calls_(calls) {}
+  void add(int lane, const Product& product);
 
  private:
-  dnnl::matmul primitive_;
-  dnnl::memory scratchpad_;
+  struct Plan {
+    Product like;
+    dnnl::matmul primitive;
+    dnnl::memory scratchpad;
+  };
+  const Plan& plan_of(const Product& product);
+
+  Planner& planner_;
+  CallSequence& calls_;
+  std::vector<Plan> plans_;
 };
 
 // sums[j] = Σᵢ values[i, j], in the order of the rows.
 void column_sums(const float* values, std::int64_t rows, std::int64_t columns, float* sums);
 void column_sums(const Bfloat16* values, std::int64_t rows, std::int64_t columns, float* sums);
+// Of a lane of a tensor in row-major order.
+void column_sums(const Tensor& tensor, int lane, std::int64_t columns, float* sums);
 
 }  // namespace regatta

@@ -30,6 +30,13 @@ bool has_weights(const std::vector<Layer>& layers, std::size_t index) {
          is_layer<Depthwise>(layers, index);
 }
 
+// gelu right before a dense layer is applied by that.
+bool is_gelu_of_dense(const std::vector<Layer>& layers, std::size_t index) {
+  return is_layer<Activation>(layers, index) &&
+         std::get<Activation>(layers[index].what).kind == Activation::Kind::gelu &&
+         is_layer<Dense>(layers, index + 1);
+}
+
 bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
   return is_layer<Activation>(layers, index) &&
          std::get<Activation>(layers[index].what).kind == Activation::Kind::relu;
@@ -100,6 +107,8 @@ Tensor Program::lower(const std::vector<Layer>& layers, Tensor input) {
     if (may_swap(layers, i)) {
       input = lower(layers, i, lower(layers, i + 1, input));
       ++i;
+    } else if (is_gelu_of_dense(layers, i)) {
+      input = floats(input);
     } else {
       input = lower(layers, i, reads_any_type(layers, i) ? input : floats(input));
     }
@@ -119,7 +128,8 @@ Tensor Program::lower(const std::vector<Layer>& layers, std::size_t index, const
           [&](const Dense& dense) {
             const Tensor features = is_image(input) ? flat(input) : input;
             planner_.advance();
-            return append(plan_dense(planner_, layer.name, dense, features, options), layer.name);
+            const auto plan = index > 0 && is_gelu_of_dense(layers, index - 1) ? plan_gelu_dense : plan_dense;
+            return append(plan(planner_, layer.name, dense, features, options), layer.name);
           },
           [&](const Conv& conv) { return lower_conv(layer.name, conv, input, options); },
           [&](const Depthwise& depthwise) {

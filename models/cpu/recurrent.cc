@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::int64_t kRowsOfAThread = 16;
 
-dnnl::post_ops adding() {
-  dnnl::post_ops after;
-  after.append_sum(1);
-  return after;
-}
-
 class RecurrentOperation final : public Operation {
  public:
   RecurrentOperation(Planner& planner, const std::string& name, const Recurrent& recurrent, Tensor input)
@@ -48,11 +42,10 @@ class RecurrentOperation final : public Operation {
     output_.needs_gradient = true;
     add_projection(planner, project_, inputs_, turned_, gates_);
     products_ = lstm_ ? gate_ : planner.temporary(matrix(rows_, gates_width_));
-    const ProductPlan product(planner, matrix(rows_, units_), transposed(units_, gates_width_),
-                              matrix(rows_, gates_width_), lstm_ ? adding() : dnnl::post_ops());
+    add_state_products(planner, recur_,
+                       {.left = state_, .result = products_, .after = lstm_ ? adding() : dnnl::post_ops()},
+                       transposed(units_, gates_width_), 0);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
-      product.add(recur_, lane, state_, planner.weight(state_weight_, transposed(units_, gates_width_), lane),
-                  products_);
       state_biases_.push_back(planner.parameters().weight(state_bias_, lane));
     }
   }
@@ -207,25 +200,27 @@ class RecurrentOperation final : public Operation {
   // them, n apart, because only the part from the state passes r; and the pass over the gates has begun dh'.
   void plan_step_back(Planner& planner) {
     if (lstm_) {
-      const Matrix weights = matrix(gates_width_, units_);
-      const ProductPlan product(planner, matrix(rows_, gates_width_), weights, matrix(rows_, units_), {});
-      for (int lane = 0; lane < planner.lanes(); ++lane) {
-        product.add(step_back_, lane, gate_, planner.weight(state_weight_, weights, lane), state_gradient_);
-      }
+      add_state_products(planner, step_back_, {.left = gate_, .result = state_gradient_},
+                         matrix(gates_width_, units_), 0);
       return;
     }
-    const Matrix gates = strided(rows_, 2 * units_);
-    const Matrix first = matrix(2 * units_, units_);
-    const Matrix last = matrix(units_, units_);
-    first_gates_ = unbound(planner, gates);
+    first_gates_ = unbound(planner, strided(rows_, 2 * units_));
     candidate_ = unbound(planner, matrix(rows_, units_));
-    const ProductPlan of_gates(planner, gates, first, matrix(rows_, units_), adding());
-    const ProductPlan of_candidate(planner, matrix(rows_, units_), last, matrix(rows_, units_), adding());
+    add_state_products(planner, step_back_,
+                       {.left = first_gates_, .result = state_gradient_, .after = adding()},
+                       matrix(2 * units_, units_), 0);
+    add_state_products(planner, step_back_,
+                       {.left = candidate_, .result = state_gradient_, .after = adding()},
+                       matrix(units_, units_), 2 * units_ * units_);
+  }
+
+  // For each lane, `product` with its weights of the state: as `layout`, from float `offset` on.
+  void add_state_products(Planner& planner, CallSequence& calls, Product product, const Matrix& layout,
+                          std::int64_t offset) const {
+    Products products(planner, calls);
     for (int lane = 0; lane < planner.lanes(); ++lane) {
-      of_gates.add(step_back_, lane, first_gates_, planner.weight(state_weight_, first, lane),
-                   state_gradient_);
-      of_candidate.add(step_back_, lane, candidate_,
-                       planner.weight_part(state_weight_, last, 2 * units_ * units_, lane), state_gradient_);
+      product.right = planner.weight_part(state_weight_, layout, offset, lane);
+      products.add(lane, product);
     }
   }
 

@@ -34,6 +34,20 @@ TEST(CrewCommand, TracesGoToTheStudysFolder) {
   EXPECT_EQ(crew.command.back(), "/runs/a/traces");
 }
 
+TEST(CrewCommand, ACrewSeesItsOwnCardsOnly) {
+  Resources resources{.crews = 2, .ranks_per_gpu = 2};
+  resources.cards = {{0, 1}, {2}};
+  const CrewCommand crew = crew_command(kCrew, resources, kRoomy);
+  EXPECT_THAT(crew.variables, Contains(Pair("CUDA_VISIBLE_DEVICES", "2")));
+  ASSERT_GE(crew.command.size(), 2U);
+  EXPECT_EQ(crew.command[crew.command.size() - 2], "--ranks-per-gpu");
+  EXPECT_EQ(crew.command.back(), "2");
+  Surroundings hidden = kRoomy;
+  hidden.visible_devices = "7,5,GPU-aa";
+  EXPECT_THAT(crew_command(kCrew, resources, hidden).variables,
+              Contains(Pair("CUDA_VISIBLE_DEVICES", "GPU-aa")));
+}
+
 TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
   const CrewCommand crew = crew_command(kCrew, {.ranks = 4, .lanes = 8}, kRoomy);
   EXPECT_THAT(crew.command, ElementsAre("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none",

@@ -53,6 +53,16 @@ TEST(Events, NumbersThatJsonLacksSurvive) {
   EXPECT_EQ(read.seconds, kInfinity);
 }
 
+TEST(Events, TheLoadOfACardIsKeptWhereThereIsOne) {
+  const auto on_card = std::get<Reported>(
+      twice_coded(Reported{.card = {.memory_bytes = 150'000'000'001ULL, .utilization = 0.97}}));
+  EXPECT_EQ(on_card.card.memory_bytes, 150'000'000'001ULL);
+  EXPECT_EQ(on_card.card.utilization, 0.97);
+  const EncodedEvent on_cpus = encode(Reported{.attempt = 1});
+  EXPECT_EQ(on_cpus.body.find("gpu"), std::string::npos) << on_cpus.body;
+  EXPECT_FALSE(std::get<Reported>(*decode(on_cpus)).card.memory_bytes);
+}
+
 TEST(Events, EveryOutcomeAndReasonHasAName) {
   for (int i = 0; i <= static_cast<int>(Outcome::interrupted); ++i) {
     const AttemptEnded event{.outcome = static_cast<Outcome>(i)};

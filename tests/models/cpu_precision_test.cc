@@ -56,8 +56,10 @@ TEST_P(Bf16, LossAndGradientsAreThoseOfFp32UpToItsRounding) {
   for (std::size_t i = 0; i < difference.size(); ++i) {
     difference[i] -= gradients[0][i];
   }
-  // A relu or a maximum that falls to the other side moves a gradient by more than rounding does.
-  EXPECT_LT(length(difference), 0.2 * length(gradients[0]));
+  // A relu or a maximum that falls to the other side moves a gradient by more than rounding does, and a
+  // maximum over whole images moves all of it.
+  const bool has_global_maximum = GetParam().layers.find("global_pool: max") != std::string::npos;
+  EXPECT_LT(length(difference), (has_global_maximum ? 0.2 : 0.1) * length(gradients[0]));
   EXPECT_NE(gradients[0], gradients[1]) << "nothing was computed in bf16";
 }
 
@@ -90,28 +92,72 @@ INSTANTIATE_TEST_SUITE_P(
                               {3, 8, 8}}),
     [](const auto& test) { return test.param.name; });
 
-// Which of ten directions a vector points to, learned by a network of convolutions from scratch.
+// Images whose label says which quarter is brighter.
+LayerCase quarters() {
+  return {"", "[conv: 16, relu, max_pool: 2, conv: 16, relu, dense: 32, relu, dense: 4]", {1, 8, 8}, 4};
+}
+
+TestBatch batch_of_quarters(std::uint64_t seed) {
+  TestBatch batch = random_batch(quarters(), 64, seed);
+  for (std::size_t row = 0; row < 64; ++row) {
+    const auto label = static_cast<std::size_t>(batch.labels[row]);
+    for (std::size_t i = 0; i < 16; ++i) {
+      batch.inputs[row * 64 + (label / 2 * 4 + i / 4) * 8 + label % 2 * 4 + i % 4] += 1;
+    }
+  }
+  return batch;
+}
+
+ModelConfig model_of_quarters(const std::string& precision, double rate) {
+  return model_of(quarters(), "{precision: " + precision + ", optimizer: {type: sgd, lr: " +
+                                  std::to_string(rate) + ", momentum: 0.9}}");
+}
+
+// A high rate moves weights far in each step: a stale copy of them, or a sum that was rounded on its way,
+// would show. The first layer has few weights, and gathers what relus and maxima on the other side move.
+TEST(Precision, EveryLayersBf16GradientStaysThatOfFp32WhileWeightsMoveFast) {
+  if (!has_bf16()) {
+    GTEST_SKIP() << "this processor has no avx512_bf16";
+  }
+  const ModelConfig wide = model_of_quarters("fp32", 0.05);
+  const ModelConfig narrow = model_of_quarters("bf16", 0.05);
+  const auto exact = cpu_engine(wide, quarters(), 64);
+  const auto trained = cpu_engine(narrow, quarters(), 64);
+  exact->start_lane(0, lane_settings(wide, 1));
+  trained->start_lane(0, lane_settings(narrow, 1));
+  auto sums = metric_sums(quarters(), 1);
+  for (std::uint64_t step = 0; step < 20; ++step) {
+    const TestBatch batch = batch_of_quarters(step);
+    ASSERT_TRUE(exact->restore_lane(0, trained->save_lane(0)).ok());
+    ASSERT_TRUE(exact->train(batch.view(), {.sums = sums}).ok());
+    ASSERT_TRUE(trained->train(batch.view(), {.sums = sums}).ok());
+    for (const ParameterSpec& parameter : wide.network.parameters) {
+      const auto part = [&](const Engine& engine) {
+        return engine.gradients().subspan(static_cast<std::size_t>(parameter.offset),
+                                          static_cast<std::size_t>(parameter.size));
+      };
+      const std::span<const float> expected = part(*exact);
+      std::vector<float> difference(expected.begin(), expected.end());
+      for (std::size_t i = 0; i < difference.size(); ++i) {
+        difference[i] -= part(*trained)[i];
+      }
+      EXPECT_LT(length(difference), 0.2 * length(expected)) << parameter.name << " in step " << step;
+    }
+  }
+}
+
 TEST(Precision, Bf16LearnsAsWellAsFp32) {
   if (!has_bf16()) {
     GTEST_SKIP() << "this processor has no avx512_bf16";
   }
-  const LayerCase layer_case{
-      "", "[conv: 16, relu, max_pool: 2, conv: 16, relu, dense: 32, relu, dense: 4]", {1, 8, 8}, 4};
   double accuracy[2] = {};
   for (const bool narrow : {false, true}) {
-    const ModelConfig model = model_of(layer_case, std::string("{precision: ") + (narrow ? "bf16" : "fp32") +
-                                                       ", optimizer: {type: sgd, lr: 0.05, momentum: 0.9}}");
-    const auto engine = cpu_engine(model, layer_case, 64);
+    const ModelConfig model = model_of_quarters(narrow ? "bf16" : "fp32", 0.05);
+    const auto engine = cpu_engine(model, quarters(), 64);
     engine->start_lane(0, lane_settings(model, 1));
-    auto sums = metric_sums(layer_case, 1);
+    auto sums = metric_sums(quarters(), 1);
     for (std::uint64_t step = 0; step < 150; ++step) {
-      TestBatch batch = random_batch(layer_case, 64, step);
-      for (std::size_t row = 0; row < 64; ++row) {  // the label says which quarter is brighter
-        const auto label = static_cast<std::size_t>(batch.labels[row]);
-        for (std::size_t i = 0; i < 16; ++i) {
-          batch.inputs[row * 64 + (label / 2 * 4 + i / 4) * 8 + label % 2 * 4 + i % 4] += 1;
-        }
-      }
+      const TestBatch batch = batch_of_quarters(step);
       if (step == 140) {
         sums.front().clear();
       }

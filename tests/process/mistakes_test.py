@@ -85,7 +85,7 @@ class EveryMistakeIsOneLocatedSentence(StudyCase):
 
 class TheHelpTellsTheExitCodes(StudyCase):
     def test_of_every_command(self):
-        for command in ([], ["run"], ["resume"], ["validate"], ["simulate"], ["ask-tell"], ["status"], ["best"],
+        for command in ([], ["run"], ["resume"], ["validate"], ["simulate"], ["ask-tell"], ["devices"], ["status"], ["best"],
                         ["trials"], ["importance"]):
             text = self.regatta(*command, "--help").stdout
             for code in ("0 done", "1 the study failed", "2 a mistake", "130 interrupted"):

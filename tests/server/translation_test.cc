@@ -34,6 +34,19 @@ TEST(Translation, ReportKeepsItsMetricsInOrder) {
   EXPECT_TRUE(std::isnan(received.metrics[1].second));
 }
 
+TEST(Translation, AReportTellsOfACardOnlyWhereThereIsOne) {
+  wire::FromCrew message;
+  auto* report = message.mutable_report();
+  report->set_attempt(7);
+  const auto load_of = [&] { return std::get<ReportReceived>(*input_from("crew-0.0", message)).card; };
+  EXPECT_FALSE(load_of().memory_bytes);
+  EXPECT_FALSE(load_of().utilization);
+  report->set_gpu_memory_bytes(5'000'000'000);
+  report->set_gpu_utilization(0);
+  EXPECT_EQ(load_of().memory_bytes, 5'000'000'000U);
+  EXPECT_EQ(load_of().utilization, 0.0);
+}
+
 TEST(Translation, EveryOutcomeHasItsCounterpart) {
   using Wire = wire::AttemptFinished;
   const std::vector<std::pair<Wire::Outcome, Outcome>> pairs = {

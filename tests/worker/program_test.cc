@@ -65,7 +65,8 @@ class ProgramTest : public testing::Test {
   AttemptEnd run(ScriptedControl& control, const AttemptOrder& order) {
     const auto experiment = load_experiment(experiment_file_, {});
     EXPECT_TRUE(experiment.ok()) << (experiment.ok() ? "" : experiment.error().message);
-    const ProgramOptions options{.folder = folder_.path(), .directory = folder_.path(), .grace = grace_};
+    const ProgramOptions options{
+        .folder = folder_.path(), .directory = folder_.path(), .meter = meter_.get(), .grace = grace_};
     const auto communicator = make_single_communicator();
     const auto end = run_program(*communicator, *experiment, clock_, options, order, &control);
     EXPECT_TRUE(end.ok()) << (end.ok() ? "" : end.error().message);
@@ -78,6 +79,7 @@ class ProgramTest : public testing::Test {
   TemporaryDirectory folder_ = TemporaryDirectory::make().value();
   std::filesystem::path experiment_file_ = folder_.path() / "program.yaml";
   Microseconds grace_ = std::chrono::seconds(10);
+  std::unique_ptr<CardMeter> meter_;
   const AttemptOrder order_{.attempt = 7, .trial = 12, .until_epoch = 2};
 };
 
@@ -93,6 +95,23 @@ TEST_F(ProgramTest, CompletesByItself) {
   const std::string log = text_of("logs/trial-00012-rank-0.log");
   EXPECT_THAT(log, HasSubstr("begin at 0 of 2 rank 0"));
   EXPECT_THAT(text_of("logs/trial-00012-rank-0.log.out"), HasSubstr("for people"));
+}
+
+TEST_F(ProgramTest, ReportsOnACardTellItsMemoryAndUtilization) {
+  script(kTrainer);
+  ScriptedControl on_cpus({.until_epoch = 2}, {{2, {.action = Action::end}}});
+  run(on_cpus, order_);
+  ASSERT_EQ(on_cpus.reports.size(), 2U);
+  EXPECT_FALSE(on_cpus.reports[1].card);
+  meter_ = std::make_unique<CardMeter>("0000:1b:00.0", FAKE_NVML);
+  AttemptOrder again = order_;
+  again.attempt = 8;
+  ScriptedControl on_card({.until_epoch = 2}, {{2, {.action = Action::end}}});
+  run(on_card, again);
+  ASSERT_EQ(on_card.reports.size(), 2U);
+  ASSERT_TRUE(on_card.reports[1].card);
+  EXPECT_EQ(on_card.reports[1].card->used_bytes(), 600U);
+  EXPECT_EQ(on_card.reports[1].card->utilization, 0.25);
 }
 
 TEST_F(ProgramTest, StopsAndLaterGoesOnFromTheEpochThatCounts) {
