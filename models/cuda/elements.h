@@ -60,7 +60,7 @@ __device__ __forceinline__ Floats<Size> load(const Element* from) {
   using Raw = typename RawBytes<Size* static_cast<int>(sizeof(Element))>::Type;
   const Raw raw = *reinterpret_cast<const Raw*>(from);
   Element elements[Size];
-  memcpy(elements, &raw, sizeof raw);
+  memcpy(static_cast<void*>(elements), &raw, sizeof raw);
   Floats<Size> values;
 #pragma unroll
   for (int i = 0; i < Size; ++i) {
