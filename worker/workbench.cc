@@ -18,13 +18,12 @@ namespace {
 
 constexpr std::int64_t kEvaluationRows = 256;  // a rank, where the data has as many
 
-std::unique_ptr<Loader> make_evaluation_loader(const Split& split, int rank, int ranks) {
+std::unique_ptr<BatchSource> make_evaluation_batches(const Split& split, int rank, int ranks) {
   if (split.count() == 0) {
     return nullptr;
   }
-  return std::make_unique<Loader>(
-      split,
-      LoaderOptions{.global_batch = kEvaluationRows * ranks, .rank = rank, .ranks = ranks, .shuffle = false});
+  return make_host_batches(
+      split, {.global_batch = kEvaluationRows * ranks, .rank = rank, .ranks = ranks, .shuffle = false});
 }
 
 // Why the ranks cannot share the virtual shards of a batch; nullopt: they can, or there are none.
@@ -78,7 +77,7 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   Status made;
   if (key != engine_key_) {
     engine_key_.clear();  // nothing fits while it is remade
-    make_loaders();
+    make_batch_sources();
     made = make_engine();
   }
   ASSIGN_OR_RETURN(const auto no_engine, first_failure(communicator_, made));
@@ -117,20 +116,18 @@ Status Workbench::replace_data(const Node& node) {
   return {};
 }
 
-void Workbench::make_loaders() {
-  const std::int64_t batch = std::min(config_.train.batch_size, splits_.train.count());
-  first_row_ = rank_share(batch, communicator_.rank(), communicator_.size()).begin;
-  training_ = std::make_unique<Loader>(splits_.train, LoaderOptions{.seed = experiment_.seed,
-                                                                    .global_batch = batch,
-                                                                    .rank = communicator_.rank(),
-                                                                    .ranks = communicator_.size(),
-                                                                    .augmentation = augmentation_});
+void Workbench::make_batch_sources() {
+  training_ = make_host_batches(splits_.train, {.seed = experiment_.seed,
+                                                .global_batch = config_.train.batch_size,
+                                                .rank = communicator_.rank(),
+                                                .ranks = communicator_.size(),
+                                                .augmentation = augmentation_});
   // With shards each rank measures everything, so that nothing depends on how many there are.
   const bool is_shared = config_.train.shards == 0;
   const int rank = is_shared ? communicator_.rank() : 0;
   const int ranks = is_shared ? communicator_.size() : 1;
-  validation_ = make_evaluation_loader(splits_.validation, rank, ranks);
-  test_ = make_evaluation_loader(splits_.test, rank, ranks);
+  validation_ = make_evaluation_batches(splits_.validation, rank, ranks);
+  test_ = make_evaluation_batches(splits_.test, rank, ranks);
 }
 
 Status Workbench::make_engine() {
@@ -144,9 +141,9 @@ Status Workbench::make_engine() {
                         .threads = options_.threads,
                         .classification = splits_.train.dataset->task == Task::classification,
                         .target_scale = splits_.train.normalization->target_scale};
-  for (const auto& loader : {validation_.get(), test_.get()}) {
-    if (loader != nullptr) {
-      options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());
+  for (const BatchSource* batches : {validation_.get(), test_.get()}) {
+    if (batches != nullptr) {
+      options.evaluation_capacity = std::max(options.evaluation_capacity, batches->batch_capacity());
     }
   }
   if (config_.train.shards > 0) {

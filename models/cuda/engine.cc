@@ -82,7 +82,7 @@ class CudaEngine final : public Engine {
   Status bring_up(int lane);
   Status run(Runner& runner, const BatchView& batch, double epoch);
   Status warm_up(Runner& runner);
-  Status write_numbers(const BatchView& batch, double epoch, bool active);
+  Status write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active);
   Status enqueue(Runner& runner);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
@@ -236,13 +236,14 @@ Status CudaEngine::restore_lane(int lane, const LaneState& state) {
   return bring_up(lane);
 }
 
-Status CudaEngine::write_numbers(const BatchView& batch, double epoch, bool active) {
+Status CudaEngine::write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active) {
   ASSIGN_OR_RETURN(StepRing::Slot slot, ring_.next());
   *slot.batch = {.count = batch.count,
                  .first_sample = batch.first_sample,
                  .epoch = batch.epoch,
                  .step = batch.step,
-                 .mixed = batch.other_labels.empty() ? 0 : 1};
+                 .part = batch.part,
+                 .mixed = runner.feed->is_mixed(batch) ? 1 : 0};
   const auto updates = state_.trials.plan_updates(epoch);
   const auto runs = state_.trials.runs();
   for (std::size_t lane = 0; lane < runs.size(); ++lane) {
@@ -285,7 +286,7 @@ Status CudaEngine::warm_up(Runner& runner) {
     return {};
   }
   BatchView nothing;
-  RETURN_IF_ERROR(write_numbers(nothing, 0, /*active=*/false));
+  RETURN_IF_ERROR(write_numbers(runner, nothing, 0, /*active=*/false));
   RETURN_IF_ERROR(runner.feed->stage(nothing, stream_.get()));
   RETURN_IF_ERROR(enqueue(runner));
   RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
@@ -299,7 +300,7 @@ Status CudaEngine::warm_up(Runner& runner) {
 Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
   RETURN_IF_ERROR(failed_);
   RETURN_IF_ERROR(warm_up(runner));
-  RETURN_IF_ERROR(write_numbers(batch, epoch, /*active=*/true));
+  RETURN_IF_ERROR(write_numbers(runner, batch, epoch, /*active=*/true));
   RETURN_IF_ERROR(runner.feed->stage(batch, stream_.get()));
   const bool meets_others = exchange_ != nullptr && &runner == &training_;
   if (meets_others) {
