@@ -18,6 +18,7 @@
 #include "models/model.h"
 #include "worker/attempt.h"
 #include "worker/batch_source.h"
+#include "worker/card_engines.h"
 #include "worker/exchange.h"
 
 namespace regatta {
@@ -29,6 +30,7 @@ struct WorkbenchOptions {
   int max_epochs = 1;            // the schedules' horizon
   CardMeter* meter = nullptr;    // of this rank's card; nullptr: none
   std::optional<Card> card;      // that this rank computes on; nullopt: on CPUs
+  bool shares_cards = false;     // with other ranks of the crew
 };
 
 // Every rank of a crew has one. What it refers to must outlive it.
@@ -71,7 +73,11 @@ class Workbench {
   Status load_data_for(const Point& point);
   Status replace_data(const Node& node);
   Status make_engine();
+  Status make_cpu_engine(EngineOptions options);
+  Status make_card_engine(const EngineOptions& options);
   Status make_exchange();
+  LoaderOptions training_order() const;
+  LoaderOptions evaluation_order() const;
   void make_batch_sources();
 
   Communicator& communicator_;
@@ -89,6 +95,8 @@ class Workbench {
   std::unique_ptr<BatchSource> training_;
   std::unique_ptr<BatchSource> validation_;
   std::unique_ptr<BatchSource> test_;
+  std::unique_ptr<CardEngines> card_engines_;  // once there was something to train on the card
+  bool keeps_data_ = false;                    // the engine, on the card
   std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
   int rows_ = 0;
   std::unique_ptr<Engine> engine_;

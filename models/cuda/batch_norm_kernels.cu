@@ -24,6 +24,9 @@ __device__ __forceinline__ std::int64_t points_in_use(const BatchNumbers* batch,
   return batch->count * positions;
 }
 
+// A step without a row, as when kernels are loaded, shall not divide by 0.
+__device__ __forceinline__ double at_least_one(double n) { return max(n, 1.0); }
+
 // The moments of a thread's points, of which a few at a time are summed up in two passes.
 template <int Size, class Element>
 __device__ __forceinline__ float moments_of_thread(const ThreadColumns<Size>& columns, std::int64_t width,
@@ -153,7 +156,7 @@ __global__ void set_alone(BatchNormShape shape, BatchNormMemory memory, StepNumb
   const std::int64_t column = column_of_thread();
   if (column < shape.width) {
     set_column(shape, memory, numbers, column, memory.sums[column], memory.sums[shape.width + column],
-               static_cast<double>(points_in_use(numbers.batch, shape.positions)));
+               at_least_one(static_cast<double>(points_in_use(numbers.batch, shape.positions))));
   }
 }
 
@@ -169,7 +172,7 @@ __global__ void offer_sums(BatchNormShape shape, BatchNormMemory memory, StepNum
 }
 
 __device__ __forceinline__ double points_of_all(const BatchNormShape& shape, const BatchNormMemory& memory) {
-  return static_cast<double>(memory.exchanged[0]) * static_cast<double>(shape.positions);
+  return at_least_one(static_cast<double>(memory.exchanged[0]) * static_cast<double>(shape.positions));
 }
 
 // From the mean of all ranks: squares about it are those about one's own mean, and n times the distance's

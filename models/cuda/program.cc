@@ -15,11 +15,12 @@ bool is_relu(const std::vector<Layer>& layers, std::size_t index) {
   return activation != nullptr && activation->kind == Activation::Kind::relu;
 }
 
-// Whether `layer` has weights and applies a relu that follows it along with its bias.
+// Whether `layer` applies a relu that follows it: along with its bias, or as it writes what it leaves.
 bool applies_relu(const Layer& layer) {
   return std::visit(
       Overloaded{[](const Dense& dense) { return dense.bias; }, [](const Conv& conv) { return conv.bias; },
                  [](const Depthwise& depthwise) { return depthwise.bias; },
+                 [](const BatchNorm&) { return true; }, [](const Residual&) { return true; },
                  [](const auto&) { return false; }},
       layer.what);
 }
@@ -116,7 +117,7 @@ Result<Tensor> Program::prepared(const Layer& layer, const Tensor& input) {
                   shares ? 1 : planner_.lanes());
 }
 
-// A relu right behind weights is applied by their operation; its own operation keeps the backward part.
+// A relu behind a layer that applies it keeps the backward part; batch norm does that as well.
 Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& raw) {
   const Layer& layer = layers[index];
   if (!raw.buffer) {  // still the network's input
@@ -154,10 +155,13 @@ Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t inde
             planner_.advance();
             return append(plan_global_pool(planner_, pool, input), layer.name);
           },
-          [&](const Activation& activation) {
-            planner_.advance();
+          [&](const Activation& activation) -> Result<Tensor> {
             const bool applied =
                 index > 0 && activation.kind == Activation::Kind::relu && applies_relu(layers[index - 1]);
+            if (applied && std::holds_alternative<BatchNorm>(layers[index - 1].what)) {
+              return input;
+            }
+            planner_.advance();
             return append(plan_activation(planner_, activation, input,
                                           applied ? ActivationForward::applied : ActivationForward::needed),
                           layer.name);
@@ -174,9 +178,9 @@ Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t inde
           },
           [&](const BatchNorm& norm) {
             planner_.advance();
-            return append(plan_batch_norm(planner_, layer.name, norm, input), layer.name);
+            return append(plan_batch_norm(planner_, layer.name, norm, input, ending), layer.name);
           },
-          [&](const Residual& residual) { return lower_residual(layer.name, residual, input); },
+          [&](const Residual& residual) { return lower_residual(layer.name, residual, input, ending); },
           [&](const auto& what) {
             planner_.advance();
             return append(plan_operation(planner_, layer.name, what, input), layer.name);
@@ -192,8 +196,8 @@ Result<Tensor> Program::lower_conv(const std::string& name, const Conv& conv, co
   return append(plan_conv(planner_, name, conv, input, output, ending), name);
 }
 
-Result<Tensor> Program::lower_residual(const std::string& name, const Residual& residual,
-                                       const Tensor& input) {
+Result<Tensor> Program::lower_residual(const std::string& name, const Residual& residual, const Tensor& input,
+                                       Ending ending) {
   planner_.advance();
   PlannedFork fork = plan_fork(planner_, input);
   stages_.push_back(
@@ -201,7 +205,7 @@ Result<Tensor> Program::lower_residual(const std::string& name, const Residual& 
   ASSIGN_OR_RETURN(const Tensor body, lower(residual.body, fork.body));
   ASSIGN_OR_RETURN(const Tensor shortcut, lower(residual.shortcut, fork.shortcut));
   planner_.advance();
-  return append(plan_add(planner_, body, shortcut), name + ".add");
+  return append(plan_add(planner_, body, shortcut, ending), name + ".add");
 }
 
 Result<Tensor> Program::append(Result<Planned> planned, const std::string& name) {

@@ -45,7 +45,8 @@ class Program {
   Result<Tensor> lower(const std::vector<Layer>& layers, Tensor input);
   Result<Tensor> lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& input);
   Result<Tensor> lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending);
-  Result<Tensor> lower_residual(const std::string& name, const Residual& residual, const Tensor& input);
+  Result<Tensor> lower_residual(const std::string& name, const Residual& residual, const Tensor& input,
+                                Ending ending);
   // As this layer reads it: the shape, the type, a copy for each lane.
   Result<Tensor> prepared(const Layer& layer, const Tensor& input);
   Result<Tensor> reshaped(const Tensor& input, const Shape& shape, ElementType type, int lanes);
