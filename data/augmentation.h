@@ -61,7 +61,7 @@ struct ImageSize {
   std::int64_t width = 0;
 };
 
-// The draws for one sample in one epoch. (data/cuda/resident_feed.cu makes the same ones on a device.)
+// The draws for one sample in one epoch. (data/cuda/resident_rows.cu makes the same ones on a device.)
 class AugmentationDraws {
  public:
   AugmentationDraws(std::uint64_t seed, std::int64_t epoch, std::int64_t sample);

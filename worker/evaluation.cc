@@ -103,7 +103,8 @@ double metric_named(const MetricValues& metrics, std::string_view name) {
   return std::nan("");
 }
 
-Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes, std::span<MetricSums> sums) {
+Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes,
+               std::span<MetricSums> sums) {
   bench.engine().select_lanes(lanes);
   for (const int lane : lanes) {
     sums[static_cast<std::size_t>(lane)] = bench.new_sums();

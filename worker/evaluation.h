@@ -18,7 +18,8 @@ double metric_named(const MetricValues& metrics, std::string_view name);
 
 // All ranks: the sums of these lanes over the whole split, each rank its share. `sums`: one a lane of the
 // engine. The lanes stay selected; the engine is at rest afterwards.
-Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes, std::span<MetricSums> sums);
+Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes,
+               std::span<MetricSums> sums);
 
 struct EvaluationOrder {
   int trial = 0;

@@ -173,8 +173,7 @@ Status Training::train_group(std::vector<int> group) {
 bool Training::somebody_leaves(const std::vector<int>& group) const {
   const auto is_ill = [this](int lane) { return !steering_.view(lane).healthy; };
   const auto is_to_leave = [this](const auto& attempt) {
-    return attempt != nullptr &&
-           steering_.view(attempt->lane()).decision.action != Decision::Action::go_on;
+    return attempt != nullptr && steering_.view(attempt->lane()).decision.action != Decision::Action::go_on;
   };
   return std::ranges::any_of(group, is_ill) || std::ranges::any_of(attempts_, is_to_leave);
 }

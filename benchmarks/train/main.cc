@@ -82,8 +82,9 @@ class Trainer {
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
-    EngineOptions options{
-        .batch_capacity = batches_->batch_capacity(), .global_batch = config.train.batch_size, .lanes = lanes};
+    EngineOptions options{.batch_capacity = batches_->batch_capacity(),
+                          .global_batch = config.train.batch_size,
+                          .lanes = lanes};
     if (communicator_.size() > 1) {
       const std::size_t floats = sums_.size() * static_cast<std::size_t>(config.network.parameter_count);
       const int rows = shared_rows(config.train.optimizer.kind);

@@ -11,17 +11,16 @@ constexpr std::string_view kWhat = "the data set";
 }  // namespace
 
 std::size_t ResidentDataset::bytes_of(const Dataset& dataset) {
-  const std::size_t inputs = std::visit(
-      [](const auto& values) { return values.size() * sizeof(values.front()); }, dataset.inputs);
+  const std::size_t inputs =
+      std::visit([](const auto& values) { return values.size() * sizeof(values.front()); }, dataset.inputs);
   return inputs + dataset.labels.size() * sizeof(std::int32_t) + dataset.targets.size() * sizeof(float);
 }
 
 Result<std::shared_ptr<const ResidentDataset>> ResidentDataset::copy_of(const Dataset& dataset) {
   auto resident = std::make_shared<ResidentDataset>();
   resident->has_bytes_ = std::holds_alternative<std::vector<std::uint8_t>>(dataset.inputs);
-  ASSIGN_OR_RETURN(
-      resident->inputs_,
-      std::visit([](const auto& values) { return device_copy(values, kWhat); }, dataset.inputs));
+  ASSIGN_OR_RETURN(resident->inputs_,
+                   std::visit([](const auto& values) { return device_copy(values, kWhat); }, dataset.inputs));
   ASSIGN_OR_RETURN(resident->labels_, device_copy(dataset.labels, kWhat));
   ASSIGN_OR_RETURN(resident->targets_, device_copy(dataset.targets, kWhat));
   return std::shared_ptr<const ResidentDataset>(std::move(resident));

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -54,12 +53,12 @@ Result<DeviceMemory> device_copy(const std::vector<Value>& values, std::string_v
   const std::size_t bytes = values.size() * sizeof(Value);
   ASSIGN_OR_RETURN(DeviceMemory memory, DeviceMemory::allocate(bytes, what));
   if (bytes == 0) {
-    return Result<DeviceMemory>(std::move(memory));  // nvcc does not move it by itself
+    return memory;
   }
   RETURN_IF_ERROR(check(cudaMemcpy(memory.data(), values.data(), bytes, cudaMemcpyHostToDevice), what));
   // The last of it may still be on its way, for which other streams do not wait by themselves.
   RETURN_IF_ERROR(check(cudaStreamSynchronize(nullptr), what));
-  return Result<DeviceMemory>(std::move(memory));
+  return memory;
 }
 
 }  // namespace regatta::cuda

@@ -39,8 +39,8 @@ Value made(Result<Value> result) {
 template <class Value>
 std::vector<Value> read(const DeviceMemory& memory) {
   std::vector<Value> values(memory.size() / sizeof(Value));
-  require(
-      cuda::check(cudaMemcpy(values.data(), memory.data(), memory.size(), cudaMemcpyDeviceToHost), "reading"));
+  require(cuda::check(cudaMemcpy(values.data(), memory.data(), memory.size(), cudaMemcpyDeviceToHost),
+                      "reading"));
   return values;
 }
 
@@ -110,9 +110,8 @@ void expect_rows(const DeviceMemory& computed, std::span<const Value> host, std:
   const auto values = read<Value>(computed);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Value expected = i < static_cast<std::size_t>(count * size) ? host[i] : Value{0};
-    const bool is_same =
-        values[i] == expected ||
-        std::abs(static_cast<float>(values[i] - expected)) <= tolerance * std::abs(static_cast<float>(expected) + 1);
+    const bool is_same = values[i] == expected || std::abs(static_cast<float>(values[i] - expected)) <=
+                                                      tolerance * std::abs(static_cast<float>(expected) + 1);
     ASSERT_TRUE(is_same) << what << " at " << i << ": " << values[i] << " instead of " << expected;
   }
 }
@@ -248,10 +247,10 @@ TEST_F(ResidentData, AreShuffledAlikeWhateverTheirNumber) {
   cuda::ResidentDatasets datasets;
   for (const std::int64_t count : {1, 2, 3, 16, 17, 63, 64, 65, 300}) {
     SCOPED_TRACE(testing::Message() << count << " samples");
-    const ResidentPart part{.split = made_split(Kind::table, count),
-                            .options = {.seed = static_cast<std::uint64_t>(count),
-                                        .global_batch = 100,
-                                        .augmentation = {.mixup = 1}}};
+    const ResidentPart part{
+        .split = made_split(Kind::table, count),
+        .options = {
+            .seed = static_cast<std::uint64_t>(count), .global_batch = 100, .augmentation = {.mixup = 1}}};
     RecordedFeed feed(datasets, {part}, *part.split.dataset, 100);
     expect_epochs(feed, part, 0);
   }
@@ -295,12 +294,14 @@ struct Trained {
   std::vector<std::pair<std::string, double>> measured;
 };
 Trained train(const ModelConfig& config, const Split& split, bool is_resident) {
-  const LoaderOptions training{.seed = 7, .global_batch = kGlobalBatch, .augmentation = {.cutout = 2, .mixup = 0.4}};
+  const LoaderOptions training{
+      .seed = 7, .global_batch = kGlobalBatch, .augmentation = {.cutout = 2, .mixup = 0.4}};
   const LoaderOptions evaluation{.global_batch = kGlobalBatch, .shuffle = false};
   cuda::ResidentDatasets datasets;
   cuda::CudaEngineOptions device;
   if (is_resident) {
-    device.training_feed = made(cuda::make_resident_feed(datasets, std::array{ResidentPart{split, training}}));
+    device.training_feed =
+        made(cuda::make_resident_feed(datasets, std::array{ResidentPart{split, training}}));
     device.evaluation_feed =
         made(cuda::make_resident_feed(datasets, std::array{ResidentPart{split, evaluation}}));
   }
@@ -348,7 +349,8 @@ TEST_F(ResidentData, TrainAnEngineAsTheHostsBatchesDo) {
   const Trained expected = train(config, split, false);
   const Trained computed = train(config, split, true);
   for (const auto& [computed_metrics, expected_metrics] :
-       {std::pair(&computed.training, &expected.training), std::pair(&computed.measured, &expected.measured)}) {
+       {std::pair(&computed.training, &expected.training),
+        std::pair(&computed.measured, &expected.measured)}) {
     ASSERT_EQ(computed_metrics->size(), expected_metrics->size());
     for (std::size_t i = 0; i < expected_metrics->size(); ++i) {
       EXPECT_NEAR((*computed_metrics)[i].second, (*expected_metrics)[i].second, 1e-3)
