@@ -12,9 +12,6 @@
 namespace regatta {
 namespace {
 
-// Each kind of draw has an index of its own, so that one is not changed by another being switched on.
-enum Draw : std::uint64_t { flip_y, flip_x, crop_y, crop_x, cut_y, cut_x, partner_row, first_share };
-
 std::int64_t read_crop(Section& augment, std::int64_t smallest_side) {
   const Node* node = augment.child("crop");
   if (node == nullptr) {
@@ -107,7 +104,7 @@ std::string describe(const Augmentation& augmentation) {
 }
 
 AugmentationDraws::AugmentationDraws(std::uint64_t seed, std::int64_t epoch, std::int64_t sample)
-    : random_(Random(seed, "augmentation")
+    : random_(stream(seed)
                   .substream(static_cast<std::uint64_t>(epoch))
                   .substream(static_cast<std::uint64_t>(sample))) {}
 

@@ -61,10 +61,15 @@ struct ImageSize {
   std::int64_t width = 0;
 };
 
-// The draws for one sample in one epoch.
+// The draws for one sample in one epoch. (data/cuda/resident_feed.cu makes the same ones on a device.)
 class AugmentationDraws {
  public:
   AugmentationDraws(std::uint64_t seed, std::int64_t epoch, std::int64_t sample);
+
+  // Its substream for an epoch, and that one's for a sample, are what is drawn from.
+  static Random stream(std::uint64_t seed) { return Random(seed, "augmentation"); }
+  // Each kind of draw has an index of its own, so that one is not changed by another being switched on.
+  enum Draw : std::uint64_t { flip_y, flip_x, crop_y, crop_x, cut_y, cut_x, partner_row, first_share };
 
   ImageChange image(const Augmentation& augmentation, const ImageSize& size) const;
   // mixup: this sample's share, at least 1/2: a sample mixed with a smaller share of another one is as likely

@@ -12,28 +12,37 @@
 #include "data/sample_writer.h"
 
 namespace regatta {
-namespace {
-
-LoaderOptions checked(LoaderOptions options, std::int64_t samples) {
-  CHECK(options.ranks >= 1 && options.rank >= 0 && options.rank < options.ranks);
-  CHECK(options.global_batch >= 1 && options.prefetch >= 1);
-  options.global_batch = std::min(options.global_batch, std::max<std::int64_t>(samples, 1));
-  return options;
-}
-
-}  // namespace
 
 RankShare rank_share(std::int64_t global, int rank, int ranks) {
   CHECK(global >= 0 && ranks >= 1 && rank >= 0 && rank < ranks);
   return {global * rank / ranks, global * (rank + 1) / ranks};
 }
 
+BatchPlan::BatchPlan(std::int64_t samples, const LoaderOptions& options)
+    : samples_(samples),
+      global_batch_(std::min(options.global_batch, std::max<std::int64_t>(samples, 1))),
+      leaves_out_rest_(options.shuffle),
+      share_(rank_share(global_batch_, options.rank, options.ranks)) {
+  CHECK(options.global_batch >= 1);
+  CHECK(options.shuffle || options.augmentation.mixup == 0, "the last batch may lack the other sample");
+}
+
+std::int64_t BatchPlan::steps_per_epoch() const {
+  return (leaves_out_rest_ ? samples_ : samples_ + global_batch_ - 1) / global_batch_;
+}
+
+std::int64_t BatchPlan::count(std::int64_t step) const {
+  return std::clamp<std::int64_t>(samples_ - step * global_batch_ - share_.begin, 0, capacity());
+}
+
+Random data_order(std::uint64_t seed) { return Random(seed, "data order"); }
+
 class Loader::Prefetcher {
  public:
   Prefetcher(Split split, LoaderOptions options)
       : split_(std::move(split)),
-        options_(checked(options, split_.count())),
-        share_(rank_share(options_.global_batch, options_.rank, options_.ranks)),
+        options_(options),
+        plan_(split_.count(), options),
         sample_size_(static_cast<std::size_t>(split_.dataset->sample_size())),
         positions_(static_cast<std::size_t>(split_.dataset->positions)),
         target_count_(split_.dataset->target_names.size()),
@@ -41,7 +50,8 @@ class Loader::Prefetcher {
         other_inputs_(options.augmentation.mixup > 0 ? sample_size_ : 0),
         other_targets_(options.augmentation.mixup > 0 ? target_count_ : 0),
         ring_(static_cast<std::size_t>(options_.prefetch) + 1) {
-    const auto rows = static_cast<std::size_t>(capacity());
+    CHECK(options_.prefetch >= 1);
+    const auto rows = static_cast<std::size_t>(plan_.capacity());
     for (Batch& batch : ring_) {
       batch.inputs.resize(rows * sample_size_);
       batch.labels.resize(split_.dataset->task == Task::classification ? rows * positions_ : 0);
@@ -54,20 +64,14 @@ class Loader::Prefetcher {
     thread_ = std::jthread([this](const std::stop_token& stop) { produce(stop); });
   }
 
-  std::int64_t steps() const {
-    const std::int64_t samples = split_.count();
-    return options_.shuffle ? samples / options_.global_batch
-                            : (samples + options_.global_batch - 1) / options_.global_batch;
-  }
-
-  std::int64_t capacity() const { return share_.end - share_.begin; }
+  const BatchPlan& plan() const { return plan_; }
 
   void start_epoch(std::int64_t epoch, std::int64_t first_step) {
-    CHECK(epoch >= 0 && first_step >= 0 && first_step <= steps());
+    CHECK(epoch >= 0 && first_step >= 0 && first_step <= plan_.steps_per_epoch());
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !filling_; });  // at most the time to make one batch
     order_.emplace(static_cast<std::uint64_t>(std::max<std::int64_t>(split_.count(), 1)),
-                   Random(options_.seed, "data order").substream(static_cast<std::uint64_t>(epoch)));
+                   data_order(options_.seed).substream(static_cast<std::uint64_t>(epoch)));
     epoch_ = epoch;
     made_ = first_step;
     taken_ = first_step;
@@ -80,7 +84,7 @@ class Loader::Prefetcher {
     CHECK(order_.has_value(), "start_epoch comes first");
     holding_ = false;
     changed_.notify_all();
-    if (taken_ == steps()) {
+    if (taken_ == plan_.steps_per_epoch()) {
       return nullptr;
     }
     changed_.wait(lock, [this] { return made_ > taken_; });
@@ -95,7 +99,7 @@ class Loader::Prefetcher {
   std::int64_t oldest_in_use() const { return taken_ - (holding_ ? 1 : 0); }
 
   bool has_work() const {
-    return order_.has_value() && made_ < steps() &&
+    return order_.has_value() && made_ < plan_.steps_per_epoch() &&
            made_ - oldest_in_use() < static_cast<std::int64_t>(ring_.size());
   }
 
@@ -115,9 +119,9 @@ class Loader::Prefetcher {
 
   // Runs without the lock: start_epoch waits for it before it changes order_ and epoch_.
   void fill(Batch& batch, std::int64_t step) {
-    const std::int64_t global_first = step * options_.global_batch;
-    const std::int64_t first = global_first + share_.begin;
-    batch.count = std::clamp<std::int64_t>(split_.count() - first, 0, capacity());
+    const std::int64_t global_first = step * plan_.global_batch();
+    const std::int64_t first = global_first + plan_.first_row();
+    batch.count = plan_.count(step);
     for (std::int64_t row = 0; row < batch.count; ++row) {
       write_row(batch, static_cast<std::size_t>(row), sample_at(first + row));
       if (options_.augmentation.mixup > 0) {
@@ -168,9 +172,9 @@ class Loader::Prefetcher {
   // x = s x + (1 - s) x', and the targets likewise, with another sample of the global batch, which may be
   // another rank's.
   void mix_row(Batch& batch, std::size_t row, std::int64_t global_first) {
-    const std::int64_t place = share_.begin + static_cast<std::int64_t>(row);
+    const std::int64_t place = plan_.first_row() + static_cast<std::int64_t>(row);
     const AugmentationDraws own = draws(sample_at(global_first + place));
-    const std::int64_t other = sample_at(global_first + own.partner(place, options_.global_batch));
+    const std::int64_t other = sample_at(global_first + own.partner(place, plan_.global_batch()));
     const auto share = static_cast<float>(own.share(options_.augmentation.mixup));
     write_inputs(other, other_inputs_.data());
     mix(batch.inputs.data() + row * sample_size_, other_inputs_.data(), sample_size_, share);
@@ -191,7 +195,7 @@ class Loader::Prefetcher {
 
   const Split split_;
   const LoaderOptions options_;
-  const RankShare share_;
+  const BatchPlan plan_;
   const std::size_t sample_size_;
   const std::size_t positions_;
   const std::size_t target_count_;
@@ -216,9 +220,9 @@ Loader::Loader(Split split, LoaderOptions options)
 
 Loader::~Loader() = default;
 
-std::int64_t Loader::steps_per_epoch() const { return prefetcher_->steps(); }
+std::int64_t Loader::steps_per_epoch() const { return prefetcher_->plan().steps_per_epoch(); }
 
-std::int64_t Loader::batch_capacity() const { return prefetcher_->capacity(); }
+std::int64_t Loader::batch_capacity() const { return prefetcher_->plan().capacity(); }
 
 void Loader::start_epoch(std::int64_t epoch, std::int64_t first_step) {
   prefetcher_->start_epoch(epoch, first_step);

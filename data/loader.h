@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "data/augmentation.h"
 #include "data/dataset.h"
 
@@ -30,7 +31,7 @@ struct LoaderOptions {
   // each epoch). Otherwise: in order, every sample once, the last batch padded.
   bool shuffle = true;
   int prefetch = 2;           // batches made ahead; at least 1
-  Augmentation augmentation;  // training; mixup mixes samples of one global batch
+  Augmentation augmentation;  // mixup, of shuffled data only, mixes samples of one global batch
 };
 
 // The rows of a global batch of `global` samples that belong to `rank`: contiguous, sizes differ by at most
@@ -40,6 +41,26 @@ struct RankShare {
   std::int64_t end = 0;
 };
 RankShare rank_share(std::int64_t global, int rank, int ranks);
+
+// Which positions of an epoch are in which batch. A position is a place in the epoch's order of the split's
+// samples: the permutation by data_order(seed).substream(epoch) where it is shuffled.
+class BatchPlan {
+ public:
+  BatchPlan(std::int64_t samples, const LoaderOptions& options);
+
+  std::int64_t global_batch() const { return global_batch_; }
+  std::int64_t steps_per_epoch() const;
+  std::int64_t capacity() const { return share_.end - share_.begin; }  // rows of this rank's batches
+  std::int64_t first_row() const { return share_.begin; }              // of them within the global batch
+  std::int64_t count(std::int64_t step) const;                         // rows in use
+
+ private:
+  std::int64_t samples_;
+  std::int64_t global_batch_;
+  bool leaves_out_rest_;
+  RankShare share_;
+};
+Random data_order(std::uint64_t seed);
 
 class Loader {
  public:

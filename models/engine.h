@@ -28,9 +28,11 @@ struct BatchView {
   std::int64_t count = 0;
   std::int64_t first_sample = 0;  // this rank's first row within the global batch: with it dropout's random
                                   // numbers do not depend on the number of ranks
-  // Which batch it is. Where an engine makes batches itself of data that it keeps, this is all it is told.
+  // Which batch it is. Where an engine makes batches itself of data that it keeps, this and the count are all
+  // it is told.
   std::int64_t epoch = 0;
   std::int64_t step = 0;
+  int part = 0;  // of the data kept: 0 training; of evaluation 0 validation, 1 test
 };
 
 // What may differ between the lanes of an engine; shapes, loss and batch size are alike.

@@ -40,7 +40,8 @@ CrewMember::CrewMember(Communicator& communicator, const Clock& clock, Experimen
               .lanes = capacity.lanes,
               .max_epochs = welcome.max_epochs(),
               .meter = meter_.get(),
-              .card = card}),
+              .card = card,
+              .shares_cards = capacity.ranks_per_gpu.value_or(1) > 1}),
       training_(bench_) {}
 
 Result<std::unique_ptr<CrewMember>> CrewMember::join(Communicator& communicator, const Clock& clock,

@@ -103,27 +103,18 @@ double metric_named(const MetricValues& metrics, std::string_view name) {
   return std::nan("");
 }
 
-BatchView view_of(const Batch& batch, std::int64_t first_sample) {
-  return {.inputs = batch.inputs,
-          .labels = batch.labels,
-          .targets = batch.targets,
-          .other_labels = batch.other_labels,
-          .label_shares = batch.label_shares,
-          .count = batch.count,
-          .first_sample = first_sample};
-}
-
-Status measure(Workbench& bench, Loader& loader, std::span<const int> lanes, std::span<MetricSums> sums) {
+Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes, std::span<MetricSums> sums) {
   bench.engine().select_lanes(lanes);
   for (const int lane : lanes) {
     sums[static_cast<std::size_t>(lane)] = bench.new_sums();
   }
-  loader.start_epoch(0);
-  while (const Batch* batch = loader.next()) {
+  batches.start_epoch(0);
+  while (const BatchView* batch = batches.next()) {
     if (batch->count > 0) {
-      RETURN_IF_ERROR(bench.engine().evaluate(view_of(*batch, 0), sums));
+      RETURN_IF_ERROR(bench.engine().evaluate(*batch, sums));
     }
   }
+  RETURN_IF_ERROR(bench.engine().finish());
   for (const int lane : lanes) {
     RETURN_IF_ERROR(bench.communicator().allreduce(sums[static_cast<std::size_t>(lane)].sums()));
   }
@@ -142,11 +133,11 @@ Result<Evaluation> evaluate_trial(Workbench& bench, const EvaluationOrder& order
     return Evaluation{.error = *unreadable};
   }
   const bool has_test = bench.test() != nullptr;
-  Loader* loader = has_test ? bench.test() : bench.validation();
+  BatchSource* const batches = has_test ? bench.test() : bench.validation();
   Evaluation evaluation{.model = kModelFile};
-  if (loader != nullptr) {
+  if (batches != nullptr) {
     std::vector<MetricSums> sums(static_cast<std::size_t>(bench.options().lanes), bench.new_sums());
-    RETURN_IF_ERROR(measure(bench, *loader, std::array{0}, sums));
+    RETURN_IF_ERROR(measure(bench, *batches, std::array{0}, sums));
     append_metrics(evaluation.metrics, has_test ? "test_" : "val_", sums.front().result());
   }
   const Status written = bench.is_leader() ? write_model(bench, order, *state, evaluation.metrics) : Status();

@@ -17,11 +17,8 @@ void append_metrics(MetricValues& metrics, std::string_view prefix, const Metric
 double metric_named(const MetricValues& metrics, std::string_view name);
 
 // All ranks: the sums of these lanes over the whole split, each rank its share. `sums`: one a lane of the
-// engine. The lanes stay selected.
-Status measure(Workbench& bench, Loader& loader, std::span<const int> lanes, std::span<MetricSums> sums);
-
-// All ranks: what a rank's batch says to the engine.
-BatchView view_of(const Batch& batch, std::int64_t first_sample);
+// engine. The lanes stay selected; the engine is at rest afterwards.
+Status measure(Workbench& bench, BatchSource& batches, std::span<const int> lanes, std::span<MetricSums> sums);
 
 struct EvaluationOrder {
   int trial = 0;

@@ -18,9 +18,9 @@ constexpr int kMostEpochsWaited = 8;
 // The epoch of an attempt that waits for its engine: no grant lets it go on.
 constexpr std::int64_t kNotBegun = std::numeric_limits<std::int64_t>::max();
 
-const Batch* next_batch(Loader& loader) {
+const BatchView* next_batch(BatchSource& batches) {
   const TraceSpan span("input");
-  return loader.next();
+  return batches.next();
 }
 
 }  // namespace
@@ -169,13 +169,24 @@ Status Training::train_group(std::vector<int> group) {
   return report(group);
 }
 
-// Whether the epoch is done.
+// As the views have it: a lane of the group is not healthy, or any attempt was told to leave.
+bool Training::somebody_leaves(const std::vector<int>& group) const {
+  const auto is_ill = [this](int lane) { return !steering_.view(lane).healthy; };
+  const auto is_to_leave = [this](const auto& attempt) {
+    return attempt != nullptr &&
+           steering_.view(attempt->lane()).decision.action != Decision::Action::go_on;
+  };
+  return std::ranges::any_of(group, is_ill) || std::ranges::any_of(attempts_, is_to_leave);
+}
+
+// Whether the epoch is done. The engine is at rest afterwards, either way: sums are whole, and lanes may be
+// saved and started.
 Result<bool> Training::take_steps(const std::vector<int>& group) {
-  Loader& loader = bench_.training();
-  const std::int64_t steps = loader.steps_per_epoch();
+  BatchSource& batches = bench_.training();
+  const std::int64_t steps = batches.steps_per_epoch();
   const std::int64_t epoch = attempt(group.front()).epoch();
   std::int64_t step = attempt(group.front()).step();
-  loader.start_epoch(epoch, step);
+  batches.start_epoch(epoch, step);
   bench_.engine().select_lanes(group);
   steering_.begin_steps();
   for (; step < steps; ++step) {
@@ -183,28 +194,28 @@ Result<bool> Training::take_steps(const std::vector<int>& group) {
       steering_.stand(lane, epoch, attempt(lane).is_healthy());
     }
     ASSIGN_OR_RETURN(const bool news, steering_.at_step());
-    if (news) {
+    if (news && somebody_leaves(group)) {
+      RETURN_IF_ERROR(bench_.engine().finish());
       for (const int lane : group) {
         if (!steering_.view(lane).healthy) {
           end(lane, attempt(lane).diverged("training"));
         }
       }
       RETURN_IF_ERROR(leave_as_decided());  // lanes that stand still, too: their places are wanted
-      if (!ended_.empty()) {
-        return false;
-      }
+      return false;
     }
-    const Batch* batch = next_batch(loader);
+    const BatchView* const batch = next_batch(batches);
     CHECK(batch != nullptr);
     const TrainStep train{
         .epoch = static_cast<double>(epoch) + static_cast<double>(step) / static_cast<double>(steps),
         .exchange = bench_.exchange(),
         .sums = sums_};
-    RETURN_IF_ERROR(bench_.engine().train(view_of(*batch, bench_.first_row()), train));
+    RETURN_IF_ERROR(bench_.engine().train(*batch, train));
     for (const int lane : group) {
       attempt(lane).take_step();
     }
   }
+  RETURN_IF_ERROR(bench_.engine().finish());
   return true;
 }
 

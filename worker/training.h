@@ -39,6 +39,7 @@ class Training {
   std::vector<int> next_group() const;
   bool goes_first(const LaneAttempt& a, const LaneAttempt& b) const;
   Status train_group(std::vector<int> group);
+  bool somebody_leaves(const std::vector<int>& group) const;
   Result<bool> take_steps(const std::vector<int>& group);
   Status finish_epoch(std::vector<int> group);
   Status report(const std::vector<int>& group);

@@ -18,15 +18,6 @@ namespace {
 
 constexpr std::int64_t kEvaluationRows = 256;  // a rank, where the data has as many
 
-std::unique_ptr<Loader> make_evaluation_loader(const Split& split, int rank, int ranks) {
-  if (split.count() == 0) {
-    return nullptr;
-  }
-  return std::make_unique<Loader>(
-      split,
-      LoaderOptions{.global_batch = kEvaluationRows * ranks, .rank = rank, .ranks = ranks, .shuffle = false});
-}
-
 // Why the ranks cannot share the virtual shards of a batch; nullopt: they can, or there are none.
 std::optional<std::string> check_shards(const TrainConfig& train, std::int64_t samples, int ranks) {
   if (train.shards > 0 && train.shards % ranks != 0) {
@@ -78,7 +69,6 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   Status made;
   if (key != engine_key_) {
     engine_key_.clear();  // nothing fits while it is remade
-    make_loaders();
     made = make_engine();
   }
   ASSIGN_OR_RETURN(const auto no_engine, first_failure(communicator_, made));
@@ -117,38 +107,60 @@ Status Workbench::replace_data(const Node& node) {
   return {};
 }
 
-void Workbench::make_loaders() {
-  const std::int64_t batch = std::min(config_.train.batch_size, splits_.train.count());
-  first_row_ = rank_share(batch, communicator_.rank(), communicator_.size()).begin;
-  training_ = std::make_unique<Loader>(splits_.train, LoaderOptions{.seed = experiment_.seed,
-                                                                    .global_batch = batch,
-                                                                    .rank = communicator_.rank(),
-                                                                    .ranks = communicator_.size(),
-                                                                    .augmentation = augmentation_});
-  // With shards each rank measures everything, so that nothing depends on how many there are.
+LoaderOptions Workbench::training_order() const {
+  return {.seed = experiment_.seed,
+          .global_batch = config_.train.batch_size,
+          .rank = communicator_.rank(),
+          .ranks = communicator_.size(),
+          .augmentation = augmentation_};
+}
+
+// With shards each rank measures everything, so that nothing depends on how many there are.
+LoaderOptions Workbench::evaluation_order() const {
   const bool is_shared = config_.train.shards == 0;
-  const int rank = is_shared ? communicator_.rank() : 0;
   const int ranks = is_shared ? communicator_.size() : 1;
-  validation_ = make_evaluation_loader(splits_.validation, rank, ranks);
-  test_ = make_evaluation_loader(splits_.test, rank, ranks);
+  return {.global_batch = kEvaluationRows * ranks,
+          .rank = is_shared ? communicator_.rank() : 0,
+          .ranks = ranks,
+          .shuffle = false};
+}
+
+void Workbench::make_batch_sources() {
+  int parts = 0;  // of an engine's data for measuring
+  const auto make = [&](const Split& split, const LoaderOptions& order, int part) {
+    return keeps_data_ ? make_kept_batches(split.count(), order, part) : make_host_batches(split, order);
+  };
+  const auto make_for_evaluation = [&](const Split& split) {
+    const int part = parts++;
+    return split.count() > 0 ? make(split, evaluation_order(), part) : nullptr;
+  };
+  training_ = make(splits_.train, training_order(), 0);
+  validation_ = make_for_evaluation(splits_.validation);
+  test_ = make_for_evaluation(splits_.test);
 }
 
 Status Workbench::make_engine() {
   exchange_.reset();  // first: its thread may be at work for the engine
   engine_.reset();
   memory_.reset();
-  EngineOptions options{.batch_capacity = training_->batch_capacity(),
-                        .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
-                        .evaluation_capacity = 1,
-                        .lanes = options_.lanes,
-                        .threads = options_.threads,
-                        .classification = splits_.train.dataset->task == Task::classification,
-                        .target_scale = splits_.train.normalization->target_scale};
-  for (const auto& loader : {validation_.get(), test_.get()}) {
-    if (loader != nullptr) {
-      options.evaluation_capacity = std::max(options.evaluation_capacity, loader->batch_capacity());
-    }
-  }
+  const auto rows = [](const Split& split, const LoaderOptions& order) {
+    return split.count() > 0 ? make_kept_batches(split.count(), order, 0)->batch_capacity() : 1;
+  };
+  const EngineOptions options{.batch_capacity = rows(splits_.train, training_order()),
+                              .global_batch = std::min(config_.train.batch_size, splits_.train.count()),
+                              .evaluation_capacity = std::max(rows(splits_.validation, evaluation_order()),
+                                                              rows(splits_.test, evaluation_order())),
+                              .lanes = options_.lanes,
+                              .threads = options_.threads,
+                              .classification = splits_.train.dataset->task == Task::classification,
+                              .target_scale = splits_.train.normalization->target_scale};
+  keeps_data_ = false;
+  RETURN_IF_ERROR(options_.card ? make_card_engine(options) : make_cpu_engine(options));
+  make_batch_sources();
+  return {};
+}
+
+Status Workbench::make_cpu_engine(EngineOptions options) {
   if (config_.train.shards > 0) {
     ASSIGN_OR_RETURN(engine_, make_sharded_engine(config_, options, config_.train.shards, communicator_));
     return {};
@@ -157,7 +169,27 @@ Status Workbench::make_engine() {
   if (memory_ != nullptr) {
     lend_memory(*memory_, rows_, options);
   }
-  ASSIGN_OR_RETURN(engine_, make_cpu_engine(config_, options));
+  ASSIGN_OR_RETURN(engine_, regatta::make_cpu_engine(config_, options));
+  return {};
+}
+
+Status Workbench::make_card_engine(const EngineOptions& options) {
+  if (config_.train.shards > 0) {
+    return failure("`deterministic: world` is for CPUs; write `device: cpu` under resources:, or leave it out");
+  }
+  if (card_engines_ == nullptr) {
+    ASSIGN_OR_RETURN(card_engines_,
+                     open_card(communicator_, clock_,
+                               {.card = options_.card->index, .shares_cards = options_.shares_cards}));
+  }
+  ASSIGN_OR_RETURN(CardEngine made, card_engines_->make(config_, options,
+                                                        {.train = splits_.train,
+                                                         .validation = splits_.validation,
+                                                         .test = splits_.test,
+                                                         .training = training_order(),
+                                                         .evaluation = evaluation_order()}));
+  engine_ = std::move(made.engine);
+  keeps_data_ = made.keeps_data;
   return {};
 }
 

@@ -11,13 +11,14 @@
 #include "base/result.h"
 #include "collectives/communicator.h"
 #include "data/dataset.h"
-#include "data/loader.h"
 #include "devices/card_meter.h"
 #include "devices/devices.h"
 #include "experiment/experiment.h"
 #include "models/engine.h"
 #include "models/model.h"
 #include "worker/attempt.h"
+#include "worker/batch_source.h"
+#include "worker/card_engines.h"
 #include "worker/exchange.h"
 
 namespace regatta {
@@ -29,6 +30,7 @@ struct WorkbenchOptions {
   int max_epochs = 1;            // the schedules' horizon
   CardMeter* meter = nullptr;    // of this rank's card; nullptr: none
   std::optional<Card> card;      // that this rank computes on; nullopt: on CPUs
+  bool shares_cards = false;     // with other ranks of the crew
 };
 
 // Every rank of a crew has one. What it refers to must outlive it.
@@ -55,11 +57,10 @@ class Workbench {
   const ModelConfig& config() const { return config_; }
   const std::string& model_yaml() const { return model_yaml_; }
   const DataSplits& data() const { return splits_; }
-  Loader& training() { return *training_; }
-  Loader* validation() { return validation_.get(); }  // nullptr: there is no such data
-  Loader* test() { return test_.get(); }
+  BatchSource& training() { return *training_; }
+  BatchSource* validation() { return validation_.get(); }  // nullptr: there is no such data
+  BatchSource* test() { return test_.get(); }
   MetricSums new_sums() const;
-  std::int64_t first_row() const { return first_row_; }  // of this rank's share within the global batch
 
   Communicator& communicator() { return communicator_; }
   const Experiment& experiment() const { return experiment_; }
@@ -72,8 +73,12 @@ class Workbench {
   Status load_data_for(const Point& point);
   Status replace_data(const Node& node);
   Status make_engine();
+  Status make_cpu_engine(EngineOptions options);
+  Status make_card_engine(const EngineOptions& options);
   Status make_exchange();
-  void make_loaders();
+  LoaderOptions training_order() const;
+  LoaderOptions evaluation_order() const;
+  void make_batch_sources();
 
   Communicator& communicator_;
   const Experiment& experiment_;
@@ -84,13 +89,14 @@ class Workbench {
   DataSplits splits_;
   DataShape shape_;  // of the splits
   Augmentation augmentation_;
-  std::string engine_key_;  // the shape that the engine and the loaders were made for
+  std::string engine_key_;  // the shape that the engine and the batches were made for
   std::string model_yaml_;
   ModelConfig config_;
-  std::int64_t first_row_ = 0;
-  std::unique_ptr<Loader> training_;
-  std::unique_ptr<Loader> validation_;
-  std::unique_ptr<Loader> test_;
+  std::unique_ptr<BatchSource> training_;
+  std::unique_ptr<BatchSource> validation_;
+  std::unique_ptr<BatchSource> test_;
+  std::unique_ptr<CardEngines> card_engines_;  // once there was something to train on the card
+  bool keeps_data_ = false;                    // the engine, on the card
   std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
   int rows_ = 0;
   std::unique_ptr<Engine> engine_;

@@ -148,7 +148,7 @@ void write_results(const Options& options, const std::string& command, int ranks
   int length = 0;
   MPI_Get_library_version(version, &length);
   const std::string mpi(version, static_cast<std::size_t>(length));
-  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::sys_time<Microseconds>(SystemClock().wall()));
   const std::chrono::year_month_day date(today);
   const nlohmann::ordered_json results = {
       {"date", fmt::format("{}-{:02}-{:02}", static_cast<int>(date.year()),

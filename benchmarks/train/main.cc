@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "collectives/mpi_communicator.h"
 #include "models/cpu/engine.h"
-#include "worker/evaluation.h"
+#include "worker/batch_source.h"
 #include "worker/exchange.h"
 #include "worker/exchange_tuner.h"
 #include "works.h"
@@ -60,13 +60,12 @@ class Trainer {
 
   Status train(int steps) {
     for (int step = 0; step < steps; ++step) {
-      const Batch* batch = loader_.next();
+      const BatchView* batch = batches_->next();
       if (batch == nullptr) {
-        loader_.start_epoch(++epoch_);
-        batch = loader_.next();
+        batches_->start_epoch(++epoch_);
+        batch = batches_->next();
       }
-      RETURN_IF_ERROR(engine_->train(view_of(*batch, first_row_),
-                                     {.epoch = 0, .exchange = exchange_.get(), .sums = sums_}));
+      RETURN_IF_ERROR(engine_->train(*batch, {.epoch = 0, .exchange = exchange_.get(), .sums = sums_}));
     }
     return {};
   }
@@ -74,18 +73,17 @@ class Trainer {
  private:
   Trainer(Communicator& communicator, const ModelConfig& config, const Split& data, int lanes)
       : communicator_(communicator),
-        loader_(data, {.global_batch = config.train.batch_size,
-                       .rank = communicator.rank(),
-                       .ranks = communicator.size()}),
-        first_row_(rank_share(config.train.batch_size, communicator.rank(), communicator.size()).begin),
+        batches_(make_host_batches(data, {.global_batch = config.train.batch_size,
+                                          .rank = communicator.rank(),
+                                          .ranks = communicator.size()})),
         sums_(static_cast<std::size_t>(lanes), MetricSums::classification(config.network.output.back())) {
-    loader_.start_epoch(0);
+    batches_->start_epoch(0);
   }
 
   Status make_engine(const ModelConfig& config) {
     const int lanes = static_cast<int>(sums_.size());
     EngineOptions options{
-        .batch_capacity = loader_.batch_capacity(), .global_batch = config.train.batch_size, .lanes = lanes};
+        .batch_capacity = batches_->batch_capacity(), .global_batch = config.train.batch_size, .lanes = lanes};
     if (communicator_.size() > 1) {
       const std::size_t floats = sums_.size() * static_cast<std::size_t>(config.network.parameter_count);
       const int rows = shared_rows(config.train.optimizer.kind);
@@ -105,8 +103,7 @@ class Trainer {
 
   Communicator& communicator_;
   SystemClock clock_;
-  Loader loader_;
-  std::int64_t first_row_;
+  std::unique_ptr<BatchSource> batches_;
   std::int64_t epoch_ = 0;
   std::vector<MetricSums> sums_;
   std::unique_ptr<FloatMemory> memory_;

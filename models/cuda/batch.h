@@ -25,6 +25,8 @@ struct DeviceBatch {
 class BatchFeed {
  public:
   virtual ~BatchFeed() = default;
+  // Whether its rows are two samples each, and other labels and shares count.
+  virtual bool is_mixed(const BatchView& batch) const = 0;
   // What must be done outside of a recorded step: the host's values go on their way. May wait until the
   // device has done with an earlier batch.
   virtual Status stage(const BatchView& batch, cudaStream_t stream) = 0;

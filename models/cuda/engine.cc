@@ -18,9 +18,6 @@
 namespace regatta::cuda {
 namespace {
 
-// 1.5 GiB would let every plan choose freely; this leaves room for other crews on the card.
-constexpr std::int64_t kConvolutionWorkspace = 256LL << 20;
-
 // The lanes' state on the host, which trials start in and are saved from.
 struct HostState {
   HostState(const Network& network, int lanes)
@@ -82,7 +79,7 @@ class CudaEngine final : public Engine {
   Status bring_up(int lane);
   Status run(Runner& runner, const BatchView& batch, double epoch);
   Status warm_up(Runner& runner);
-  Status write_numbers(const BatchView& batch, double epoch, bool active);
+  Status write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active);
   Status enqueue(Runner& runner);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
@@ -96,7 +93,8 @@ class CudaEngine final : public Engine {
   Status failed_;  // of a call that cannot tell
 
   Stream stream_;
-  Libraries libraries_;
+  std::unique_ptr<Libraries> own_libraries_;
+  Libraries* libraries_ = nullptr;
   Parameters parameters_;
   Update update_;
   StepRing ring_;
@@ -127,8 +125,11 @@ MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
 
 Status CudaEngine::allocate(CudaEngineOptions device_options) {
   ASSIGN_OR_RETURN(stream_, Stream::create());
-  ASSIGN_OR_RETURN(libraries_.matmul, make_matmul_context());
-  ASSIGN_OR_RETURN(libraries_.convolution, make_convolution_context(kConvolutionWorkspace));
+  libraries_ = device_options.libraries;
+  if (libraries_ == nullptr) {
+    ASSIGN_OR_RETURN(own_libraries_, open_libraries());
+    libraries_ = own_libraries_.get();
+  }
   const ElementType products =
       config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
   ASSIGN_OR_RETURN(parameters_, Parameters::allocate(config_.network, options_.lanes, products));
@@ -191,7 +192,7 @@ Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
       sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
   ASSIGN_OR_RETURN(runner.device_sums, DeviceMemory::allocate(doubles * sizeof(double), "the metrics"));
   runner.feed = std::move(feed);
-  ASSIGN_OR_RETURN(runner.program, Program::plan(libraries_, parameters_, config_,
+  ASSIGN_OR_RETURN(runner.program, Program::plan(*libraries_, parameters_, config_,
                                                  {.phase = phase,
                                                   .rows = rows,
                                                   .global_batch = options_.global_batch,
@@ -236,13 +237,14 @@ Status CudaEngine::restore_lane(int lane, const LaneState& state) {
   return bring_up(lane);
 }
 
-Status CudaEngine::write_numbers(const BatchView& batch, double epoch, bool active) {
+Status CudaEngine::write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active) {
   ASSIGN_OR_RETURN(StepRing::Slot slot, ring_.next());
   *slot.batch = {.count = batch.count,
                  .first_sample = batch.first_sample,
                  .epoch = batch.epoch,
                  .step = batch.step,
-                 .mixed = batch.other_labels.empty() ? 0 : 1};
+                 .part = batch.part,
+                 .mixed = runner.feed->is_mixed(batch) ? 1 : 0};
   const auto updates = state_.trials.plan_updates(epoch);
   const auto runs = state_.trials.runs();
   for (std::size_t lane = 0; lane < runs.size(); ++lane) {
@@ -285,7 +287,7 @@ Status CudaEngine::warm_up(Runner& runner) {
     return {};
   }
   BatchView nothing;
-  RETURN_IF_ERROR(write_numbers(nothing, 0, /*active=*/false));
+  RETURN_IF_ERROR(write_numbers(runner, nothing, 0, /*active=*/false));
   RETURN_IF_ERROR(runner.feed->stage(nothing, stream_.get()));
   RETURN_IF_ERROR(enqueue(runner));
   RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
@@ -299,7 +301,7 @@ Status CudaEngine::warm_up(Runner& runner) {
 Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
   RETURN_IF_ERROR(failed_);
   RETURN_IF_ERROR(warm_up(runner));
-  RETURN_IF_ERROR(write_numbers(batch, epoch, /*active=*/true));
+  RETURN_IF_ERROR(write_numbers(runner, batch, epoch, /*active=*/true));
   RETURN_IF_ERROR(runner.feed->stage(batch, stream_.get()));
   const bool meets_others = exchange_ != nullptr && &runner == &training_;
   if (meets_others) {

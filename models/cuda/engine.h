@@ -10,6 +10,7 @@ namespace regatta::cuda {
 
 class BatchFeed;
 class DeviceExchange;
+struct Libraries;
 
 struct CudaEngineOptions {
   int device = 0;  // as the CUDA runtime numbers them
@@ -17,6 +18,7 @@ struct CudaEngineOptions {
   std::unique_ptr<BatchFeed> training_feed;
   std::unique_ptr<BatchFeed> evaluation_feed;
   DeviceExchange* exchange = nullptr;  // of a crew of several ranks; outlives the engine
+  Libraries* libraries = nullptr;      // of this device; outlive the engine. null: it opens its own
 };
 
 // All of a step is recorded once as a CUDA graph and then replayed; nothing in it waits for the host, nor the

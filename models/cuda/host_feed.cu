@@ -60,6 +60,8 @@ class HostFeed final : public BatchFeed {
     return {};
   }
 
+  bool is_mixed(const BatchView& batch) const override { return !batch.other_labels.empty(); }
+
   Status stage(const BatchView& batch, cudaStream_t stream) override {
     CHECK(batch.count <= sizes_.rows);
     const auto index = static_cast<std::size_t>(staged_ % kPlaces);

@@ -6,20 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "models/cuda/convolution.h"
-#include "models/cuda/matmul.h"
+#include "models/cuda/libraries.h"
 #include "models/cuda/operation.h"
 #include "models/cuda/parameters.h"
 #include "models/cuda/tensor.h"
 #include "models/memory_plan.h"
 
 namespace regatta::cuda {
-
-// The libraries on one device. Outlives the programs planned with it.
-struct Libraries {
-  std::unique_ptr<MatmulContext> matmul;
-  std::unique_ptr<ConvolutionContext> convolution;
-};
 
 class Planner {
  public:

@@ -1,4 +1,4 @@
-// The generator of base/random.h on the device: Philox4x32-10. For kernels only.
+// The numbers of base/random.h on the device, bit for bit. A Random is its key here. For kernels only.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -33,6 +33,54 @@ __device__ __forceinline__ PhiloxWords philox_at(std::uint64_t key, std::uint64_
     key1 += 0xBB67AE85;
   }
   return {{words[0], words[1], words[2], words[3]}};
+}
+
+// The finaliser of SplitMix64.
+__device__ __forceinline__ std::uint64_t mix_bits(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15ULL;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+  return x ^ (x >> 31);
+}
+
+// The key of Random::substream(number).
+__device__ __forceinline__ std::uint64_t random_substream(std::uint64_t key, std::uint64_t number) {
+  return mix_bits(key ^ mix_bits(number));
+}
+
+__device__ __forceinline__ std::uint64_t random_bits(std::uint64_t key, std::uint64_t index) {
+  const PhiloxWords words = philox_at(key, index);
+  return static_cast<std::uint64_t>(words.at[0]) << 32 | words.at[1];
+}
+
+__device__ __forceinline__ double random_uniform(std::uint64_t key, std::uint64_t index) {
+  return static_cast<double>(random_bits(key, index) >> 11) * 0x1.0p-53;
+}
+
+__device__ __forceinline__ std::uint64_t random_below(std::uint64_t key, std::uint64_t index,
+                                                      std::uint64_t bound) {
+  return __umul64hi(random_bits(key, index), bound);
+}
+
+// Permutation(size, Random(key))[index]
+__device__ __forceinline__ std::uint64_t permuted(std::uint64_t key, std::uint64_t size,
+                                                  std::uint64_t index) {
+  constexpr int kRounds = 6;
+  const int bits = 64 - __clzll(static_cast<long long>(size > 1 ? size - 1 : 1));
+  const int half_bits = (bits + 1) / 2;
+  const std::uint64_t half_mask = (std::uint64_t{1} << half_bits) - 1;
+  std::uint64_t image = index;
+  do {
+    std::uint64_t left = image >> half_bits;
+    std::uint64_t right = image & half_mask;
+    for (std::uint64_t round = 0; round < kRounds; ++round) {
+      const std::uint64_t next = left ^ (mix_bits(key ^ mix_bits(round << 56 ^ right)) & half_mask);
+      left = right;
+      right = next;
+    }
+    image = left << half_bits | right;
+  } while (image >= size);
+  return image;
 }
 
 }  // namespace regatta::cuda

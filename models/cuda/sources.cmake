@@ -3,11 +3,11 @@
 set(models_cuda_headers
   add_bias.h batch.h batch_norm_kernels.h block_sum.h column_sums.h columns.h convert.h convolution.h
   convolution_graphs.h cudnn_graph.h device.h element_type.h elements.h engine.h exchange.h health.h
-  host_feed.h launch.h launch_shape.h map_elements.h matmul.h moments.h operation.h operations.h parameters.h
+  host_feed.h launch.h launch_shape.h libraries.h map_elements.h matmul.h moments.h operation.h operations.h parameters.h
   planner.h pooling.h program.h random_device.h row_work.h runtime.h step_numbers.h step_ring.h tensor.h
   update.h)
 set(models_cuda_sources
   activation.cu add_bias.cu batch_norm.cc batch_norm_kernels.cu column_sums.cu conv.cc convert.cu
-  convolution_shape.cc dense.cc dropout.cu engine.cc global_pool.cu host_feed.cu loss.cu matmul_shape.cc
-  parameters.cc planner.cc pool.cu program.cc reshape.cu residual.cu runtime.cc step_ring.cu update.cu)
+  convolution_shape.cc dense.cc dropout.cu engine.cc global_pool.cu host_feed.cu libraries.cc loss.cu matmul_shape.cc
+  parameters.cc pending_sequences.cc planner.cc pool.cu program.cc reshape.cu residual.cu runtime.cc step_ring.cu update.cu)
 set(models_cuda_libraries convolution.cc convolution_graphs.cc cudnn_graph.cc matmul.cc)  # on cuBLASLt and cuDNN

@@ -13,6 +13,7 @@ struct BatchNumbers {
   std::int64_t first_sample = 0;  // of this rank's rows within the global batch
   std::int64_t epoch = 0;         // and the step within it, for batches that are made on the device
   std::int64_t step = 0;
+  std::int32_t part = 0;   // of the data that the device keeps
   std::int32_t mixed = 0;  // whether other labels and shares count
 };
 

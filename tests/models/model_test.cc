@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"loss: mean", "exp.yaml:1:7: expected cross_entropy or mse"},
         Mistake{"label_smoothing: 1", "exp.yaml:1:18: expected a number"},
         Mistake{"batch_size: 0", "exp.yaml:1:13: expected an integer"},
-        Mistake{"precision: fp16", "exp.yaml:1:12: expected fp32 or bf16"},
+        Mistake{"precision: fp16", "exp.yaml:1:12: expected fp32, tf32 or bf16"},
         Mistake{"gradient_clip: 0", "exp.yaml:1:16: expected a number above 0"},
         Mistake{"optimizer: adm", "exp.yaml:1:12: there is no optimizer 'adm' (did you mean 'adam'?)"},
         Mistake{"optimizer: {type: adam, momentum: 0.9}",

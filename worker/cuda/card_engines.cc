@@ -1,17 +1,20 @@
 // One card: its communicator and exchange, and the choice of where the data stand.
 #include "worker/card_engines.h"
 
-#include <algorithm>
+#include <array>
 
 #include "base/log.h"
 #include "data/cuda/resident_feed.h"
 #include "models/cuda/batch.h"
 #include "models/cuda/engine.h"
-#include "worker/agreement.h"
+#include "models/cuda/libraries.h"
+#include "models/cuda/runtime.h"
 #include "worker/cuda/card_exchange.h"
 
 namespace regatta {
 namespace {
+
+constexpr std::size_t kPartForData = 2;  // data that take more of the free memory than one in so many stay out
 
 class CudaCardEngines final : public CardEngines {
  public:
@@ -19,6 +22,7 @@ class CudaCardEngines final : public CardEngines {
 
   Status open(const Clock& clock) {
     RETURN_IF_ERROR(cuda::check(cudaSetDevice(options_.card), "choosing the card"));
+    ASSIGN_OR_RETURN(libraries_, cuda::open_libraries());
     if (crew_.size() == 1) {
       return {};
     }
@@ -31,20 +35,43 @@ class CudaCardEngines final : public CardEngines {
 
   Result<CardEngine> make(const ModelConfig& config, const EngineOptions& options,
                           const CardData& data) override {
-    cuda::CudaEngineOptions device{.device = options_.card, .exchange = exchange_.get()};
+    cuda::CudaEngineOptions device{
+        .device = options_.card, .exchange = exchange_.get(), .libraries = libraries_.get()};
     ASSIGN_OR_RETURN(const bool keeps, feed(device, data));
     ASSIGN_OR_RETURN(auto engine, cuda::make_cuda_engine(config, options, std::move(device)));
     return CardEngine{.engine = std::move(engine), .keeps_data = keeps};
   }
 
  private:
+  // Whether the data fit: feeds that make the batches of them, for the engine to take.
   Result<bool> feed(cuda::CudaEngineOptions& device, const CardData& data);
 
   Communicator& crew_;
   CardOptions options_;
+  std::unique_ptr<cuda::Libraries> libraries_;
+  cuda::ResidentDatasets datasets_;
   std::unique_ptr<NcclCommunicator> communicator_;
   std::unique_ptr<CardExchange> exchange_;  // ends before the communicator
 };
+
+Result<bool> CudaCardEngines::feed(cuda::CudaEngineOptions& device, const CardData& data) {
+  const std::array training = {cuda::ResidentPart{.split = data.train, .options = data.training}};
+  const std::array evaluation = {cuda::ResidentPart{.split = data.validation, .options = data.evaluation},
+                                 cuda::ResidentPart{.split = data.test, .options = data.evaluation}};
+  std::size_t free = 0;
+  std::size_t total = 0;
+  RETURN_IF_ERROR(cuda::check(cudaMemGetInfo(&free, &total), "asking for the card's memory"));
+  const std::size_t bytes = cuda::resident_bytes(training) + cuda::resident_bytes(evaluation);
+  if (bytes > free / kPartForData) {
+    spdlog::info("the data ({} MiB) stay on the host: the card has {} MiB free", bytes >> 20, free >> 20);
+    return false;
+  }
+  ASSIGN_OR_RETURN(device.training_feed, cuda::make_resident_feed(datasets_, training));
+  if (data.validation.count() + data.test.count() > 0) {
+    ASSIGN_OR_RETURN(device.evaluation_feed, cuda::make_resident_feed(datasets_, evaluation));
+  }
+  return true;
+}
 
 }  // namespace
 

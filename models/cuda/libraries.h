@@ -1,0 +1,21 @@
+// The libraries' handles on one device, and the plans that they keep.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "models/cuda/convolution.h"
+#include "models/cuda/matmul.h"
+
+namespace regatta::cuda {
+
+// A plan takes up to seconds to make; who makes several engines for a device keeps one of these for all of them.
+struct Libraries {
+  std::unique_ptr<MatmulContext> matmul;
+  std::unique_ptr<ConvolutionContext> convolution;
+};
+
+// For the calling thread's current device.
+Result<std::unique_ptr<Libraries>> open_libraries();
+
+}  // namespace regatta::cuda
