@@ -240,11 +240,16 @@ __device__ void write_target(const DevicePart& part, const Row& row, const Sizes
 __device__ void clear(const Sizes& sizes, std::int64_t index, std::uint32_t piece, const DeviceBatch& to) {
   if (piece < sizes.inputs) {
     to.inputs[index * sizes.inputs + piece] = 0;
-  } else if (sizes.targets > 0) {
-    to.targets[index * sizes.targets + piece - sizes.inputs] = 0;
-  } else {
-    to.labels[index * sizes.labels + piece - sizes.inputs] = 0;
-    to.other_labels[index * sizes.labels + piece - sizes.inputs] = 0;
+    return;
+  }
+  const std::uint32_t answer = piece - sizes.inputs;
+  if (sizes.targets > 0) {
+    to.targets[index * sizes.targets + answer] = 0;
+    return;
+  }
+  to.labels[index * sizes.labels + answer] = 0;
+  to.other_labels[index * sizes.labels + answer] = 0;
+  if (answer == 0) {
     to.label_shares[index] = 0;
   }
 }

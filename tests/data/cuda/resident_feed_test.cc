@@ -243,6 +243,20 @@ TEST_F(ResidentData, OneFeedServesSeveralParts) {
   expect_epochs(second, only_test[1], 1);
 }
 
+// The permutation is one of the next even power of two, walked until it falls into the split.
+TEST_F(ResidentData, AreShuffledAlikeWhateverTheirNumber) {
+  cuda::ResidentDatasets datasets;
+  for (const std::int64_t count : {1, 2, 3, 16, 17, 63, 64, 65, 300}) {
+    SCOPED_TRACE(testing::Message() << count << " samples");
+    const ResidentPart part{.split = made_split(Kind::table, count),
+                            .options = {.seed = static_cast<std::uint64_t>(count),
+                                        .global_batch = 100,
+                                        .augmentation = {.mixup = 1}}};
+    RecordedFeed feed(datasets, {part}, *part.split.dataset, 100);
+    expect_epochs(feed, part, 0);
+  }
+}
+
 TEST_F(ResidentData, StandOnceHoweverManyFeedsUseThem) {
   Split train = made_split(Kind::byte_images, 40);
   Split validation = train;
