@@ -51,7 +51,7 @@ Result<int> run_simulation(SimulateOptions& options) {
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
   const auto study = make_study(*plan);
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
-  options.simulation.lanes = plan->resources.lanes;
+  options.simulation.lanes = std::max(1, plan->resources.lanes);
   const std::string lanes =
       options.simulation.lanes > 1 ? fmt::format(" of {} lanes", options.simulation.lanes) : "";
   print_out("simulating  {}, {} crews{}, seed {}, epochs of {} s\n", plan->experiment.name,

@@ -52,7 +52,7 @@ Status check_shards(const Experiment& experiment, const TrialPlan& training, int
 Result<Resources> resources_of(const Experiment& experiment) {
   const Node node = experiment.section_or_empty("resources");
   ASSIGN_OR_RETURN(Resources resources, read_resources(node, usable_cores()));
-  if (resources.lanes > 1 && experiment.section("command") != nullptr) {
+  if (resources.lanes != 1 && experiment.section("command") != nullptr) {
     return mistake_at(node.find("lanes")->place(),
                       "lanes: only networks (`model`) are trained side by side in a crew; a `command` is a "
                       "program of its own: leave lanes out, and give more `crews` instead");
@@ -137,7 +137,7 @@ std::unique_ptr<Study> make_study(const StudyPlan& plan) {
   const bool trains_network =
       plan.experiment.section("command") == nullptr && !is_table_study(plan.experiment);
   StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
-  if (plan.resources.lanes > 1 && trains_network) {
+  if (plan.resources.lanes != 1 && trains_network) {
     options.shape_of = [&plan](const Point& point) {
       const auto key = shape_key(plan.experiment, point);
       return key.ok() ? *key : "cannot be trained";

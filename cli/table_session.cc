@@ -29,7 +29,7 @@ class TableSession {
   Result<int> run(Microseconds start) {
     TableTrials curves(*plan_.curves, plan_.experiment, study_.trials());
     const SimulationOptions options{.crews = plan_.resources.crews,
-                                    .lanes = plan_.resources.lanes,
+                                    .lanes = std::max(1, plan_.resources.lanes),
                                     .seed = plan_.experiment.seed,
                                     .epoch_seconds = 1,
                                     .epoch_spread = 0,

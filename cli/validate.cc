@@ -172,7 +172,9 @@ void print_resources(const Resources& resources) {
       "a trial\n",
       resources.crews, resources.crews == 1 ? "" : "s", resources.ranks, resources.ranks == 1 ? "" : "s",
       resources.threads, resources.threads == 1 ? "" : "s",
-      resources.lanes > 1 ? fmt::format(", {} lanes a crew", resources.lanes) : "",
+      resources.lanes == kLanesThatFit ? ", as many lanes as fit"
+      : resources.lanes > 1            ? fmt::format(", {} lanes a crew", resources.lanes)
+                                       : "",
       resources.cards.empty() ? "cpu" : "cuda", usable_cores(), usable_cores() == 1 ? "" : "s",
       resources.max_attempts);
   if (const auto warning = oversubscription_warning(resources, usable_cores())) {

@@ -94,7 +94,9 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
-  resources.lanes = count(section, "lanes", 1);
+  const Node* const lanes = section.child("lanes");
+  const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->scalar() == "auto";
+  resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   read_gpus(section, resources);
   resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);

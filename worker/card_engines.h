@@ -2,6 +2,7 @@
 // say that it has none.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/clock.h"
@@ -47,6 +48,9 @@ class CardEngines {
   virtual Result<CardEngine> make(const ModelConfig& config, const EngineOptions& options,
                                   const CardData& data) = 0;
 };
+
+// Of this process's current card; 0 where there is none.
+std::uint64_t free_card_bytes();
 
 // Called by all ranks of the crew together. The communicator and the clock outlive it.
 Result<std::unique_ptr<CardEngines>> open_card(Communicator& crew, const Clock& clock,

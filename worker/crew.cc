@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "worker/agreement.h"
 #include "worker/crew_member.h"
@@ -51,7 +53,7 @@ class Crew {
     CoordinatorLink link({.folder = options_.folder,
                           .name = options_.name,
                           .ranks = communicator_.size(),
-                          .lanes = options_.lanes},
+                          .lanes = std::max(1, options_.lanes)},
                          clock_);
     LeaderControl control(link);
     while (true) {
@@ -119,7 +121,8 @@ class Crew {
 
   Status carry_out(const wire::ToCrew& order, CoordinatorLink& link, LeaderControl& control) {
     if (order.has_welcome()) {
-      return join(order.welcome());
+      RETURN_IF_ERROR(join(order.welcome()));
+      return member_->lanes() == link.lanes() ? Status() : control.set_lanes(member_->lanes());
     }
     if (order.has_start_attempt()) {
       const wire::StartAttempt& start = order.start_attempt();

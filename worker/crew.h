@@ -14,7 +14,7 @@ struct CrewOptions {
   std::filesystem::path folder;  // of the study: its keys and the coordinator's address stand there
   std::string name;              // unique for this start of the crew, e.g. "crew-0.2"
   int threads = 1;               // a rank
-  int lanes = 1;                 // attempts at once
+  int lanes = 1;                 // attempts at once; 0: as many as the ranks' cards have memory for
   // Each rank computes on one of the cards that it sees, which so many ranks may share; nullopt: on CPUs.
   std::optional<int> ranks_per_gpu;
 };

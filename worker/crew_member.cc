@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/card.h"
+#include "worker/lane_count.h"
 #include "worker/program.h"
 
 namespace regatta {
@@ -52,8 +53,17 @@ Result<std::unique_ptr<CrewMember>> CrewMember::join(Communicator& communicator,
   if (capacity.ranks_per_gpu) {
     ASSIGN_OR_RETURN(card, choose_card(communicator, *capacity.ranks_per_gpu));
   }
+  Capacity settled = capacity;
+  if (capacity.lanes == 0) {
+    ASSIGN_OR_RETURN(settled.lanes, lanes_that_fit(communicator, experiment, clock,
+                                                   {.folder = welcome.folder(),
+                                                    .threads = capacity.threads,
+                                                    .max_epochs = welcome.max_epochs(),
+                                                    .card = card,
+                                                    .shares_cards = capacity.ranks_per_gpu.value_or(1) > 1}));
+  }
   return std::unique_ptr<CrewMember>(
-      new CrewMember(communicator, clock, std::move(experiment), welcome, capacity, card));
+      new CrewMember(communicator, clock, std::move(experiment), welcome, settled, card));
 }
 
 bool CrewMember::is_busy() const { return training_.is_busy() || program_ || !refused_.empty(); }

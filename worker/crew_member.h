@@ -26,11 +26,13 @@ class CrewMember {
  public:
   struct Capacity {
     int threads = 1;                   // a rank
-    int lanes = 1;                     // attempts at once; programs run one at a time
+    int lanes = 1;  // attempts at once; programs run one at a time; 0: as many as fit
     std::optional<int> ranks_per_gpu;  // on cards, which so many may share; nullopt: on CPUs
   };
   static Result<std::unique_ptr<CrewMember>> join(Communicator& communicator, const Clock& clock,
                                                   const wire::Welcome& welcome, const Capacity& capacity);
+
+  int lanes() const { return bench_.options().lanes; }
 
   // All ranks, with the same orders. Errors mean that the crew itself is broken.
   bool is_busy() const;   // some attempt runs

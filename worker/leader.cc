@@ -29,6 +29,7 @@ constexpr const char* kProgramVersion = REGATTA_VERSION;
 
 CoordinatorLink::CoordinatorLink(LeaderOptions options, const Clock& clock)
     : options_(std::move(options)),
+      lanes_(options_.lanes),
       clock_(clock),
       heartbeat_(kFirstHeartbeat),
       orphan_limit_(options_.first_contact_limit),
@@ -155,7 +156,7 @@ void CoordinatorLink::say_hello() {
   hello.set_host(host_name());
   hello.set_process_id(::getpid());
   hello.set_ranks(static_cast<std::uint32_t>(options_.ranks));
-  hello.set_lanes(static_cast<std::uint32_t>(options_.lanes));
+  hello.set_lanes(static_cast<std::uint32_t>(lanes_));
   for (const std::int64_t attempt : logbook_.attempts()) {
     hello.add_attempts(attempt);
   }

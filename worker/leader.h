@@ -1,6 +1,7 @@
 // The leader's line to the coordinator: a thread of its own, so that training never waits for the network.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -21,7 +22,7 @@ struct LeaderOptions {
   std::filesystem::path folder;  // of the study
   std::string name;              // of the crew
   int ranks = 1;
-  int lanes = 1;
+  int lanes = 1;  // at first
   Microseconds first_contact_limit{std::chrono::seconds(60)};
 };
 
@@ -45,7 +46,8 @@ class CoordinatorLink {
   Status send(wire::FromCrew message);
   // How long nothing was heard.
   Microseconds silence() const;
-  int lanes() const { return options_.lanes; }
+  int lanes() const { return lanes_; }
+  void set_lanes(int lanes) { lanes_ = lanes; }  // from the next Hello or LaneFree on
   // Longer than the coordinator said that a crew without work should wait.
   bool is_orphaned() const;
 
@@ -63,6 +65,7 @@ class CoordinatorLink {
   bool inbox_full() const;
 
   const LeaderOptions options_;
+  std::atomic<int> lanes_;
   const Clock& clock_;
 
   // Of the thread.

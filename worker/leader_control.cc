@@ -103,6 +103,15 @@ Status LeaderControl::finish(std::int64_t attempt, const AttemptEnd& end) {
     finished.set_message(shortened(end.message));
     RETURN_IF_ERROR(link_.send(std::move(message)));
   }
+  return tell_lanes();
+}
+
+Status LeaderControl::set_lanes(int lanes) {
+  link_.set_lanes(lanes);
+  return tell_lanes();
+}
+
+Status LeaderControl::tell_lanes() {
   wire::FromCrew free;
   free.mutable_lane_free()->set_lanes(static_cast<std::uint32_t>(link_.lanes()));
   return link_.send(std::move(free));

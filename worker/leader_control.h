@@ -26,6 +26,8 @@ class LeaderControl {
   // to the coordinator, and that its lane is free.
   AttemptControl* begin(const wire::StartAttempt& start);
   Status finish(std::int64_t attempt, const AttemptEnd& end);
+  // The crew trains another number of attempts at once than it said before.
+  Status set_lanes(int lanes);
 
  private:
   class Attempt final : public AttemptControl {
@@ -44,6 +46,7 @@ class LeaderControl {
     const std::int64_t id_;
   };
 
+  Status tell_lanes();  // how many there are, and that some may be free
   Status take_messages(Microseconds wait);
   std::optional<wire::ToCrew> pop_order();
   Attempt* running(std::int64_t attempt);

@@ -36,6 +36,8 @@ TEST(Resources, ThreadsFillTheCoresThatCrewsAndRanksLeave) {
   EXPECT_EQ(read("{crews: 3, ranks: 5}")->threads, 1);
 }
 
+TEST(Resources, LanesMayBeLeftToTheCardsMemory) { EXPECT_EQ(read("{lanes: auto}")->lanes, kLanesThatFit); }
+
 TEST(Resources, MistakesAreToldWithTheirPlace) {
   const auto expect_mistake = [](const std::string& yaml, const std::string& place,
                                  const std::string& words) {
@@ -48,6 +50,7 @@ TEST(Resources, MistakesAreToldWithTheirPlace) {
   expect_mistake("crews: 0\n", "exp.yaml:1:8", "1");
   expect_mistake("device: gpu\n", "exp.yaml:1:9", "cuda");
   expect_mistake("lanes: 0\n", "exp.yaml:1:8", "1");
+  expect_mistake("lanes: many\n", "exp.yaml:1:8", "integer");
   expect_mistake("crew: 4\n", "exp.yaml:1:1", "crews");
   expect_mistake("gpus: 0\n", "exp.yaml:1:7", "1");
   expect_mistake("gpus: [0, -1]\n", "exp.yaml:1:11", "0");

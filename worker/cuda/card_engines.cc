@@ -77,6 +77,12 @@ Result<bool> CudaCardEngines::feed(cuda::CudaEngineOptions& device, const CardDa
 
 bool has_card_engines() { return true; }
 
+std::uint64_t free_card_bytes() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
+}
+
 Result<std::unique_ptr<CardEngines>> open_card(Communicator& crew, const Clock& clock,
                                                const CardOptions& options) {
   auto engines = std::make_unique<CudaCardEngines>(crew, options);

@@ -191,12 +191,37 @@ TEST_P(CudaLayers, ALaneTrainsAsItWouldAlone) {
   }
 }
 
+// Large enough for several blocks and tiles, and for places of a window that take more than a byte.
+const std::vector<LayerCase>& large_cases() {
+  static const std::vector<LayerCase> cases = {
+      {"Wide",
+       "[conv: 40, batch_norm, relu, max_pool: {size: 3, stride: 2}, dropout: 0.3, dense: 3]",
+       {3, 12, 11}},
+      {"WideFlat",
+       "[conv: 40, flatten, dropout: 0.2, batch_norm, reshape: [40, 9, 8], relu, dense: 3]",
+       {1, 9, 8}},
+      {"LargeWindows", "[conv: 4, max_pool: {size: 17, stride: 1}, dense: 3]", {1, 18, 19}},
+      {"AverageOfMany",
+       "[conv: 16, average_pool: {size: 3, stride: 2}, relu, conv: 8, global_pool, dense: 3]",
+       {2, 13, 9}},
+  };
+  return cases;
+}
+
 INSTANTIATE_TEST_SUITE_P(Fp32, CudaLayers,
                          testing::Combine(testing::ValuesIn(layer_cases()),
                                           testing::Values(Precisely{"fp32", 1e-5, 1e-4, 1e-3})),
                          [](const auto& test) { return std::get<0>(test.param).name; });
 INSTANTIATE_TEST_SUITE_P(Bf16, CudaLayers,
                          testing::Combine(testing::ValuesIn(layer_cases()),
+                                          testing::Values(Precisely{"bf16", 2e-2, 0.1, 1})),
+                         [](const auto& test) { return std::get<0>(test.param).name; });
+INSTANTIATE_TEST_SUITE_P(LargeFp32, CudaLayers,
+                         testing::Combine(testing::ValuesIn(large_cases()),
+                                          testing::Values(Precisely{"fp32", 1e-5, 1e-4, 1e-3})),
+                         [](const auto& test) { return std::get<0>(test.param).name; });
+INSTANTIATE_TEST_SUITE_P(LargeBf16, CudaLayers,
+                         testing::Combine(testing::ValuesIn(large_cases()),
                                           testing::Values(Precisely{"bf16", 2e-2, 0.1, 1})),
                          [](const auto& test) { return std::get<0>(test.param).name; });
 
