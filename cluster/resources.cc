@@ -95,7 +95,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
   const Node* const lanes = section.child("lanes");
-  const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->scalar() == "auto";
+  const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   read_gpus(section, resources);
