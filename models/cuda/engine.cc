@@ -54,10 +54,12 @@ struct Runner {
 
 class CudaEngine final : public Engine {
  public:
-  CudaEngine(const ModelConfig& config, const EngineOptions& options, DeviceExchange* exchange)
+  CudaEngine(const ModelConfig& config, const EngineOptions& options, const CudaEngineOptions& device_options)
       : config_(config),
         options_(options),
-        exchange_(exchange),
+        exchange_(device_options.exchange),
+        records_steps_(device_options.records_steps),
+        part_ends_(device_options.part_ends),
         state_(config_.network, options.lanes),
         gradients_(state_.weights.size()) {}
 
@@ -81,6 +83,8 @@ class CudaEngine final : public Engine {
   Status warm_up(Runner& runner);
   Status write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active);
   Status enqueue(Runner& runner);
+  Status enqueue_training(Runner& runner, const Step& step);
+  Status pass(StepPart part);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
   Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
@@ -88,6 +92,8 @@ class CudaEngine final : public Engine {
   ModelConfig config_;
   EngineOptions options_;
   DeviceExchange* exchange_;
+  bool records_steps_;
+  std::span<CUevent_st* const> part_ends_;
   HostState state_;
   mutable std::vector<float> gradients_;
   Status failed_;  // of a call that cannot tell
@@ -268,16 +274,39 @@ Status CudaEngine::enqueue(Runner& runner) {
                   .batch = batch_,
                   .numbers = ring_.numbers(),
                   .exchange = exchange_};
-  RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
-  RETURN_IF_ERROR(runner.program->forward(step));
   if (&runner == &training_) {
-    RETURN_IF_ERROR(runner.program->backward(step));
-    if (exchange_ != nullptr) {
-      RETURN_IF_ERROR(exchange_->finish(step.stream));
-    }
-    update_.enqueue(step.numbers, health(), step.stream);
+    RETURN_IF_ERROR(enqueue_training(runner, step));
+  } else {
+    RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+    RETURN_IF_ERROR(runner.program->forward(step));
   }
   return check(cudaPeekAtLastError(), "starting a kernel");
+}
+
+Status CudaEngine::enqueue_training(Runner& runner, const Step& step) {
+  RETURN_IF_ERROR(pass(StepPart::start));
+  RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+  RETURN_IF_ERROR(pass(StepPart::input));
+  RETURN_IF_ERROR(runner.program->forward(step));
+  RETURN_IF_ERROR(pass(StepPart::forward));
+  RETURN_IF_ERROR(runner.program->backward(step));
+  RETURN_IF_ERROR(pass(StepPart::backward));
+  if (exchange_ != nullptr) {
+    RETURN_IF_ERROR(exchange_->finish(step.stream));
+  }
+  RETURN_IF_ERROR(pass(StepPart::exchange));
+  update_.enqueue(step.numbers, health(), step.stream);
+  return pass(StepPart::update);
+}
+
+// An external event is passed by the recorded step, not by its recording.
+Status CudaEngine::pass(StepPart part) {
+  if (part_ends_.empty()) {
+    return {};
+  }
+  return check(cudaEventRecordWithFlags(part_ends_[static_cast<std::size_t>(part)], stream_.get(),
+                                        cudaEventRecordExternal),
+               "marking a part of a step");
 }
 
 // Runs everything once with no lane active and no row in use, because libraries load their kernels at the
@@ -293,7 +322,9 @@ Status CudaEngine::warm_up(Runner& runner) {
   RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
   RETURN_IF_ERROR(runner.feed->enqueued(stream_.get()));
   RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "running a first step"));
-  ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
+  if (records_steps_) {
+    ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
+  }
   runner.is_warm = true;
   return {};
 }
@@ -307,7 +338,7 @@ Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
   if (meets_others) {
     RETURN_IF_ERROR(exchange_->begin_step(stream_.get()));
   }
-  RETURN_IF_ERROR(runner.graph.launch(stream_));
+  RETURN_IF_ERROR(records_steps_ ? runner.graph.launch(stream_) : enqueue(runner));
   if (meets_others) {
     RETURN_IF_ERROR(exchange_->end_step(stream_.get()));
   }
@@ -387,7 +418,8 @@ Result<std::unique_ptr<Engine>> make_cuda_engine(const ModelConfig& config, cons
   CHECK(options.lanes >= 1 && options.global_batch >= options.batch_capacity);
   CHECK(options.classification == (config.train.loss == Loss::cross_entropy));
   RETURN_IF_ERROR(check(cudaSetDevice(device_options.device), "choosing the GPU"));
-  auto engine = std::make_unique<CudaEngine>(config, options, device_options.exchange);
+  CHECK(device_options.part_ends.empty() || device_options.part_ends.size() == kStepParts);
+  auto engine = std::make_unique<CudaEngine>(config, options, device_options);
   RETURN_IF_ERROR(engine->allocate(std::move(device_options)));
   return std::unique_ptr<Engine>(std::move(engine));
 }

@@ -1,16 +1,25 @@
 // The GPU backend of the training engine.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 #include "base/result.h"
 #include "models/engine.h"
+
+struct CUevent_st;  // cudaEvent_t points to one
 
 namespace regatta::cuda {
 
 class BatchFeed;
 class DeviceExchange;
 struct Libraries;
+
+// What a training step does one after another. The parts end where they say; exchange is what is left of it
+// when backward is done.
+enum class StepPart { start, input, forward, backward, exchange, update };
+inline constexpr std::size_t kStepParts = 6;
 
 struct CudaEngineOptions {
   int device = 0;  // as the CUDA runtime numbers them
@@ -19,6 +28,10 @@ struct CudaEngineOptions {
   std::unique_ptr<BatchFeed> evaluation_feed;
   DeviceExchange* exchange = nullptr;  // of a crew of several ranks; outlives the engine
   Libraries* libraries = nullptr;      // of this device; outlive the engine. null: it opens its own
+  // For measurements and tests. A step that is not recorded is put on the stream anew each time.
+  bool records_steps = true;
+  // Events with timing that outlive the engine, one a StepPart, passed by every training step; empty: none.
+  std::span<CUevent_st* const> part_ends;
 };
 
 // All of a step is recorded once as a CUDA graph and then replayed; nothing in it waits for the host, nor the

@@ -156,6 +156,24 @@ TEST_P(EmulatedGraphs, ForkedStreamsAreCapturedAndJoined) {
   }
 }
 
+TEST_P(EmulatedGraphs, AnExternalEventIsPassedByEachReplayAndNotByTheCapture) {
+  const DeviceArray<float> values(3);
+  const DeviceStream stream;
+  const DeviceEvent begin;
+  const DeviceEvent end;
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  EXPECT_EQ(cudaEventRecordWithFlags(begin, stream, cudaEventRecordExternal), cudaSuccess);
+  start_fill(values.get(), 1.0F, 3, stream);
+  EXPECT_EQ(cudaEventRecordWithFlags(end, stream, cudaEventRecordExternal), cudaSuccess);
+  instantiate(stream);
+  float milliseconds = -1;
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, begin, end), cudaErrorInvalidResourceHandle);
+  EXPECT_EQ(cudaGraphLaunch(executable_, stream), cudaSuccess);
+  stream.finish();
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, begin, end), cudaSuccess);
+  EXPECT_GT(milliseconds, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryOrder, EmulatedGraphs,
                          ::testing::Values(EmulatedOrder::kForward, EmulatedOrder::kReversed,
                                            EmulatedOrder::kRandom));

@@ -194,8 +194,21 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return keep_error(error);
 }
 
-cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned) {
-  return cudaEventRecord(event, stream);
+// An external event becomes a node of the graph. Each run of it is told as one that is over: who has not
+// waited for the graph reads the time of an earlier run, or none.
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
+  EmulatedStreams& streams = emulated_streams();
+  const std::lock_guard lock(streams.mutex);
+  const auto queue = streams.queue_of(stream);
+  if (event == nullptr || queue == nullptr || (flags & cudaEventRecordExternal) == 0 ||
+      queue->capture == nullptr) {
+    return cudaEventRecord(event, stream);
+  }
+  return keep_error(streams.add(stream, [event] {
+    event->recorded = true;
+    event->moment = {emulated_streams().legacy(), 0};
+    *event->milliseconds = milliseconds_now();
+  }));
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
