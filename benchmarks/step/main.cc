@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 
+#include "cost.h"
 #include "data/loader.h"
 #include "models/cpu/aligned_memory.h"
 #include "models/cpu/lanes.h"
@@ -42,18 +43,6 @@ struct Row {
   Best forward;
   Best backward;
 };
-
-// Multiplications and additions of a layer's matrix work for one sample, one direction.
-double flops_of(const PlannedLayer& layer) {
-  if (const auto* dense = std::get_if<Dense>(&layer.layer.what)) {
-    return 2.0 * static_cast<double>(element_count(layer.input) * dense->units);
-  }
-  if (const auto* conv = std::get_if<Conv>(&layer.layer.what)) {
-    return 2.0 * static_cast<double>(layer.input[0] / conv->groups * conv->kernel * conv->kernel *
-                                     element_count(layer.output));
-  }
-  return 0;
-}
 
 // 1024³, the best of the machine for matrix products that do not fit its nearest caches.
 double peak_gflops(const dnnl::engine& device, dnnl::memory::data_type type) {
@@ -96,7 +85,7 @@ class Dissection {
       const auto layer = std::ranges::find(config_.network.summary, stage.name,
                                            [](const PlannedLayer& planned) { return planned.layer.name; });
       if (layer != config_.network.summary.end()) {
-        row.forward_flops = flops_of(*layer) * kGlobalBatch;
+        row.forward_flops = forward_flops(*layer) * kGlobalBatch;
         const bool reads_input = layer == config_.network.summary.begin();
         row.backward_flops = row.forward_flops * (reads_input ? 1 : 2);
       }
