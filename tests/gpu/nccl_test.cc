@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
@@ -17,6 +18,11 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
+// Stands beside this test, wherever both were brought.
+std::string program() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "nccl_program").string();
+}
+
 class NcclOnOneCard : public testing::Test {
  protected:
   void SetUp() override {
@@ -30,7 +36,7 @@ class NcclOnOneCard : public testing::Test {
   // `awaited` has come.
   std::vector<std::string> run(const std::string& name, const std::string& awaited = {}) {
     ProcessOptions options{.command = {"mpirun", "--oversubscribe", "--bind-to", "none", "--enable-recovery",
-                                       "-n", "2", NCCL_PROGRAM, name},
+                                       "-n", "2", program(), name},
                            .variables = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
                                          {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
                                          {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"}},
