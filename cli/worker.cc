@@ -68,7 +68,8 @@ void add_worker_command(CLI::App& program, Action& action) {
   command->add_option("--study", options->folder, "the study's folder")->required();
   command->add_option("--crew", options->name, "the crew's name")->required();
   command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
-  command->add_option("--lanes", options->lanes, "trials trained at once; 0: as many as the card has memory for")
+  command
+      ->add_option("--lanes", options->lanes, "trials trained at once; 0: as many as the card has memory for")
       ->check(CLI::Range(0, 1'000'000));
   command
       ->add_option("--ranks-per-gpu", options->ranks_per_gpu,

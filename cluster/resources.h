@@ -23,7 +23,8 @@ struct Resources {
   int ranks_per_gpu = 1;  // that may share a card, of one crew or of several
   // By crew, once settle_devices() has dealt them; empty: the ranks compute on CPUs.
   std::vector<std::vector<int>> cards;
-  // Trials that a crew trains at once, where their shapes are alike; kLanesThatFit: as its card has memory for.
+  // Trials that a crew trains at once, where their shapes are alike; kLanesThatFit: as its card has memory
+  // for.
   int lanes = 1;
   bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
   std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16

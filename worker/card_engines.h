@@ -1,5 +1,5 @@
-// Engines on the card of this rank. No CUDA type stands here: a build without CUDA has the same functions, which
-// say that it has none.
+// Engines on the card of this rank. No CUDA type stands here: a build without CUDA has the same functions,
+// which say that it has none.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ struct CardData {
 
 struct CardEngine {
   std::unique_ptr<Engine> engine;
-  // The card holds the data and makes the batches: the engine is told which batch it is (BatchView's epoch, step
-  // and part), and no more. Else the host brings them.
+  // The card holds the data and makes the batches: the engine is told which batch it is (BatchView's epoch,
+  // step and part), and no more. Else the host brings them.
   bool keeps_data = false;
 };
 
@@ -43,8 +43,8 @@ struct CardEngine {
 class CardEngines {
  public:
   virtual ~CardEngines() = default;
-  // Called by all ranks of the crew together; the engines end before the next is made, and before this. Errors
-  // are those of this rank: the network cannot run on this card, or the card has not enough memory.
+  // Called by all ranks of the crew together; the engines end before the next is made, and before this.
+  // Errors are those of this rank: the network cannot run on this card, or the card has not enough memory.
   virtual Result<CardEngine> make(const ModelConfig& config, const EngineOptions& options,
                                   const CardData& data) = 0;
 };

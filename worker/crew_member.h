@@ -26,7 +26,7 @@ class CrewMember {
  public:
   struct Capacity {
     int threads = 1;                   // a rank
-    int lanes = 1;  // attempts at once; programs run one at a time; 0: as many as fit
+    int lanes = 1;                     // attempts at once; programs run one at a time; 0: as many as fit
     std::optional<int> ranks_per_gpu;  // on cards, which so many may share; nullopt: on CPUs
   };
   static Result<std::unique_ptr<CrewMember>> join(Communicator& communicator, const Clock& clock,

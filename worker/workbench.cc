@@ -175,7 +175,8 @@ Status Workbench::make_cpu_engine(EngineOptions options) {
 
 Status Workbench::make_card_engine(const EngineOptions& options) {
   if (config_.train.shards > 0) {
-    return failure("`deterministic: world` is for CPUs; write `device: cpu` under resources:, or leave it out");
+    return failure(
+        "`deterministic: world` is for CPUs; write `device: cpu` under resources:, or leave it out");
   }
   if (card_engines_ == nullptr) {
     ASSIGN_OR_RETURN(card_engines_,

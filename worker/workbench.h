@@ -97,7 +97,7 @@ class Workbench {
   std::unique_ptr<BatchSource> test_;
   std::unique_ptr<CardEngines> card_engines_;  // once there was something to train on the card
   bool keeps_data_ = false;                    // the engine, on the card
-  std::unique_ptr<FloatMemory> memory_;  // of the engine: the rows of FlatRow, which its peers reach
+  std::unique_ptr<FloatMemory> memory_;        // of the engine: the rows of FlatRow, which its peers reach
   int rows_ = 0;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<CrewExchange> exchange_;  // ends before the engine that its thread works for

@@ -23,8 +23,8 @@ class DeviceExchange {
   // Around the launch of a step on `stream`: whether the ranks still answer is watched from here to there.
   virtual Status begin_step(cudaStream_t stream) = 0;
   virtual Status end_step(cudaStream_t stream) = 0;
-  // After waiting for a stream: whether what it computed counts. A dead rank's operations are given up, and the
-  // streams go on with anything in the buffers.
+  // After waiting for a stream: whether what it computed counts. A dead rank's operations are given up, and
+  // the streams go on with anything in the buffers.
   virtual Status status() const = 0;
 };
 

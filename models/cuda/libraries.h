@@ -9,7 +9,8 @@
 
 namespace regatta::cuda {
 
-// A plan takes up to seconds to make; who makes several engines for a device keeps one of these for all of them.
+// A plan takes up to seconds to make; who makes several engines for a device keeps one of these for all of
+// them.
 struct Libraries {
   std::unique_ptr<MatmulContext> matmul;
   std::unique_ptr<ConvolutionContext> convolution;

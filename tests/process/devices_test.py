@@ -10,7 +10,7 @@ name: program
 objective: {minimize: loss}
 search: {sampler: random, stop: {trials: 2}}
 space: {lr: {float: [0.1, 1]}}
-command: [/usr/bin/python3, train.py]
+command: [/usr/bin/python3, train.py, --lr, $lr]
 """
 
 
@@ -25,7 +25,7 @@ class WhatThereIs(StudyCase):
         text = self.regatta("devices", "exp.yaml", "--set", "resources.crews=2", "--set", "resources.ranks=2",
                             "--set", "resources.device=cpu").stdout
         rows = [line.split() for line in text.split("tiny:\n")[1].splitlines()[1:]]
-        self.assertEqual([row[:2] for row in rows if row and row[0].isdigit()],
+        self.assertEqual([row[:2] for row in rows if len(row) > 1 and row[0].isdigit() and row[1].isdigit()],
                          [["0", "0"], ["0", "1"], ["1", "0"], ["1", "1"]])
         self.assertIn("on CPUs", text)
 

@@ -14,7 +14,8 @@
 namespace regatta {
 namespace {
 
-constexpr std::size_t kPartForData = 2;  // data that take more of the free memory than one in so many stay out
+constexpr std::size_t kPartForData =
+    2;  // data that take more of the free memory than one in so many stay out
 
 class CudaCardEngines final : public CardEngines {
  public:

@@ -9,8 +9,8 @@
 
 namespace regatta {
 
-// All sums go through one stream of their own, in the order in which they are asked for, so that NCCL sees the
-// same order on every rank; the engine's stream waits for those whose result it needs next.
+// All sums go through one stream of their own, in the order in which they are asked for, so that NCCL sees
+// the same order on every rank; the engine's stream waits for those whose result it needs next.
 class CardExchange final : public cuda::DeviceExchange {
  public:
   static Result<std::unique_ptr<CardExchange>> make(NcclCommunicator& communicator);
@@ -31,7 +31,7 @@ class CardExchange final : public cuda::DeviceExchange {
   cuda::Stream stream_;
   cuda::Event event_;
   float* gradients_ = nullptr;
-  std::size_t sent_ = 0;   // floats of this step
+  std::size_t sent_ = 0;  // floats of this step
   std::size_t ready_ = 0;
 };
 
