@@ -94,6 +94,9 @@ Result<int> devices(const DevicesOptions& options) {
       plan->resources.device == "auto") {
     print_out("  the command sees every card there is; `device: cuda` deals them out\n");
   }
+  if (!plan->resources.why_cpus.empty()) {
+    print_out("  {}; `ranks_per_gpu: N` lets them share\n", plan->resources.why_cpus);
+  }
   if (const auto warning = oversubscription_warning(plan->resources, usable_cores())) {
     print_out("  {}\n", *warning);
   }

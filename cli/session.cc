@@ -142,6 +142,10 @@ Result<int> Session::run() {
   }
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
+  if (!plan_->resources.why_cpus.empty()) {
+    display_->note(
+        fmt::format("on CPUs, because {}; `ranks_per_gpu: N` lets them share", plan_->resources.why_cpus));
+  }
   if (const auto warning = oversubscription_warning(plan_->resources, usable_cores()); warning && crews_) {
     display_->note(*warning);
   }

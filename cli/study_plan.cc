@@ -109,6 +109,11 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
 
 HostCards cards_for(const StudyPlan& plan) {
   HostCards cards{.host = host_name(), .count = 0, .why_none = {}};
+  const Node* const deterministic = plan.experiment.section_or_empty("train").find("deterministic");
+  if (deterministic != nullptr && !deterministic->is_null()) {
+    cards.why_none = "`deterministic: world` is computed on CPUs only";
+    return cards;
+  }
   const bool runs_program = plan.experiment.section("command") != nullptr;
   const bool can_use_cards = runs_program || has_card_engines();
   const bool wants_cards =

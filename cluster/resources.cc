@@ -82,6 +82,11 @@ Place place_of_cards(const Node& node) {
   return node.place();
 }
 
+// Whether the file speaks of cards, other than by `device`.
+bool names_cards(const Node& node) {
+  return node.find("gpus") != nullptr || node.find("ranks_per_gpu") != nullptr;
+}
+
 }  // namespace
 
 Result<Resources> read_resources(const Node& node, int cores) {
@@ -100,6 +105,12 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   read_gpus(section, resources);
   resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);
+  if (fits_lanes && resources.ranks_per_gpu > 1) {
+    section.mistake(
+        lanes->place(),
+        "lanes: ranks that share a card cannot each measure what room it has: give a number instead of "
+        "auto, or leave ranks_per_gpu out");
+  }
   RETURN_IF_ERROR(section.finish());
   return resources;
 }
@@ -107,6 +118,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
 Status settle_devices(Resources& resources, const Node& node, const HostCards& host, int cores,
                       std::optional<int> crews) {
   resources.cards.clear();
+  resources.why_cpus.clear();
   const bool has_cards = host.count > 0;
   if (resources.device == "cuda" && !has_cards) {
     return mistake_at(node.find("device")->place(),
@@ -127,10 +139,12 @@ Status settle_devices(Resources& resources, const Node& node, const HostCards& h
     demand.crews = crews_for_cards(static_cast<int>(cards.size()), demand);
   }
   auto dealt = deal_cards(host.host, cards, demand);
+  if (!dealt.ok() && resources.device == "auto" && !names_cards(node)) {
+    resources.why_cpus = dealt.error().message;
+    return {};
+  }
   if (!dealt.ok()) {
-    const char* remedy =
-        resources.device == "auto" ? ", or leave the cards alone with resources.device: cpu" : "";
-    return mistake_at(place_of_cards(node), dealt.error().message + remedy);
+    return mistake_at(place_of_cards(node), dealt.error().message);
   }
   resources.cards = std::move(dealt).value();
   resources.crews = demand.crews;

@@ -23,6 +23,7 @@ struct Resources {
   int ranks_per_gpu = 1;  // that may share a card, of one crew or of several
   // By crew, once settle_devices() has dealt them; empty: the ranks compute on CPUs.
   std::vector<std::vector<int>> cards;
+  std::string why_cpus;  // where `auto` has left the host's cards alone: a sentence without an end
   // Trials that a crew trains at once, where their shapes are alike; kLanesThatFit: as its card has memory
   // for.
   int lanes = 1;
@@ -42,7 +43,8 @@ struct HostCards {
 
 // What `device` comes to here: `auto` takes the cards where there are some. Deals them to the crews, and
 // where the file does not say how many crews and threads there are, it goes by the cards. `crews`: as many as
-// there are in any case. Refuses `cuda` without cards, and more ranks than the cards may have.
+// there are in any case. Refuses `cuda` without cards, and more ranks than the cards may have;
+// with `auto`, where the file speaks of no cards, these ranks compute on CPUs.
 Status settle_devices(Resources& resources, const Node& node, const HostCards& host, int cores,
                       std::optional<int> crews = {});
 

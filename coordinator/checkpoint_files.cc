@@ -23,12 +23,16 @@ void delete_program_folder(const fs::path& trial) {
   }
 }
 
+// A folder that cannot be listed may have some.
 bool has_program_states(const fs::path& trial) {
   std::error_code error;
-  const auto files = fs::directory_iterator(trial, error);
-  return std::any_of(begin(files), end(files), [](const fs::directory_entry& file) {
-    return file.path().extension() == kProgramEnding;
-  });
+  for (auto file = fs::directory_iterator(trial, error); !error && file != fs::directory_iterator();
+       file.increment(error)) {
+    if (file->path().extension() == kProgramEnding) {
+      return true;
+    }
+  }
+  return static_cast<bool>(error);
 }
 
 }  // namespace

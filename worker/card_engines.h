@@ -49,8 +49,8 @@ class CardEngines {
                                   const CardData& data) = 0;
 };
 
-// Of this process's current card; 0 where there is none.
-std::uint64_t free_card_bytes();
+// Of a card as CUDA counts in this process, which becomes the calling thread's; 0 where it cannot tell.
+std::uint64_t free_card_bytes(int card);
 
 // Called by all ranks of the crew together. The communicator and the clock outlive it.
 Result<std::unique_ptr<CardEngines>> open_card(Communicator& crew, const Clock& clock,

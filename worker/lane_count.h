@@ -17,9 +17,10 @@ inline constexpr int kMostLanesThatFit = 128;  // more gain nothing: the card is
 // libraries take later.
 int lanes_for_memory(std::uint64_t free_bytes, std::uint64_t bytes_of_one, std::uint64_t bytes_of_two);
 
-// All ranks get the smallest of their numbers. Makes the engine of the largest network that the space allows,
-// whole numbers at their upper ends, with one lane and with two, and measures. 1 on CPUs, for a program, and
-// where that network cannot be trained. `options`: of the workbench to come.
+// All ranks get the smallest of their numbers. Makes the engine of a large network of the space (whole
+// numbers, and choices of numbers, at their upper ends) with one lane and with two, measures, and tries the
+// number that comes of it. 1 on CPUs, for a program, and where that network cannot be trained. `options`: of
+// the workbench to come.
 Result<int> lanes_that_fit(Communicator& communicator, const Experiment& experiment, const Clock& clock,
                            const WorkbenchOptions& options);
 

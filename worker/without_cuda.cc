@@ -5,7 +5,7 @@ namespace regatta {
 
 bool has_card_engines() { return false; }
 
-std::uint64_t free_card_bytes() { return 0; }
+std::uint64_t free_card_bytes(int) { return 0; }
 
 Result<std::unique_ptr<CardEngines>> open_card(Communicator&, const Clock&, const CardOptions&) {
   return failure("this build of regatta has no CUDA; write `device: cpu` under resources:");

@@ -85,6 +85,9 @@ class NcclCommunicator::Implementation final : public Watched {
       tally(capture.id, bytes);
       return enqueue(call, bytes);
     }
+    if (step_) {
+      return enqueue(call, bytes);  // watched with the step
+    }
     ASSIGN_OR_RETURN(const std::uint64_t number, begin(kAllreduce, bytes, stream));
     RETURN_IF_ERROR(enqueue(call, bytes));
     return end(number, stream);
@@ -124,8 +127,14 @@ class NcclCommunicator::Implementation final : public Watched {
 
   void give_up() override {
     prepare_thread();
-    const std::lock_guard lock(mutex_);
-    (void)ncclCommAbort(std::exchange(communicator_, nullptr));
+    ncclComm_t given_up = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      given_up = std::exchange(communicator_, nullptr);
+    }
+    // It frees the streams at once, but returns only when no graph holds its sums: who waits for a stream
+    // must be able to ask for the status meanwhile, and to destroy its graphs.
+    (void)ncclCommAbort(given_up);
   }
 
   const int rank_;

@@ -26,6 +26,17 @@ Result<std::shared_ptr<const ResidentDataset>> ResidentDataset::copy_of(const Da
   return std::shared_ptr<const ResidentDataset>(std::move(resident));
 }
 
+std::size_t ResidentDatasets::held_bytes() {
+  std::erase_if(entries_, [](const Entry& entry) { return entry.source.expired(); });
+  std::size_t bytes = 0;
+  for (const Entry& entry : entries_) {
+    if (const auto source = entry.source.lock()) {
+      bytes += ResidentDataset::bytes_of(*source);
+    }
+  }
+  return bytes;
+}
+
 Result<std::shared_ptr<const ResidentDataset>> ResidentDatasets::find_or_copy(
     const std::shared_ptr<const Dataset>& dataset) {
   std::erase_if(entries_, [](const Entry& entry) { return entry.source.expired(); });

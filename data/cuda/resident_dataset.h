@@ -38,6 +38,8 @@ class ResidentDatasets {
   // Copies it unless it stands there. Data sets that the host has no more are dropped first; their memory is
   // free when their last feed has ended.
   Result<std::shared_ptr<const ResidentDataset>> find_or_copy(const std::shared_ptr<const Dataset>& dataset);
+  // Device memory of those that the host still has; the others are dropped.
+  std::size_t held_bytes();
 
  private:
   struct Entry {

@@ -149,7 +149,8 @@ class AttentionOperation final : public Operation {
  private:
   // To so many parts of the features.
   ProjectionShape projection(std::int64_t parts) const {
-    return {.points = input_.points(),
+    return {.batches = input_.lanes,
+            .points = input_.points(),
             .inputs = input_.channels(),
             .outputs = parts * input_.channels(),
             .x_row = input_.width(),

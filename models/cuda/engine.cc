@@ -304,8 +304,11 @@ Status CudaEngine::pass(StepPart part) {
   if (part_ends_.empty()) {
     return {};
   }
-  return check(cudaEventRecordWithFlags(part_ends_[static_cast<std::size_t>(part)], stream_.get(),
-                                        cudaEventRecordExternal),
+  cudaStreamCaptureStatus recording = cudaStreamCaptureStatusNone;
+  RETURN_IF_ERROR(check(cudaStreamIsCapturing(stream_.get(), &recording), "marking a part of a step"));
+  const unsigned flags =
+      recording == cudaStreamCaptureStatusActive ? cudaEventRecordExternal : cudaEventRecordDefault;
+  return check(cudaEventRecordWithFlags(part_ends_[static_cast<std::size_t>(part)], stream_.get(), flags),
                "marking a part of a step");
 }
 
@@ -322,6 +325,9 @@ Status CudaEngine::warm_up(Runner& runner) {
   RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
   RETURN_IF_ERROR(runner.feed->enqueued(stream_.get()));
   RETURN_IF_ERROR(check(cudaStreamSynchronize(stream_.get()), "running a first step"));
+  if (exchange_ != nullptr) {
+    RETURN_IF_ERROR(exchange_->status());
+  }
   if (records_steps_) {
     ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
   }
@@ -338,10 +344,10 @@ Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
   if (meets_others) {
     RETURN_IF_ERROR(exchange_->begin_step(stream_.get()));
   }
-  RETURN_IF_ERROR(records_steps_ ? runner.graph.launch(stream_) : enqueue(runner));
-  if (meets_others) {
-    RETURN_IF_ERROR(exchange_->end_step(stream_.get()));
-  }
+  const Status launched = records_steps_ ? runner.graph.launch(stream_) : enqueue(runner);
+  const Status ended = meets_others ? exchange_->end_step(stream_.get()) : Status();
+  RETURN_IF_ERROR(launched);
+  RETURN_IF_ERROR(ended);
   RETURN_IF_ERROR(ring_.enqueued(stream_.get()));
   return runner.feed->enqueued(stream_.get());
 }

@@ -152,6 +152,11 @@ class LtMatmul final : public Matmul {
                                                            ? CUBLASLT_EPILOGUE_BIAS
                                                            : CUBLASLT_EPILOGUE_RELU_BIAS));
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(shape_.output)));
+    // The choice of the kernel goes by the pointer's alignment; run() sets the real one.
+    const std::int64_t alignment =
+        std::gcd(kPointerAlignment,
+                 shape_.batches > 1 ? shape_.bias_batch * bytes_of(shape_.output) : kPointerAlignment);
+    RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(alignment)));
     return set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, shape_.bias_batch);
   }
 

@@ -2,6 +2,7 @@
 #include "models/cuda/projection.h"
 
 #include "base/check.h"
+#include "models/cuda/add_bias.h"
 
 namespace regatta::cuda {
 
@@ -21,29 +22,42 @@ Projection::Projection(const Planner& planner, const std::string& weight, const 
       weight_(planner.parameters().product_weight(weight)),
       weight_gradient_(planner.parameters().gradient(weight)) {
   if (!bias.empty()) {
-    CHECK(shape.y_row == planner.lanes() * shape.outputs);
+    CHECK(shape.y_row == shape.batches * shape.outputs);
+    float_bias_ = planner.parameters().weight(bias);
     bias_ = planner.parameters().product_weight(bias);
     bias_gradient_ = planner.parameters().gradient(bias);
   }
 }
 
-Status Projection::plan_forward(Planner& planner) {
-  return forward_.plan(planner,
-                       {.m = shape_.points,
-                        .n = shape_.outputs,
-                        .k = shape_.inputs,
-                        .transpose_b = true,
-                        .a_row = shape_.x_row,
-                        .b_row = shape_.inputs,
-                        .d_row = shape_.y_row,
-                        .batches = planner.lanes(),
-                        .a_batch = shape_.inputs,
-                        .b_batch = shape_.outputs * shape_.inputs,
-                        .d_batch = shape_.outputs,
-                        .math = planner.math(),
-                        .output = planner.type(),
-                        .ending = bias_ == nullptr ? MatmulShape::Ending::none : MatmulShape::Ending::bias,
-                        .bias_batch = shape_.outputs});
+Status Projection::plan_forward(Planner& planner, bool relu) {
+  using Ending = MatmulShape::Ending;
+  CHECK(bias_ != nullptr || !relu, "a relu is applied along with a bias only");
+  MatmulShape product{.m = shape_.points,
+                      .n = shape_.outputs,
+                      .k = shape_.inputs,
+                      .transpose_b = true,
+                      .a_row = shape_.x_row,
+                      .b_row = shape_.inputs,
+                      .d_row = shape_.y_row,
+                      .batches = shape_.batches,
+                      .a_batch = shape_.inputs,
+                      .b_batch = shape_.outputs * shape_.inputs,
+                      .d_batch = shape_.outputs,
+                      .math = planner.math(),
+                      .output = planner.type(),
+                      .ending = bias_ == nullptr ? Ending::none
+                                : relu           ? Ending::bias_relu
+                                                 : Ending::bias,
+                      .bias_batch = shape_.outputs};
+  has_relu_ = relu;
+  type_ = planner.type();
+  const Status planned = forward_.plan(planner, product);
+  if (planned.ok() || bias_ == nullptr) {
+    return planned;
+  }
+  adds_bias_ = true;
+  product.ending = Ending::none;
+  return forward_.plan(planner, product);
 }
 
 Status Projection::plan_backward(Planner& planner, InputGradient input_gradient) {
@@ -54,7 +68,7 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient)
                                                    .a_row = shape_.y_row,
                                                    .b_row = shape_.x_row,
                                                    .d_row = shape_.inputs,
-                                                   .batches = planner.lanes(),
+                                                   .batches = shape_.batches,
                                                    .a_batch = shape_.outputs,
                                                    .b_batch = shape_.inputs,
                                                    .d_batch = shape_.outputs * shape_.inputs,
@@ -73,7 +87,7 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient)
                                          .a_row = shape_.y_row,
                                          .b_row = shape_.inputs,
                                          .d_row = shape_.x_row,
-                                         .batches = planner.lanes(),
+                                         .batches = shape_.batches,
                                          .a_batch = shape_.outputs,
                                          .b_batch = shape_.outputs * shape_.inputs,
                                          .d_batch = shape_.inputs,
@@ -82,7 +96,11 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient)
 }
 
 Status Projection::forward(const Step& step, const void* x, void* y) const {
-  return forward_.run(step, x, weight_, bias_, y);
+  RETURN_IF_ERROR(forward_.run(step, x, weight_, adds_bias_ ? nullptr : bias_, y));
+  if (adds_bias_) {
+    add_bias(step.stream, shape_.points, shape_.y_row, type_, float_bias_, has_relu_, y);
+  }
+  return {};
 }
 
 Status Projection::backward(const Step& step, const void* x, const void* dy, void* dx) const {

@@ -1,4 +1,4 @@
-// What layers of sequences multiply with: products with their workspace, and y = x Wᵀ + b at every point.
+// What layers multiply with: products with their workspace, and y = x Wᵀ + b at every point.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,9 @@ class Product {
 
 // Of all lanes: x [points, lanes, inputs], y [points, lanes, outputs], W [lanes, outputs, inputs], b [lanes,
 // outputs], x and y in the planner's type. From one point to the next, x and y have so many elements or more.
+// Lanes that share x are one wide batch: `outputs` are then those of all lanes.
 struct ProjectionShape {
+  std::int64_t batches = 1;
   std::int64_t points = 0;
   std::int64_t inputs = 0;
   std::int64_t outputs = 0;
@@ -40,7 +42,8 @@ class Projection {
   Projection(const Planner& planner, const std::string& weight, const std::string& bias,
              const ProjectionShape& shape);
 
-  Status plan_forward(Planner& planner);
+  // `relu`: of y, where there is a bias.
+  Status plan_forward(Planner& planner, bool relu = false);
   enum class InputGradient { needed, unneeded };
   Status plan_backward(Planner& planner, InputGradient input_gradient);
 
@@ -52,8 +55,12 @@ class Projection {
   ProjectionShape shape_;
   const void* weight_;
   float* weight_gradient_;
-  const void* bias_ = nullptr;
+  const void* bias_ = nullptr;  // in the products' type
+  const float* float_bias_ = nullptr;
   float* bias_gradient_ = nullptr;
+  bool has_relu_ = false;
+  bool adds_bias_ = false;  // by a kernel of its own, because the library has none that does it along
+  ElementType type_ = ElementType::f32;
   bool needs_input_gradient_ = false;
   Product forward_;
   Product backward_weights_;

@@ -140,6 +140,7 @@ Status wait_for(const Event& event, std::string_view doing) {
     if (limit.passed()) {
       return timed_out(fmt::format("{}: the GPU has not finished within {} s", doing, kLongestWait.count()));
     }
+    static_cast<void>(cudaGetLastError());  // that it is not ready yet is no error of a later call
     std::this_thread::yield();
   }
 }

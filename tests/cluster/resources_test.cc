@@ -36,7 +36,10 @@ TEST(Resources, ThreadsFillTheCoresThatCrewsAndRanksLeave) {
   EXPECT_EQ(read("{crews: 3, ranks: 5}")->threads, 1);
 }
 
-TEST(Resources, LanesMayBeLeftToTheCardsMemory) { EXPECT_EQ(read("{lanes: auto}")->lanes, kLanesThatFit); }
+TEST(Resources, LanesMayBeLeftToTheMemoryOfACardThatNobodyShares) {
+  EXPECT_EQ(read("{lanes: auto}")->lanes, kLanesThatFit);
+  EXPECT_FALSE(read("{lanes: auto, ranks_per_gpu: 2}").ok());
+}
 
 TEST(Resources, MistakesAreToldWithTheirPlace) {
   const auto expect_mistake = [](const std::string& yaml, const std::string& place,
@@ -110,14 +113,24 @@ TEST(Cards, ACrewForEachWhereTheFileDoesNotSayHowMany) {
 
 TEST(Cards, CrewsThatMpirunHasMadeAreNotChanged) {
   EXPECT_EQ(settle("{}", 4, 2)->cards, (Cards{{0}, {1}}));
-  expect_refused(settle("{}", 1, 2), "host a has 1 card", "2 crews");
+  EXPECT_TRUE(settle("{}", 1, 2)->cards.empty());
+  EXPECT_THAT(settle("{}", 1, 2)->why_cpus, HasSubstr("host a has 1 card"));
+  expect_refused(settle("{device: cuda}", 1, 2), "host a has 1 card", "2 crews");
 }
 
 TEST(Cards, MoreRanksThanCardsAreRefusedUnlessTheyMayShare) {
-  expect_refused(settle("crews: 3\n", 2), "exp.yaml:1:8",
-                 "host a has 2 cards for 3 ranks (3 crews of 1 rank), and 1 rank may use a card at once");
-  EXPECT_THAT(settle("crews: 3\n", 2).error().message, HasSubstr("resources.device: cpu"));
+  expect_refused(settle("crews: 3\ndevice: cuda\n", 2), "host a has 2 cards",
+                 "for 3 ranks (3 crews of 1 rank), and 1 rank may use a card at once");
+  expect_refused(settle("crews: 3\nranks_per_gpu: 1\n", 2), "host a has 2 cards", "3 ranks");
   EXPECT_EQ(settle("{crews: 3, ranks_per_gpu: 2}", 2)->cards, (Cards{{0}, {1}, {0}}));
+}
+
+TEST(Cards, AreLeftAloneWhereAutoHasTooFewOfThem) {
+  const auto resources = settle("{crews: 3, threads: 2}", 2);
+  EXPECT_TRUE(resources->cards.empty());
+  EXPECT_EQ(resources->crews, 3);
+  EXPECT_EQ(resources->threads, 2);
+  EXPECT_THAT(resources->why_cpus, HasSubstr("host a has 2 cards for 3 ranks"));
 }
 
 TEST(Cards, ThatAreNotThereAreNamedAtTheirPlace) {

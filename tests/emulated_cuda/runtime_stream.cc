@@ -200,9 +200,11 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   EmulatedStreams& streams = emulated_streams();
   const std::lock_guard lock(streams.mutex);
   const auto queue = streams.queue_of(stream);
-  if (event == nullptr || queue == nullptr || (flags & cudaEventRecordExternal) == 0 ||
-      queue->capture == nullptr) {
+  if (event == nullptr || queue == nullptr || (flags & cudaEventRecordExternal) == 0) {
     return cudaEventRecord(event, stream);
+  }
+  if (queue->capture == nullptr) {
+    return keep_error(cudaErrorInvalidValue);
   }
   return keep_error(streams.add(stream, [event] {
     event->recorded = true;

@@ -9,6 +9,7 @@
 #include "models/cuda/engine.h"
 #include "models/cuda/libraries.h"
 #include "models/cuda/runtime.h"
+#include "worker/agreement.h"
 #include "worker/cuda/card_exchange.h"
 
 namespace regatta {
@@ -22,16 +23,14 @@ class CudaCardEngines final : public CardEngines {
   CudaCardEngines(Communicator& crew, const CardOptions& options) : crew_(crew), options_(options) {}
 
   Status open(const Clock& clock) {
-    RETURN_IF_ERROR(cuda::check(cudaSetDevice(options_.card), "choosing the card"));
-    ASSIGN_OR_RETURN(libraries_, cuda::open_libraries());
+    RETURN_IF_ERROR(agree(open_libraries()));
     if (crew_.size() == 1) {
       return {};
     }
     ASSIGN_OR_RETURN(communicator_,
                      NcclCommunicator::create(
                          crew_, clock, {.card = options_.card, .shares_cards = options_.shares_cards}));
-    ASSIGN_OR_RETURN(exchange_, CardExchange::make(*communicator_));
-    return {};
+    return agree(open_exchange());
   }
 
   Result<CardEngine> make(const ModelConfig& config, const EngineOptions& options,
@@ -44,6 +43,20 @@ class CudaCardEngines final : public CardEngines {
   }
 
  private:
+  Status open_libraries() {
+    RETURN_IF_ERROR(cuda::check(cudaSetDevice(options_.card), "choosing the card"));
+    ASSIGN_OR_RETURN(libraries_, cuda::open_libraries());
+    return {};
+  }
+  Status open_exchange() {
+    ASSIGN_OR_RETURN(exchange_, CardExchange::make(*communicator_));
+    return {};
+  }
+  // Fails on every rank where it has on one, so that all go on with the same operations.
+  Status agree(const Status& mine) {
+    ASSIGN_OR_RETURN(const auto failed, first_failure(crew_, mine));
+    return failed ? Status(failure(*failed)) : Status();
+  }
   // Whether the data fit: feeds that make the batches of them, for the engine to take.
   Result<bool> feed(cuda::CudaEngineOptions& device, const CardData& data);
 
@@ -51,19 +64,21 @@ class CudaCardEngines final : public CardEngines {
   CardOptions options_;
   std::unique_ptr<cuda::Libraries> libraries_;
   cuda::ResidentDatasets datasets_;
+  std::unique_ptr<CardExchange> exchange_;  // ends after the communicator, which has used its stream
   std::unique_ptr<NcclCommunicator> communicator_;
-  std::unique_ptr<CardExchange> exchange_;  // ends before the communicator
 };
 
 Result<bool> CudaCardEngines::feed(cuda::CudaEngineOptions& device, const CardData& data) {
   const std::array training = {cuda::ResidentPart{.split = data.train, .options = data.training}};
   const std::array evaluation = {cuda::ResidentPart{.split = data.validation, .options = data.evaluation},
                                  cuda::ResidentPart{.split = data.test, .options = data.evaluation}};
+  const std::size_t held =
+      datasets_.held_bytes();  // perhaps the very data: they do not count against themselves
   std::size_t free = 0;
   std::size_t total = 0;
   RETURN_IF_ERROR(cuda::check(cudaMemGetInfo(&free, &total), "asking for the card's memory"));
   const std::size_t bytes = cuda::resident_bytes(training) + cuda::resident_bytes(evaluation);
-  if (bytes > free / kPartForData) {
+  if (bytes > (free + held) / kPartForData) {
     spdlog::info("the data ({} MiB) stay on the host: the card has {} MiB free", bytes >> 20, free >> 20);
     return false;
   }
@@ -78,10 +93,10 @@ Result<bool> CudaCardEngines::feed(cuda::CudaEngineOptions& device, const CardDa
 
 bool has_card_engines() { return true; }
 
-std::uint64_t free_card_bytes() {
+std::uint64_t free_card_bytes(int card) {
   std::size_t free = 0;
   std::size_t total = 0;
-  return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
+  return cudaSetDevice(card) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
 }
 
 Result<std::unique_ptr<CardEngines>> open_card(Communicator& crew, const Clock& clock,
