@@ -14,9 +14,17 @@
 namespace regatta {
 namespace {
 
-Status row(Communicator& communicator, const CrewOptions& options, bool by_mpirun) {
+// Beyond what the crew itself needs to know.
+struct Start {
+  std::filesystem::path traces;  // a folder; empty: none are wanted
+  std::vector<int> slots;        // where there are several
+};
+
+Status row(Communicator& communicator, const CrewOptions& options, const std::vector<int>& slots,
+           bool by_mpirun) {
   if (communicator.rank() == 0) {
-    const CrewRecord record = record_of_this_process(options.name, by_mpirun);
+    CrewRecord record = record_of_this_process(options.name, by_mpirun);
+    record.slots = slots;
     RETURN_IF_ERROR(write_crew_record(options.folder, record));
   }
   return run_crew(communicator, options);
@@ -28,30 +36,30 @@ Status write_timeline(const std::filesystem::path& traces, const std::string& na
 }
 
 // What a rank did, also when it ended with an error, which says more than that it has no timeline.
-Status row_traced(Communicator& communicator, const CrewOptions& options, bool by_mpirun,
-                  const std::filesystem::path& traces) {
+Status row_traced(Communicator& communicator, const CrewOptions& options, const Start& start,
+                  bool by_mpirun) {
   const SystemClock clock;
-  if (!traces.empty()) {
+  if (!start.traces.empty()) {
     start_trace(clock);
   }
-  Status rowed = row(communicator, options, by_mpirun);
-  if (!traces.empty()) {
-    const Status written = write_timeline(traces, fmt::format("{}.{}", options.name, communicator.rank()));
+  Status rowed = row(communicator, options, start.slots, by_mpirun);
+  if (!start.traces.empty()) {
+    const Status written = write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
 }
 
-Result<int> work(const CrewOptions& options, const std::filesystem::path& traces) {
+Result<int> work(const CrewOptions& options, const Start& start) {
   set_up_log({.name = options.name});
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row_traced(*single, options, false, traces));
+    RETURN_IF_ERROR(row_traced(*single, options, start, false));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
-  const Status rowed = row_traced(*world, options, true, traces);
+  const Status rowed = row_traced(*world, options, start, true);
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -75,9 +83,14 @@ void add_worker_command(CLI::App& program, Action& action) {
       ->add_option("--ranks-per-gpu", options->ranks_per_gpu,
                    "compute on the GPUs in sight, so many ranks on each at most")
       ->check(CLI::Range(1, 1'000'000));
-  const auto traces = std::make_shared<std::filesystem::path>();
-  command->add_option("--trace", *traces, "a folder: each rank writes its timeline there");
-  command->callback([=, &action] { action = [=] { return work(*options, *traces); }; });
+  const auto start = std::make_shared<Start>();
+  command->add_option("--trace", start->traces, "a folder: each rank writes its timeline there");
+  command->add_option("--slots", start->slots, "the study's slots that the crew takes up, where it takes over others'")
+      ->delimiter(',');
+  command->callback([=, &action] {
+    options->takes_over = start->slots.size() > 1;
+    action = [=] { return work(*options, *start); };
+  });
 }
 
 }  // namespace regatta
