@@ -239,12 +239,9 @@ void CrewKeeper::poll_adopted(Tended& tended) {
 // A crew of several slots that cannot be started is done without.
 Status CrewKeeper::start(Place& place) {
   const int first = place.slots.front();
-  const std::string name =
-      fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
-  const CrewSpec spec{.name = name,
-                      .slots = place.slots,
-                      .folder = options_.folder,
-                      .log = crew_log(options_.folder, name)};
+  const std::string name = fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
+  const CrewSpec spec{
+      .name = name, .slots = place.slots, .folder = options_.folder, .log = crew_log(options_.folder, name)};
   if (const Status started = launcher_->start(spec); !started.ok()) {
     if (place.slots.size() == 1) {
       return started;

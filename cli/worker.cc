@@ -44,7 +44,8 @@ Status row_traced(Communicator& communicator, const CrewOptions& options, const 
   }
   Status rowed = row(communicator, options, start.slots, by_mpirun);
   if (!start.traces.empty()) {
-    const Status written = write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
+    const Status written =
+        write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
@@ -85,7 +86,9 @@ void add_worker_command(CLI::App& program, Action& action) {
       ->check(CLI::Range(1, 1'000'000));
   const auto start = std::make_shared<Start>();
   command->add_option("--trace", start->traces, "a folder: each rank writes its timeline there");
-  command->add_option("--slots", start->slots, "the study's slots that the crew takes up, where it takes over others'")
+  command
+      ->add_option("--slots", start->slots,
+                   "the study's slots that the crew takes up, where it takes over others'")
       ->delimiter(',');
   command->callback([=, &action] {
     options->takes_over = start->slots.size() > 1;
