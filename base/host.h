@@ -17,6 +17,9 @@ std::string boot_id();
 // Cores that this process may use: its affinity, and its container's limit on CPU time; at least 1.
 int usable_cores();
 
+// The limit on CPU time of this process's container (`docker run --cpus`), in cores; nullopt: none.
+std::optional<int> container_cores();
+
 bool process_exists(long process_id);
 
 // When a process started, in the kernel's ticks since boot: with the process id it names one process, as
