@@ -222,9 +222,4 @@ std::vector<RankCpus> deal_cores(std::span<const Core> cores, const CoreDemand& 
   return crews;
 }
 
-CpuSet cpus_of_rank(std::span<const Core> cores, int rank, int ranks, int threads) {
-  const std::vector<RankCpus> dealt = deal_cores(cores, {.ranks = ranks, .threads = threads});
-  return dealt.empty() ? cpus_in(cores) : dealt[0][static_cast<std::size_t>(rank)];
-}
-
 }  // namespace regatta

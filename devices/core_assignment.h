@@ -28,8 +28,4 @@ using RankCpus = std::vector<CpuSet>;  // of a crew, by rank
 std::vector<RankCpus> deal_cores(std::span<const Core> cores, const CoreDemand& demand,
                                  std::span<const CpuSet> near = {});
 
-// The part of `cpus`, a crew's on this host, for the `rank`-th of its ranks here: the same as deal_cores().
-// All of them where these are too few.
-CpuSet cpus_of_rank(std::span<const Core> cores, int rank, int ranks, int threads);
-
 }  // namespace regatta

@@ -130,13 +130,6 @@ TEST(DealCores, RanksThatFindNoRoomNearTheirCardsGoElsewhere) {
               ElementsAre("0-3", "4-7", "8-15"));
 }
 
-TEST(CpusOfRank, AreThoseOfACrewAlone) {
-  const std::vector<Core> cores = machine(kOneThread);
-  EXPECT_EQ(format_cpus(cpus_of_rank(cores, 0, 2, 4)), "0-3");
-  EXPECT_EQ(format_cpus(cpus_of_rank(cores, 1, 2, 8)), "8-15");
-  EXPECT_EQ(format_cpus(cpus_of_rank(cores, 1, 2, 9)), "0-15") << "too few: left to the system";
-}
-
 TEST(Cores, OfThisHostAreWithinTheAffinity) {
   const CpuSet allowed = allowed_cpus();
   CpuSet found;
