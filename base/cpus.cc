@@ -21,7 +21,8 @@ constexpr int kMostCpus = 1 << 20;
 class Mask {
  public:
   explicit Mask(int count)
-      : set_(CPU_ALLOC(static_cast<std::size_t>(count))), bytes_(CPU_ALLOC_SIZE(static_cast<std::size_t>(count))) {
+      : set_(CPU_ALLOC(static_cast<std::size_t>(count))),
+        bytes_(CPU_ALLOC_SIZE(static_cast<std::size_t>(count))) {
     CPU_ZERO_S(bytes_, set_);
   }
   ~Mask() { CPU_FREE(set_); }

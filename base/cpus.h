@@ -1,5 +1,5 @@
-// Sets of logical CPUs, numbered as Linux numbers them: which ones this process may run on, and their lists in
-// words.
+// Sets of logical CPUs, numbered as Linux numbers them: which ones this process may run on, and their lists
+// in words.
 #pragma once
 
 #include <string>

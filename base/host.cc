@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -17,6 +18,24 @@
 
 namespace regatta {
 namespace {
+
+// /sys/fs/cgroup/cpu.max has "QUOTA PERIOD" or "max PERIOD" (cgroup v2).
+std::optional<int> container_cores() {
+  std::ifstream stream("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (!(stream >> quota >> period) || period <= 0) {
+    return std::nullopt;
+  }
+  return static_cast<int>(std::ceil(quota / period));
+}
+
+// Of this job or step.
+std::optional<int> slurm_cores() {
+  const char* text = std::getenv("SLURM_CPUS_ON_NODE");
+  const int cores = text == nullptr ? 0 : std::atoi(text);
+  return cores > 0 ? std::optional(cores) : std::nullopt;
+}
 
 struct ProcessStat {
   std::string state;
@@ -76,20 +95,15 @@ std::optional<pid_t> process_session(long process_id) {
   return stat ? std::optional(stat->session) : std::nullopt;
 }
 
-// /sys/fs/cgroup/cpu.max has "QUOTA PERIOD" or "max PERIOD" (cgroup v2).
-std::optional<int> container_cores() {
-  std::ifstream stream("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (!(stream >> quota >> period) || period <= 0) {
-    return std::nullopt;
-  }
-  return static_cast<int>(std::ceil(quota / period));
+std::optional<int> cpu_limit() {
+  const auto container = container_cores();
+  const auto slurm = slurm_cores();
+  return container && slurm ? std::min(*container, *slurm) : container ? container : slurm;
 }
 
 int usable_cores() {
   const int cores = static_cast<int>(allowed_cpus().size());
-  return std::max(1, std::min(cores, container_cores().value_or(cores)));
+  return std::max(1, std::min(cores, cpu_limit().value_or(cores)));
 }
 
 }  // namespace regatta

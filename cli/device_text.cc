@@ -30,9 +30,9 @@ std::string cards_of_rank(const std::vector<int>& crew, int rank, int ranks, con
 }
 
 std::string cpus_of_rank(const Resources& resources, int crew, int rank) {
-  return resources.cpus.empty() ? "any"
-                                : format_cpus(resources.cpus[static_cast<std::size_t>(crew)]
-                                                            [static_cast<std::size_t>(rank)]);
+  return resources.cpus.empty()
+             ? "any"
+             : format_cpus(resources.cpus[static_cast<std::size_t>(crew)][static_cast<std::size_t>(rank)]);
 }
 
 }  // namespace

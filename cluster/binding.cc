@@ -59,7 +59,8 @@ std::string why_not(const Resources& resources, const HostCores& host) {
   }
   const std::size_t cpus = cpu_count(host.cores);
   if (host.limit && static_cast<std::size_t>(*host.limit) < cpus) {
-    return fmt::format("this container may use {} of {} CPUs, whichever are free", *host.limit, cpus);
+    return fmt::format("this container or Slurm job may use {} of {} CPUs, whichever are free", *host.limit,
+                       cpus);
   }
   return {};
 }
@@ -68,7 +69,7 @@ std::string why_not(const Resources& resources, const HostCores& host) {
 
 HostCores find_host_cores(const std::vector<std::string>& buses) {
   HostCores host{.cores = find_cores(allowed_cpus()),
-                 .limit = container_cores(),
+                 .limit = cpu_limit(),
                  .near_cards = {},
                  .bound_by = binding_variable()};
   for (const std::string& bus : buses) {
@@ -83,10 +84,9 @@ void settle_cores(Resources& resources, const HostCores& host) {
   if (!resources.why_unbound.empty()) {
     return;
   }
-  resources.cpus =
-      deal_cores(host.cores,
-                 {.crews = resources.crews, .ranks = resources.ranks, .threads = resources.threads},
-                 cpus_near_ranks(resources, host.near_cards));
+  resources.cpus = deal_cores(
+      host.cores, {.crews = resources.crews, .ranks = resources.ranks, .threads = resources.threads},
+      cpus_near_ranks(resources, host.near_cards));
   if (resources.cpus.empty()) {
     resources.why_unbound = "there are more threads than CPUs";
   }

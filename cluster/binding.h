@@ -13,9 +13,9 @@ namespace regatta {
 // What there is to deal, as this process sees it.
 struct HostCores {
   std::vector<Core> cores;
-  std::optional<int> limit;          // on CPU time, in cores: of a container
-  std::vector<CpuSet> near_cards;    // by card
-  std::string bound_by;              // who else binds threads: a variable of the environment; empty: nobody
+  std::optional<int> limit;        // see cpu_limit()
+  std::vector<CpuSet> near_cards;  // by card
+  std::string bound_by;            // who else binds threads: a variable of the environment; empty: nobody
 };
 
 // `buses`: of the cards.
@@ -23,8 +23,8 @@ HostCores find_host_cores(const std::vector<std::string>& buses);
 
 // Deals the cores to the crews' ranks (resources.cpus). They stay with the system, and resources.why_unbound
 // says why, where the file says `bind: none`; where ranks and threads want more CPUs than there are, because
-// two on one would be slower than what the system makes of them; where the container has less CPU time than
-// CPUs, because others are on them; and where the environment binds threads already.
+// two on one would be slower than what the system makes of them; where a limit is below the number of CPUs,
+// because others are on them; and where the environment binds threads already.
 void settle_cores(Resources& resources, const HostCores& host);
 
 }  // namespace regatta

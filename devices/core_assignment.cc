@@ -1,5 +1,6 @@
-// From the machine down to its caches: as long as the parts of a level have room for all that is to be placed,
-// each item gets a part of its own or shares one with few others; then neighbours are cut into equal shares.
+// From the machine down to its caches: as long as the parts of a level have room for all that is to be
+// placed, each item gets a part of its own or shares one with few others; then neighbours are cut into equal
+// shares.
 #include "devices/core_assignment.h"
 
 #include <algorithm>
@@ -25,7 +26,7 @@ struct Group {
 };
 
 // The parts of `cores` at a level; neighbours stay beside each other.
-std::vector<Group> groups_of(std::span<const Core> cores, int Core::* level) {
+std::vector<Group> groups_of(std::span<const Core> cores, int Core::*level) {
   std::vector<Group> groups;
   for (const Core& core : cores) {
     if (groups.empty() || groups.back().cores.front().*level != core.*level) {
@@ -94,8 +95,8 @@ using Shares = std::vector<std::vector<Core>>;  // by the item's number
 void give_caches(std::span<const Group> caches, const std::vector<Item>& items, Shares& shares) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     std::vector<Core>& share = shares[items[i].number];
-    for (std::size_t cache = i * caches.size() / items.size();
-         cache < (i + 1) * caches.size() / items.size(); ++cache) {
+    for (std::size_t cache = i * caches.size() / items.size(); cache < (i + 1) * caches.size() / items.size();
+         ++cache) {
       share.insert(share.end(), caches[cache].cores.begin(), caches[cache].cores.end());
     }
   }

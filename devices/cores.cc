@@ -97,8 +97,8 @@ Result<std::vector<Core>> describe_cores(const std::string& machine) {
 
 CpuSet cpus_near(const std::string& bus, const std::filesystem::path& devices) {
   const auto list = read_file(devices / bus / "local_cpulist");
-  auto cpus = list.ok() ? parse_cpus(std::string_view(*list).substr(0, list->find('\n')))
-                        : Result<CpuSet>(CpuSet());
+  auto cpus =
+      list.ok() ? parse_cpus(std::string_view(*list).substr(0, list->find('\n'))) : Result<CpuSet>(CpuSet());
   return cpus.ok() ? std::move(cpus).value() : CpuSet();
 }
 

@@ -24,7 +24,7 @@ struct Card {
 Card card_of(const CpuSet& cpus) {
   Card card;
   host_name().copy(card.host.data(), card.host.size() - 1);
-  card.limit = container_cores().value_or(0);
+  card.limit = cpu_limit().value_or(0);
   for (const int cpu : cpus) {
     const auto number = static_cast<std::size_t>(cpu);
     if (number / kWordBits < card.bits.size()) {

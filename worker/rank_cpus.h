@@ -1,4 +1,5 @@
-// Which CPUs the ranks may run on, as they see it themselves: for ranks whose launcher has not dealt them any.
+// Which CPUs the ranks may run on, as they see it themselves: for ranks whose launcher has not dealt them
+// any.
 #pragma once
 
 #include <optional>
@@ -16,7 +17,7 @@ namespace regatta {
 struct RankMask {
   std::string host;
   CpuSet cpus;    // none: it does not compute
-  int limit = 0;  // cores that its container has time for; 0: no limit
+  int limit = 0;  // see cpu_limit(); 0: none
 };
 
 // By rank; collective.

@@ -38,7 +38,8 @@ TEST(Cpus, AThreadRunsWhereItIsTold) {
   std::jthread([&] {
     EXPECT_TRUE(run_on({before.back()}).ok());
     EXPECT_THAT(allowed_cpus(), ElementsAre(before.back()));
-    std::jthread([&] { EXPECT_THAT(allowed_cpus(), ElementsAre(before.back())) << "a new thread inherits it"; });
+    std::jthread(
+        [&] { EXPECT_THAT(allowed_cpus(), ElementsAre(before.back())) << "a new thread inherits it"; });
   });
   EXPECT_EQ(allowed_cpus(), before) << "of the other thread only";
 }

@@ -47,7 +47,7 @@ TEST(SettleCores, NothingIsBoundWhereThatWouldHarm) {
                           {.words = "more threads than CPUs", .resources = {.crews = 3, .threads = 2}},
                           {.words = "does not tell which cores", .resources = {}, .host = {}},
                           {.words = "OMP_PLACES binds threads already", .resources = {}},
-                          {.words = "this container may use 2 of 4 CPUs", .resources = {}}};
+                          {.words = "may use 2 of 4 CPUs", .resources = {}}};
   cases[3].host.bound_by = "OMP_PLACES";
   cases[4].host.limit = 2;
   for (Case& unbound : cases) {
@@ -58,7 +58,7 @@ TEST(SettleCores, NothingIsBoundWhereThatWouldHarm) {
   }
 }
 
-TEST(SettleCores, AContainersLimitThatAllowsEveryCpuIsNone) {
+TEST(SettleCores, ALimitThatAllowsEveryCpuIsNone) {
   Resources resources{.crews = 2};
   HostCores host = four_cores();
   host.limit = 4;

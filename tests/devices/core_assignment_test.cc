@@ -12,10 +12,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr const char* kLaptop = "core:4 pu:2";                       // CPUs 0-1, 2-3, … are a core each
-constexpr const char* kServer = "package:2 numa:2 core:8 pu:2";      // 32 cores, a node has 16 CPUs
-constexpr const char* kOneThread = "package:2 core:8 pu:1";          // 16 cores, no hyperthreads
-constexpr const char* kCaches = "package:1 l3:4 core:4 pu:1";        // 16 cores, four a cache
+constexpr const char* kLaptop = "core:4 pu:2";                   // CPUs 0-1, 2-3, … are a core each
+constexpr const char* kServer = "package:2 numa:2 core:8 pu:2";  // 32 cores, a node has 16 CPUs
+constexpr const char* kOneThread = "package:2 core:8 pu:1";      // 16 cores, no hyperthreads
+constexpr const char* kCaches = "package:1 l3:4 core:4 pu:1";    // 16 cores, four a cache
 constexpr const char* kTwoCores = "core:2 pu:1";
 
 std::vector<Core> machine(const std::string& description) {

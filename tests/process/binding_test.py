@@ -40,8 +40,10 @@ def allowed(process):
     return sets
 
 
-def container_limit():
-    """Cores that the container has time for, where it has a limit."""
+def cpu_limit():
+    """Cores that the container has time for, or that Slurm gave, where there is a limit."""
+    if "SLURM_CPUS_ON_NODE" in os.environ:
+        return int(os.environ["SLURM_CPUS_ON_NODE"])
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="utf-8") as stream:
             quota, period = stream.read().split()
@@ -54,7 +56,7 @@ BOUND_BY_OTHERS = [name for name in ("OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AF
                    if name in ENVIRONMENT]
 
 
-@unittest.skipIf(len(CPUS) < 2 or (container_limit() or 2) < 2, "one CPU: there is nothing to choose from")
+@unittest.skipIf(len(CPUS) < 2 or (cpu_limit() or 2) < 2, "one CPU: there is nothing to choose from")
 @unittest.skipIf(BOUND_BY_OTHERS, f"threads are bound already, by {BOUND_BY_OTHERS}")
 class RanksOfCrews(StudyCase):
     def wait_for_cpus(self, expected):

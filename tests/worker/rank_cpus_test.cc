@@ -7,9 +7,10 @@ namespace regatta {
 namespace {
 
 TEST(RankCpus, RanksOnTheSameCpusShareThem) {
-  const std::vector<RankMask> masks{
-      {.host = "a", .cpus = {}}, {.host = "a", .cpus = {0, 1}}, {.host = "b", .cpus = {0, 1}},
-      {.host = "a", .cpus = {0, 1}}};
+  const std::vector<RankMask> masks{{.host = "a", .cpus = {}},
+                                    {.host = "a", .cpus = {0, 1}},
+                                    {.host = "b", .cpus = {0, 1}},
+                                    {.host = "a", .cpus = {0, 1}}};
   for (const auto& [rank, index] : {std::pair{1, 0}, {3, 1}}) {
     const auto sharers = sharers_of(masks, rank);
     ASSERT_TRUE(sharers) << rank;
@@ -29,12 +30,14 @@ TEST(RankCpus, RanksThatSomebodyHasBoundAreLeftAlone) {
 }
 
 TEST(RankCpus, AHostsCoresAreThoseOfItsRanksTogether) {
-  std::vector<RankMask> masks{{.host = "a", .cpus = {0}}, {.host = "b", .cpus = {0, 1, 2}},
-                              {.host = "a", .cpus = {1}}, {.host = "a", .cpus = {0, 1}}};
+  std::vector<RankMask> masks{{.host = "a", .cpus = {0}},
+                              {.host = "b", .cpus = {0, 1, 2}},
+                              {.host = "a", .cpus = {1}},
+                              {.host = "a", .cpus = {0, 1}}};
   EXPECT_EQ(cores_of_host(masks, 0), 2);
   EXPECT_EQ(cores_of_host(masks, 1), 3);
   masks[1].limit = 2;
-  EXPECT_EQ(cores_of_host(masks, 1), 2) << "a container's limit";
+  EXPECT_EQ(cores_of_host(masks, 1), 2) << "its limit";
 }
 
 TEST(RankCpus, ACrewOfOneSeesItsOwn) {
