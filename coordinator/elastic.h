@@ -73,7 +73,7 @@ class EpochTimes {
 // A crew that trains, and may be joined.
 struct Contender {
   int slots = 1;
-  double seconds_left = 0;           // of work that it is sure or likely to have
+  double seconds_left = 0;            // of work that it is sure or likely to have
   std::function<bool(int)> can_have;  // whether so many slots are of use to it
 };
 
