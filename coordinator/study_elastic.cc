@@ -12,7 +12,9 @@ namespace regatta {
 namespace {
 
 constexpr Microseconds kJoinLimit = std::chrono::minutes(1);  // then a crew that was ordered will not come
-constexpr double kWorstCost = 3600;                           // seconds; failures double it no further
+// Crews that change at one time: bounds what a decision costs, and how many start at once.
+constexpr std::size_t kMostAtOnce = 16;
+constexpr double kWorstCost = 3600;  // seconds; failures double it no further
 
 double seconds(Microseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -245,9 +247,10 @@ void Study::Implementation::consider_growth() {
   std::erase_if(idle, [this](const Crew* crew) {
     return crew->slots.empty() || crew->lanes > 1 || is_reshaped(*crew);
   });
-  if (idle.empty()) {
+  if (idle.empty() || growths.size() >= kMostAtOnce) {
     return;
   }
+  idle.resize(std::min(idle.size(), kMostAtOnce));
   std::vector<Crew*> training;
   for (const auto& [id, attempt] : state.attempts()) {
     Crew* const crew = crews.find(attempt.crew);
@@ -255,6 +258,9 @@ void Study::Implementation::consider_growth() {
                           !crew->leaving && !is_reshaped(*crew) && crew->attempts.contains(id);
     if (may_grow) {
       training.push_back(crew);
+    }
+    if (training.size() >= kMostAtOnce) {
+      break;
     }
   }
   std::vector<Contender> contenders;
