@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import unittest
 
 from support import ENVIRONMENT, StudyCase, main, wait_until
@@ -97,11 +98,11 @@ class RanksOfCrews(StudyCase):
         self.start_long(crews=1, ranks=1, threads=2)
         self.wait_for_cpus([CPUS])
 
-    def what_programs_see(self, *settings, prefix=()):
+    def what_programs_see(self, resources, prefix=()):
         self.write("program.py", PROGRAM)
-        self.write("program.yaml", EXPERIMENT)
-        self.regatta("run", "program.yaml", *(word for setting in settings for word in ("--set", setting)),
-                     prefix=(*ON_TWO, *prefix))
+        self.write("program.yaml", EXPERIMENT + f"resources: {resources}\n")
+        shutil.rmtree(self.path("runs"), ignore_errors=True)
+        self.regatta("run", "program.yaml", prefix=(*ON_TWO, *prefix))
         seen = []
         for name in sorted(os.listdir(self.folder)):
             if name.startswith("seen-"):
@@ -111,17 +112,17 @@ class RanksOfCrews(StudyCase):
         return seen
 
     def test_hand_their_cpus_and_threads_to_programs(self):
-        self.assertEqual(self.what_programs_see("resources={crews: 1, ranks: 2, threads: 1}"),
+        self.assertEqual(self.what_programs_see("{crews: 1, ranks: 2, threads: 1}"),
                          [{"cpus": [CPUS[0]], "threads": "1"}, {"cpus": [CPUS[1]], "threads": "1"}])
 
     def test_are_left_to_the_system_where_that_is_asked_for_or_there_are_too_few(self):
         for resources in ("{crews: 1, ranks: 2, threads: 1, bind: none}", "{crews: 1, ranks: 2, threads: 2}"):
-            for seen in self.what_programs_see(f"resources={resources}"):
+            for seen in self.what_programs_see(resources):
                 self.assertEqual(seen["cpus"], CPUS, resources)
 
     def test_under_one_mpirun_share_what_it_leaves_them(self):
         mpirun = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n", "3")
-        self.assertEqual(self.what_programs_see("resources={ranks: 2, threads: 1}", prefix=mpirun),
+        self.assertEqual(self.what_programs_see("{ranks: 2, threads: 1}", prefix=mpirun),
                          [{"cpus": [CPUS[0]], "threads": "1"}, {"cpus": [CPUS[1]], "threads": "1"}])
 
     def test_are_told_before_they_start(self):
