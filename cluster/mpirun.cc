@@ -247,6 +247,9 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
   if (!resources.cpus.empty()) {
     result.command.insert(result.command.end(), {"--cpus", cpus_of(crew, resources)});
   }
+  if (crew.slots.size() > 1) {
+    result.command.insert(result.command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
+  }
   if (!resources.cards.empty()) {
     // The crew sees its own cards only, as do the programs that it starts.
     result.variables["CUDA_VISIBLE_DEVICES"] =
@@ -257,6 +260,10 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
     result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
   }
   return result;
+}
+
+bool can_start_large_crews(const Resources& resources) {
+  return resources.ranks > 1 || (in_path("mpirun") && !inside_mpi_job());
 }
 
 Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, const fs::path& program) {
