@@ -125,10 +125,10 @@ class AttentionOperation final : public Operation {
     void* const shares = step.data(shares_);
     for (std::int64_t row = 0; row < heads_.rows; row += rows_at_once_) {
       RETURN_IF_ERROR(
-          score_.run(step, part(step, apart_, 0, row), part(step, apart_, 1, row), nullptr, scores));
+          score_.run(step, {.a = part(step, apart_, 0, row), .b = part(step, apart_, 1, row), .d = scores}));
       softmax(step.stream, scores_, scores, shares);
       RETURN_IF_ERROR(
-          mix_.run(step, shares, part(step, apart_, 2, row), nullptr, part(step, mixed_apart_, 0, row)));
+          mix_.run(step, {.a = shares, .b = part(step, apart_, 2, row), .d = part(step, mixed_apart_, 0, row)}));
     }
     join_heads(step.stream, one_part_, step.data(mixed_apart_), step.data(mixed_));
     return out_.forward(step, step.data(mixed_), step.data(output_));
@@ -203,15 +203,15 @@ class AttentionOperation final : public Operation {
     void* const shares = step.data(backward_shares_);
     void* const score_gradients = step.data(score_gradients_);
     if (!keeps_shares()) {
-      RETURN_IF_ERROR(score_again_.run(step, queries, keys, nullptr, floats));
+      RETURN_IF_ERROR(score_again_.run(step, {.a = queries, .b = keys, .d = floats}));
       softmax(step.stream, scores_, floats, shares);
     }
-    RETURN_IF_ERROR(to_shares_.run(step, gradients, part(step, apart_, 2, row), nullptr, floats));
-    RETURN_IF_ERROR(to_values_.run(step, shares, gradients, nullptr, part(step, gradients_apart_, 2, row)));
+    RETURN_IF_ERROR(to_shares_.run(step, {.a = gradients, .b = part(step, apart_, 2, row), .d = floats}));
+    RETURN_IF_ERROR(to_values_.run(step, {.a = shares, .b = gradients, .d = part(step, gradients_apart_, 2, row)}));
     softmax_gradients(step.stream, scores_, shares, floats, score_gradients);
     RETURN_IF_ERROR(
-        to_queries_.run(step, score_gradients, keys, nullptr, part(step, gradients_apart_, 0, row)));
-    return to_keys_.run(step, score_gradients, queries, nullptr, part(step, gradients_apart_, 1, row));
+        to_queries_.run(step, {.a = score_gradients, .b = keys, .d = part(step, gradients_apart_, 0, row)}));
+    return to_keys_.run(step, {.a = score_gradients, .b = queries, .d = part(step, gradients_apart_, 1, row)});
   }
 
   Tensor input_;

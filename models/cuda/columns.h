@@ -73,7 +73,7 @@ struct ThreadColumns {
 };
 
 // Adds the values of the threads that have the same columns; thread (x, 0) gets the sums. Every thread of the
-// block calls it, once a kernel.
+// block calls it; again after a __syncthreads() only.
 template <int Size, int Kinds>
 __device__ __forceinline__ void sum_over_block(Floats<Size> (&sums)[Kinds]) {
   __shared__ float shared[Kinds * Size][kColumnThreads];

@@ -87,6 +87,8 @@ class CudaEngine final : public Engine {
   Status pass(StepPart part);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
+  // Ranks tell each other of gradients as soon as they are final, which is in the order of the step's own stream.
+  bool is_alone() const { return exchange_ == nullptr; }
   Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
 
   ModelConfig config_;
@@ -99,6 +101,7 @@ class CudaEngine final : public Engine {
   Status failed_;  // of a call that cannot tell
 
   Stream stream_;
+  SideBranch side_;
   std::unique_ptr<Libraries> own_libraries_;
   Libraries* libraries_ = nullptr;
   Parameters parameters_;
@@ -131,6 +134,7 @@ MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
 
 Status CudaEngine::allocate(CudaEngineOptions device_options) {
   ASSIGN_OR_RETURN(stream_, Stream::create());
+  ASSIGN_OR_RETURN(side_, SideBranch::create());
   libraries_ = device_options.libraries;
   if (libraries_ == nullptr) {
     ASSIGN_OR_RETURN(own_libraries_, open_libraries());
@@ -166,7 +170,7 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
   ASSIGN_OR_RETURN(targets_, DeviceMemory::allocate(words(rows * sizes.targets), "a batch"));
   ASSIGN_OR_RETURN(other_labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
   ASSIGN_OR_RETURN(label_shares_, DeviceMemory::allocate(words(rows), "a batch"));
-  batch_ = {.inputs = inputs_.as<float>(),
+  batch_ = {.inputs = inputs_.data(),
             .labels = labels_.as<std::int32_t>(),
             .targets = targets_.as<float>(),
             .other_labels = other_labels_.as<std::int32_t>(),
@@ -202,6 +206,7 @@ Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
                                                  {.phase = phase,
                                                   .rows = rows,
                                                   .global_batch = options_.global_batch,
+                                                  .has_side_branch = phase == Phase::train && is_alone(),
                                                   .loss = {.sums = runner.device_sums.as<double>(),
                                                            .health = health(),
                                                            .target_scale = target_scale_.as<float>()}}));
@@ -267,17 +272,20 @@ Status CudaEngine::write_numbers(const Runner& runner, const BatchView& batch, d
 }
 
 Status CudaEngine::enqueue(Runner& runner) {
-  ring_.enqueue(stream_.get());
+  DeviceBatch batch = batch_;
+  batch.layout = runner.program->input_layout();
   const Step step{.stream = stream_.get(),
                   .memory = &runner.program->memory(),
                   .arena = arena_.data(),
-                  .batch = batch_,
+                  .batch = batch,
                   .numbers = ring_.numbers(),
-                  .exchange = exchange_};
+                  .counters = runner.program->counters(),
+                  .exchange = exchange_,
+                  .side = &runner == &training_ && is_alone() ? &side_ : nullptr};
   if (&runner == &training_) {
     RETURN_IF_ERROR(enqueue_training(runner, step));
   } else {
-    RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+    RETURN_IF_ERROR(runner.feed->enqueue(step.batch, runner.program->rows(), ring_.start(), step.stream));
     RETURN_IF_ERROR(runner.program->forward(step));
   }
   return check(cudaPeekAtLastError(), "starting a kernel");
@@ -285,7 +293,7 @@ Status CudaEngine::enqueue(Runner& runner) {
 
 Status CudaEngine::enqueue_training(Runner& runner, const Step& step) {
   RETURN_IF_ERROR(pass(StepPart::start));
-  RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+  RETURN_IF_ERROR(runner.feed->enqueue(step.batch, runner.program->rows(), ring_.start(), step.stream));
   RETURN_IF_ERROR(pass(StepPart::input));
   RETURN_IF_ERROR(runner.program->forward(step));
   RETURN_IF_ERROR(pass(StepPart::forward));

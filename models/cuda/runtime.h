@@ -93,7 +93,6 @@ class Graph {
   Graph& operator=(Graph&& other) noexcept;
   ~Graph();
 
-  bool is_captured() const { return executable_ != nullptr; }
   Status launch(const Stream& stream) const;
 
  private:

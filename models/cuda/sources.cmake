@@ -12,5 +12,5 @@ set(models_cuda_sources
   column_sums.cu conv.cc conv1d.cc convert.cu convolution_shape.cc dense.cc dropout.cu embedding.cu
   engine.cc global_pool.cu host_feed.cu layer_norm.cu libraries.cc loss.cu matmul_shape.cc parameters.cc
   planner.cc pool.cu position_embedding.cu program.cc projection.cc recurrent.cc recurrent_kernels.cu
-  reshape.cu residual.cu runtime.cc step_ring.cu time_pool.cu token_order.cu update.cu windows.cu)
+  reshape.cu residual.cu runtime.cc side_branch.cc step_ring.cc time_pool.cu token_order.cu update.cu windows.cu)
 set(models_cuda_libraries convolution.cc convolution_graphs.cc cudnn_graph.cc matmul.cc)  # on cuBLASLt and cuDNN

@@ -16,6 +16,13 @@ namespace regatta::cuda {
 // for their sake. Of {C, H, W} the positions are the H·W pixels and the channels C; of {T, F} T and F; of {F}
 // one and F.
 //
+// What the relu that made a tensor let through, a bit an element, for products (models/cuda/matmul.h).
+struct ReluMask {
+  MemoryPlan::Buffer bits;
+  std::int64_t row = 0;   // bits from one point to the next
+  std::int64_t lane = 0;  // and from one lane to the next
+};
+
 // A cheap value; copies stand for the same memory.
 struct Tensor {
   Shape shape;            // one sample of one lane, in the order of models/shape.h
@@ -25,6 +32,9 @@ struct Tensor {
   std::optional<MemoryPlan::Buffer> buffer;  // none: the network's input
   int id = -1;                               // under which its gradient is kept while backward is planned
   bool needs_gradient = false;
+  bool is_relu_output = false;
+  std::optional<ReluMask> relu_mask;  // of a relu's output, where there is one
+  bool is_masked = false;             // the gradient of a relu's output that has passed the relu already
 
   std::int64_t channels() const { return shape.size() == 3 ? shape.front() : shape.back(); }
   std::int64_t positions() const {

@@ -27,9 +27,9 @@ class StepTimer final : public BatchFeed {
     }
     return feed_->stage(batch, stream);
   }
-  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,
+  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepStart& start,
                  cudaStream_t stream) override {
-    return feed_->enqueue(to, rows, numbers, stream);
+    return feed_->enqueue(to, rows, start, stream);
   }
   Status enqueued(cudaStream_t stream) override {
     RETURN_IF_ERROR(feed_->enqueued(stream));
