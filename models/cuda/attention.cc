@@ -106,16 +106,19 @@ class AttentionOperation final : public Operation {
     gradients_apart_ = planner.allocate_values(3 * heads_.part_stride, heads_.type);
     projected_gradient_ = planner.allocate_values(3 * input_.size(), heads_.type);
     RETURN_IF_ERROR(out_.plan_backward(planner, Projection::InputGradient::needed));
+    out_.put_weights_beside(planner, mixed_, output_gradient_);
     RETURN_IF_ERROR(to_shares_.plan(planner, score_product(1)));
     RETURN_IF_ERROR(to_values_.plan(planner, mix_product(true, 1)));
     RETURN_IF_ERROR(to_queries_.plan(planner, mix_product(false, scale_)));
     RETURN_IF_ERROR(to_keys_.plan(planner, mix_product(true, scale_)));
-    if (input_.needs_gradient) {
-      input_gradient_ = planner.allocate_like(input_, input_.type);
-      planner.set_gradient(input_, input_gradient_);
+    if (!input_.needs_gradient) {
+      return in_.plan_backward(planner, Projection::InputGradient::unneeded);
     }
-    return in_.plan_backward(planner, input_.needs_gradient ? Projection::InputGradient::needed
-                                                            : Projection::InputGradient::unneeded);
+    input_gradient_ = planner.allocate_like(input_, input_.type);
+    planner.set_gradient(input_, input_gradient_);
+    RETURN_IF_ERROR(in_.plan_backward(planner, Projection::InputGradient::needed));
+    in_.put_weights_beside(planner, input_, projected_gradient_);
+    return {};
   }
 
   Status forward(const Step& step) override {

@@ -2,7 +2,6 @@
 #include "models/cuda/column_sums.h"
 #include "models/cuda/columns.h"
 #include "models/cuda/elements.h"
-#include "models/cuda/last_block.h"
 #include "models/cuda/launch.h"
 
 namespace regatta::cuda {
@@ -25,26 +24,8 @@ __global__ void sum_columns(ColumnWork work, const Element* __restrict__ matrix,
       }
     }
   }
-  sum_over_block(sums);
-  if (gridDim.y > 1) {
-    float* const of_chunk = partial + blockIdx.y * work.width + own.column;
-#pragma unroll
-    for (int i = 0; i < Size; ++i) {
-      if (threadIdx.y == 0 && own.inside) {
-        of_chunk[i] = sums[0].at[i];
-      }
-    }
-    if (!is_last_block(counters + blockIdx.x, gridDim.y)) {
-      return;
-    }
-    sums[0] = {};
-    for (std::int64_t chunk = threadIdx.y; own.inside && chunk < gridDim.y; chunk += blockDim.y) {
-#pragma unroll
-      for (int i = 0; i < Size; ++i) {
-        sums[0].at[i] += read_fresh(partial + chunk * work.width + own.column + i);
-      }
-    }
-    sum_over_block(sums);
+  if (!sum_over_chunks(work, own.column, own.inside, partial, counters, sums)) {
+    return;
   }
 #pragma unroll
   for (int i = 0; i < Size; ++i) {

@@ -65,10 +65,16 @@ class ConvOperation final : public Operation {
       bias_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(), output_gradient_.width(),
                          output_gradient_.type);
     }
+    const bool has_room_beside = planner.has_side_branch() && leaves_card_idle(output_.size());
+    if (has_room_beside && bias_sums_) {
+      sums_beside_ = true;
+      planner.use_to_the_end(output_gradient_);
+      planner.use_to_the_end(bias_sums_->partial());
+    }
     if (!input_.needs_gradient) {
       return {};
     }
-    if (planner.has_side_branch() && leaves_card_idle(output_.size())) {
+    if (has_room_beside) {
       put_beside(planner);
     }
     read_gradient_ = planner.allocate_like(read_, read_.type);
@@ -92,6 +98,10 @@ class ConvOperation final : public Operation {
   }
 
   Status backward(const Step& step) override {
+    if (sums_beside_) {
+      ASSIGN_OR_RETURN(const Step beside, step.beside());
+      bias_sums_->enqueue(beside, step.data(output_gradient_), bias_gradient_);
+    }
     if (side_workspace_) {
       ASSIGN_OR_RETURN(const Step beside, step.beside());
       RETURN_IF_ERROR(backward_weights(beside, *side_workspace_));
@@ -117,9 +127,6 @@ class ConvOperation final : public Operation {
     if (converted_) {
       planner.use_to_the_end(*converted_);
     }
-    if (bias_sums_) {
-      planner.use_to_the_end(bias_sums_->partial());
-    }
   }
 
   Status backward_weights(const Step& step, const Tensor& workspace) {
@@ -131,7 +138,7 @@ class ConvOperation final : public Operation {
       convert(step.stream, converted_->size(), converted_->type, weight_gradient, ElementType::f32,
               weight_gradient_);
     }
-    if (bias_sums_) {
+    if (bias_sums_ && !sums_beside_) {
       bias_sums_->enqueue(step, gradient, bias_gradient_);
     }
     return {};
@@ -164,6 +171,7 @@ class ConvOperation final : public Operation {
   std::optional<Tensor> side_workspace_;  // of work on the side branch
   std::optional<Tensor> converted_;  // dW where cuDNN writes another type
   std::optional<ColumnSums> bias_sums_;
+  bool sums_beside_ = false;
   Tensor output_;
   Tensor output_gradient_;
   Tensor read_gradient_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "models/cuda/host_feed.h"
+#include "models/cuda/host_state.h"
 #include "models/cuda/program.h"
 #include "models/cuda/step_ring.h"
 #include "models/cuda/update.h"
@@ -17,30 +18,6 @@
 
 namespace regatta::cuda {
 namespace {
-
-// The lanes' state on the host, which trials start in and are saved from.
-struct HostState {
-  HostState(const Network& network, int lanes)
-      : weights(static_cast<std::size_t>(lanes * network.parameter_count)),
-        first_moments(weights.size()),
-        second_moments(weights.size()),
-        buffers(static_cast<std::size_t>(lanes * network.buffer_count)),
-        memory{.parameters = {.network = &network,
-                              .lanes = lanes,
-                              .all_lanes = lanes,
-                              .weights = weights.data(),
-                              .buffers = buffers.data()},
-               .first_moments = first_moments.data(),
-               .second_moments = second_moments.data()},
-        trials(memory.parameters, first_moments.data(), second_moments.data()) {}
-
-  std::vector<float> weights;
-  std::vector<float> first_moments;
-  std::vector<float> second_moments;
-  std::vector<float> buffers;
-  Parameters::HostMemory memory;
-  LaneTrials trials;
-};
 
 // A program with what it takes to run it.
 struct Runner {
@@ -59,6 +36,7 @@ class CudaEngine final : public Engine {
         options_(options),
         exchange_(device_options.exchange),
         records_steps_(device_options.records_steps),
+        recorded_nodes_(device_options.recorded_nodes),
         part_ends_(device_options.part_ends),
         state_(config_.network, options.lanes),
         gradients_(state_.weights.size()) {}
@@ -95,6 +73,7 @@ class CudaEngine final : public Engine {
   EngineOptions options_;
   DeviceExchange* exchange_;
   bool records_steps_;
+  std::size_t* recorded_nodes_;
   std::span<CUevent_st* const> part_ends_;
   HostState state_;
   mutable std::vector<float> gradients_;
@@ -111,12 +90,7 @@ class CudaEngine final : public Engine {
   SharedHostMemory told_;
   DeviceMemory target_scale_;
   DeviceMemory arena_;
-  DeviceMemory inputs_;
-  DeviceMemory labels_;
-  DeviceMemory targets_;
-  DeviceMemory other_labels_;
-  DeviceMemory label_shares_;
-  DeviceBatch batch_;
+  BatchMemory batch_;
   Runner training_;
   Runner evaluation_;
 };
@@ -164,17 +138,7 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
                          .inputs = element_count(config_.network.input),
                          .labels = options_.classification ? positions : 0,
                          .targets = options_.classification ? 0 : outputs};
-  const auto words = [](std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(float); };
-  ASSIGN_OR_RETURN(inputs_, DeviceMemory::allocate(words(rows * sizes.inputs), "a batch"));
-  ASSIGN_OR_RETURN(labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
-  ASSIGN_OR_RETURN(targets_, DeviceMemory::allocate(words(rows * sizes.targets), "a batch"));
-  ASSIGN_OR_RETURN(other_labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
-  ASSIGN_OR_RETURN(label_shares_, DeviceMemory::allocate(words(rows), "a batch"));
-  batch_ = {.inputs = inputs_.data(),
-            .labels = labels_.as<std::int32_t>(),
-            .targets = targets_.as<float>(),
-            .other_labels = other_labels_.as<std::int32_t>(),
-            .label_shares = label_shares_.as<float>()};
+  ASSIGN_OR_RETURN(batch_, BatchMemory::allocate(sizes));
 
   for (auto* feed : {&device_options.training_feed, &device_options.evaluation_feed}) {
     if (*feed == nullptr) {
@@ -272,12 +236,10 @@ Status CudaEngine::write_numbers(const Runner& runner, const BatchView& batch, d
 }
 
 Status CudaEngine::enqueue(Runner& runner) {
-  DeviceBatch batch = batch_;
-  batch.layout = runner.program->input_layout();
   const Step step{.stream = stream_.get(),
                   .memory = &runner.program->memory(),
                   .arena = arena_.data(),
-                  .batch = batch,
+                  .batch = batch_.batch(runner.program->input_layout()),
                   .numbers = ring_.numbers(),
                   .counters = runner.program->counters(),
                   .exchange = exchange_,
@@ -338,6 +300,9 @@ Status CudaEngine::warm_up(Runner& runner) {
   }
   if (records_steps_) {
     ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
+    if (recorded_nodes_ != nullptr && &runner == &training_) {
+      *recorded_nodes_ = runner.graph.nodes();
+    }
   }
   runner.is_warm = true;
   return {};

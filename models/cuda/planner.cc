@@ -39,6 +39,9 @@ Tensor Planner::allocate_like(const Tensor& like, ElementType type) {
   tensor.is_relu_output = false;
   tensor.relu_mask.reset();
   tensor.is_masked = false;
+  tensor.shortcut = -1;
+  tensor.has_shortcut_gradient = false;
+  tensor.late_sum.reset();
   tensor.buffer = memory_.allocate(static_cast<std::size_t>(tensor.bytes()));
   return tensor;
 }
@@ -65,8 +68,12 @@ std::optional<ReluMask> Planner::allocate_relu_mask(std::int64_t points, std::in
 
 Tensor Planner::view(const Tensor& tensor, const Shape& shape) {
   CHECK(element_count(shape) == element_count(tensor.shape));
-  use(tensor);
+  if (tensor.buffer) {  // which is not reading it
+    memory_.use(*tensor.buffer);
+  }
   Tensor same = tensor;
+  same.shortcut = -1;
+  same.has_shortcut_gradient = false;
   if (same.shape != shape) {
     same.relu_mask.reset();  // other rows
   }
@@ -76,6 +83,9 @@ Tensor Planner::view(const Tensor& tensor, const Shape& shape) {
 }
 
 void Planner::use(const Tensor& tensor) {
+  if (tensor.late_sum) {
+    tensor.late_sum->is_read = true;
+  }
   if (tensor.buffer) {
     memory_.use(*tensor.buffer);
   }
@@ -98,6 +108,10 @@ Tensor Planner::gradient(const Tensor& of) const {
   const auto index = static_cast<std::size_t>(of.id);
   CHECK(index < gradients_.size() && gradients_[index].has_value(), "backward goes in the reverse order");
   return *gradients_[index];
+}
+
+std::optional<Tensor> Planner::shortcut_gradient(const Tensor& of) const {
+  return of.shortcut < 0 ? std::nullopt : gradients_.at(static_cast<std::size_t>(of.shortcut));
 }
 
 void Planner::set_gradient(const Tensor& of, Tensor gradient) {

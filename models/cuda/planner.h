@@ -54,6 +54,8 @@ class Planner {
   // Gradients of tensors, while backward is planned. They have the tensor's shape and type.
   Tensor gradient(const Tensor& of) const;
   void set_gradient(const Tensor& of, Tensor gradient);
+  // What may be added to the gradient of `of`, in the pass that makes it: see Tensor::shortcut.
+  std::optional<Tensor> shortcut_gradient(const Tensor& of) const;
 
   void advance() { memory_.advance(); }  // the next operation
   // After the last: bytes of the arena.

@@ -94,8 +94,13 @@ class RecurrentOperation final : public Operation {
       input_gradient_ = planner.allocate_like(input_, input_.type);
       planner.set_gradient(input_, input_gradient_);
     }
-    return inputs_.plan_backward(planner, input_.needs_gradient ? Projection::InputGradient::needed
-                                                                : Projection::InputGradient::unneeded);
+    if (!input_.needs_gradient) {
+      return inputs_.plan_backward(planner, Projection::InputGradient::unneeded);
+    }
+    RETURN_IF_ERROR(inputs_.plan_backward(planner, Projection::InputGradient::needed));
+    to_state_weights_.put_beside(planner, previous_, state_gate_memory());
+    inputs_.put_weights_beside(planner, input_, gate_memory_);
+    return {};
   }
 
   Status forward(const Step& step) override {

@@ -94,9 +94,11 @@ class Graph {
   ~Graph();
 
   Status launch(const Stream& stream) const;
+  std::size_t nodes() const { return nodes_; }
 
  private:
   cudaGraphExec_t executable_ = nullptr;
+  std::size_t nodes_ = 0;
 };
 
 }  // namespace regatta::cuda

@@ -94,6 +94,7 @@ Status Trainer::build(Shared& shared, const TrainerOptions& options) {
   CudaEngineOptions device_options{.training_feed = std::move(timer),
                                    .libraries = shared.libraries.get(),
                                    .records_steps = options.records_steps,
+                                   .recorded_nodes = &nodes_,
                                    .part_ends = part_end_handles_};
   ASSIGN_OR_RETURN(
       engine_,
