@@ -147,9 +147,8 @@ std::size_t resident_bytes(std::span<const ResidentPart> parts) {
       counted.push_back(dataset);
       bytes += ResidentDataset::bytes_of(*dataset);
     }
-    bytes +=
-        part.split.samples.size() * sizeof(std::int64_t) +
-        PartMemory::numbers_of(*part.split.normalization).size() * sizeof(float) + sizeof(DevicePart);
+    bytes += part.split.samples.size() * sizeof(std::int64_t) +
+             PartMemory::numbers_of(*part.split.normalization).size() * sizeof(float) + sizeof(DevicePart);
   }
   return bytes;
 }

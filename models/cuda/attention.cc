@@ -130,8 +130,8 @@ class AttentionOperation final : public Operation {
       RETURN_IF_ERROR(
           score_.run(step, {.a = part(step, apart_, 0, row), .b = part(step, apart_, 1, row), .d = scores}));
       softmax(step.stream, scores_, scores, shares);
-      RETURN_IF_ERROR(
-          mix_.run(step, {.a = shares, .b = part(step, apart_, 2, row), .d = part(step, mixed_apart_, 0, row)}));
+      RETURN_IF_ERROR(mix_.run(
+          step, {.a = shares, .b = part(step, apart_, 2, row), .d = part(step, mixed_apart_, 0, row)}));
     }
     join_heads(step.stream, one_part_, step.data(mixed_apart_), step.data(mixed_));
     return out_.forward(step, step.data(mixed_), step.data(output_));
@@ -210,11 +210,13 @@ class AttentionOperation final : public Operation {
       softmax(step.stream, scores_, floats, shares);
     }
     RETURN_IF_ERROR(to_shares_.run(step, {.a = gradients, .b = part(step, apart_, 2, row), .d = floats}));
-    RETURN_IF_ERROR(to_values_.run(step, {.a = shares, .b = gradients, .d = part(step, gradients_apart_, 2, row)}));
+    RETURN_IF_ERROR(
+        to_values_.run(step, {.a = shares, .b = gradients, .d = part(step, gradients_apart_, 2, row)}));
     softmax_gradients(step.stream, scores_, shares, floats, score_gradients);
     RETURN_IF_ERROR(
         to_queries_.run(step, {.a = score_gradients, .b = keys, .d = part(step, gradients_apart_, 0, row)}));
-    return to_keys_.run(step, {.a = score_gradients, .b = queries, .d = part(step, gradients_apart_, 1, row)});
+    return to_keys_.run(step,
+                        {.a = score_gradients, .b = queries, .d = part(step, gradients_apart_, 1, row)});
   }
 
   Tensor input_;

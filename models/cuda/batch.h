@@ -39,8 +39,8 @@ class BatchFeed {
   // What must be done outside of a recorded step: the host's values go on their way. May wait until the
   // device has done with an earlier batch.
   virtual Status stage(const BatchView& batch, cudaStream_t stream) = 0;
-  // Puts on the stream what begins the step and fills `to` with `rows` rows, those in use as the step's numbers
-  // tell.
+  // Puts on the stream what begins the step and fills `to` with `rows` rows, those in use as the step's
+  // numbers tell.
   virtual Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepStart& start,
                          cudaStream_t stream) = 0;
   virtual Status enqueued(cudaStream_t stream) = 0;

@@ -5,7 +5,8 @@ namespace regatta::cuda {
 
 Result<BatchMemory> BatchMemory::allocate(const BatchSizes& sizes) {
   const auto words = [&](std::int64_t of_sample) {
-    return DeviceMemory::allocate(static_cast<std::size_t>(sizes.rows * of_sample) * sizeof(float), "a batch");
+    return DeviceMemory::allocate(static_cast<std::size_t>(sizes.rows * of_sample) * sizeof(float),
+                                  "a batch");
   };
   BatchMemory memory;
   ASSIGN_OR_RETURN(memory.inputs_, words(sizes.inputs));

@@ -53,8 +53,8 @@ void ColumnSums::enqueue(const Step& step, const void* matrix, float* sums) cons
     constexpr int kSize = decltype(size)::value;
     const ColumnWork work = column_work(points_, width_, kSize, kBlocks);
     launch(sum_columns<kSize, Element>, launch_shape(work), step.stream, work,
-           static_cast<const Element*>(matrix), step.data<float>(partial_), step.counters + counters_, columns_,
-           sums);
+           static_cast<const Element*>(matrix), step.data<float>(partial_), step.counters + counters_,
+           columns_, sums);
   });
 }
 

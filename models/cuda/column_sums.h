@@ -11,9 +11,10 @@ namespace regatta::cuda {
 
 class ColumnSums {
  public:
-  // Of the first `columns` of a dense matrix [points, width] at a multiple of 16 bytes; for the operation being
-  // planned.
-  ColumnSums(Planner& planner, std::int64_t points, std::int64_t width, std::int64_t columns, ElementType type);
+  // Of the first `columns` of a dense matrix [points, width] at a multiple of 16 bytes; for the operation
+  // being planned.
+  ColumnSums(Planner& planner, std::int64_t points, std::int64_t width, std::int64_t columns,
+             ElementType type);
   const Tensor& partial() const { return partial_; }  // memory that enqueue() uses
   // `sums`: [columns].
   void enqueue(const Step& step, const void* matrix, float* sums) const;

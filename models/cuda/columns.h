@@ -99,8 +99,9 @@ __device__ __forceinline__ void sum_over_block(Floats<Size> (&sums)[Kinds]) {
   }
 }
 
-// Adds the sums of all chunks: true in the last block of some columns, whose thread (x, 0) then has them, always
-// added in the same order. partial: [chunks][Kinds][width]. Every thread of the block calls it, once a kernel.
+// Adds the sums of all chunks: true in the last block of some columns, whose thread (x, 0) then has them,
+// always added in the same order. partial: [chunks][Kinds][width]. Every thread of the block calls it, once a
+// kernel.
 template <int Size, int Kinds>
 __device__ __forceinline__ bool sum_over_chunks(const ColumnWork& work, std::int64_t column, bool inside,
                                                 float* partial, unsigned* counters,

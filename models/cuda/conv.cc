@@ -62,8 +62,8 @@ class ConvOperation final : public Operation {
       converted_ = planner.allocate_values(output_.width() * of_filter, convolution_->weight_gradient_type());
     }
     if (bias_ != nullptr) {
-      bias_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(), output_gradient_.width(),
-                         output_gradient_.type);
+      bias_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(),
+                         output_gradient_.width(), output_gradient_.type);
     }
     const bool has_room_beside = planner.has_side_branch() && leaves_card_idle(output_.size());
     if (has_room_beside && bias_sums_) {
@@ -169,7 +169,7 @@ class ConvOperation final : public Operation {
   Tensor forward_workspace_;
   Tensor backward_workspace_;
   std::optional<Tensor> side_workspace_;  // of work on the side branch
-  std::optional<Tensor> converted_;  // dW where cuDNN writes another type
+  std::optional<Tensor> converted_;       // dW where cuDNN writes another type
   std::optional<ColumnSums> bias_sums_;
   bool sums_beside_ = false;
   Tensor output_;

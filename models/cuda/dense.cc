@@ -44,8 +44,7 @@ class DenseOperation final : public Operation {
       return projection_.plan_backward(planner, Projection::InputGradient::unneeded);
     }
     input_gradient_ = planner.allocate_like(input_, input_.type);
-    RETURN_IF_ERROR(
-        projection_.plan_backward(planner, Projection::InputGradient::needed, input_.relu_mask));
+    RETURN_IF_ERROR(projection_.plan_backward(planner, Projection::InputGradient::needed, input_.relu_mask));
     projection_.put_weights_beside(planner, input_, output_gradient_);
     input_gradient_.is_masked = projection_.masks_input_gradient();
     planner.set_gradient(input_, input_gradient_);

@@ -65,7 +65,8 @@ class CudaEngine final : public Engine {
   Status pass(StepPart part);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
-  // Ranks tell each other of gradients as soon as they are final, which is in the order of the step's own stream.
+  // Ranks tell each other of gradients as soon as they are final, which is in the order of the step's own
+  // stream.
   bool is_alone() const { return exchange_ == nullptr; }
   Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
 

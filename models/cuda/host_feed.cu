@@ -40,9 +40,8 @@ __global__ void unpack(const std::uint32_t* places, std::int64_t place_words, st
   });
   for (int k = 1; k < kParts; ++k) {
     const Part& part = parts.part[k];
-    each_element(rows * part.words, [&](std::int64_t i) {
-      part.to[i] = i < count * part.words ? place[part.offset + i] : 0;
-    });
+    each_element(rows * part.words,
+                 [&](std::int64_t i) { part.to[i] = i < count * part.words ? place[part.offset + i] : 0; });
   }
   if (end_step_start(start)) {
     ++*taken;

@@ -1,5 +1,5 @@
-// Sums over all blocks of a kernel within that kernel: the block that comes last adds up what the others left,
-// always in the same order, which saves a kernel of its own. For kernels only.
+// Sums over all blocks of a kernel within that kernel: the block that comes last adds up what the others
+// left, always in the same order, which saves a kernel of its own. For kernels only.
 #pragma once
 
 #include <cuda_runtime.h>

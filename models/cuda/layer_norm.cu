@@ -239,8 +239,9 @@ class LayerNormOperation final : public Operation {
       if (sums_) {
         summands = {step.data<Element>(input_.late_sum->left), step.data<Element>(input_.late_sum->right)};
       }
-      launch(normalise<Element, size(), warps()>, shape, step.stream, rows_, summands, step.data<Element>(input_),
-             weight_, bias_, epsilon_, step.data<RowStatistics>(statistics_), step.data<Element>(output_));
+      launch(normalise<Element, size(), warps()>, shape, step.stream, rows_, summands,
+             step.data<Element>(input_), weight_, bias_, epsilon_, step.data<RowStatistics>(statistics_),
+             step.data<Element>(output_));
     });
     return {};
   }

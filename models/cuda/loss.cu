@@ -124,8 +124,8 @@ __device__ double loss_of_point(const LossShape& shape, const PointTarget& targe
           static_cast<double>(target.second) * to_float(logits[target.other]));
 }
 
-// A warp for each label of each lane: outputs [points, lanes, columns]. A lane's last block adds the losses up,
-// always in the same order.
+// A warp for each label of each lane: outputs [points, lanes, columns]. A lane's last block adds the losses
+// up, always in the same order.
 template <class Element>
 __global__ void cross_entropy(LossShape shape, std::int64_t points, const Element* __restrict__ outputs,
                               DeviceBatch batch, StepNumbers numbers, Element* __restrict__ residuals,
@@ -270,8 +270,9 @@ class LossOperation final : public Operation {
       return;
     }
     launch(cross_entropy<Element>,
-           {.grid = dim3(static_cast<unsigned>(blocks_of_lane()), lanes), .block = dim3(kThreads)}, step.stream,
-           shape_, output_.points(), outputs, step.batch, step.numbers, residuals, memory_.health,
+           {.grid = dim3(static_cast<unsigned>(blocks_of_lane()), lanes), .block = dim3(kThreads)},
+           step.stream, shape_, output_.points(), outputs, step.batch, step.numbers, residuals,
+           memory_.health,
            LossSums{.partial = step.data<double>(losses_),
                     .counters = step.counters + counters_,
                     .sums = memory_.sums,

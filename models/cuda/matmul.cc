@@ -160,10 +160,10 @@ class LtMatmul final : public Matmul {
     }
     const float alpha = shape_.scale;
     const float beta = 0;
-    return checked(
-        cublasLtMatmul(handle_, product_.get(), &alpha, memory.b, b_.get(), memory.a, a_.get(), &beta,
-                       memory.d, d_.get(), memory.d, d_.get(), &algorithm_, workspace, workspace_bytes_, stream),
-        "computing", shape_);
+    return checked(cublasLtMatmul(handle_, product_.get(), &alpha, memory.b, b_.get(), memory.a, a_.get(),
+                                  &beta, memory.d, d_.get(), memory.d, d_.get(), &algorithm_, workspace,
+                                  workspace_bytes_, stream),
+                   "computing", shape_);
   }
 
  private:

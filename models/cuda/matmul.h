@@ -27,8 +27,8 @@ struct MatmulShape {
   std::int64_t a_batch = 0;
   std::int64_t b_batch = 0;
   std::int64_t d_batch = 0;
-  MathMode math = MathMode::fp32;               // A and B are bf16 exactly where it is
-  ElementType output = ElementType::f32;        // of D
+  MathMode math = MathMode::fp32;         // A and B are bf16 exactly where it is
+  ElementType output = ElementType::f32;  // of D
   // What is done along with the product.
   enum class Ending {
     none,

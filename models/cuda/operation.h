@@ -24,7 +24,7 @@ struct Step {
   std::byte* arena = nullptr;
   DeviceBatch batch;
   StepNumbers numbers;
-  unsigned* counters = nullptr;  // zeros; see Planner::allocate_counters
+  unsigned* counters = nullptr;        // zeros; see Planner::allocate_counters
   DeviceExchange* exchange = nullptr;  // none: this rank is alone
   SideBranch* side = nullptr;          // where the planner has one
 

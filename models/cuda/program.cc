@@ -79,7 +79,9 @@ Result<std::unique_ptr<Program>> Program::plan(Libraries& libraries, const Param
 
 Status Program::plan_stages(const ModelConfig& config, const ProgramOptions& options) {
   input_shape_ = config.network.input;
-  ASSIGN_OR_RETURN(Tensor output, lower(config.network.layers, planner_.network_input({element_count(config.network.input)}, ElementType::f32)));
+  ASSIGN_OR_RETURN(Tensor output,
+                   lower(config.network.layers,
+                         planner_.network_input({element_count(config.network.input)}, ElementType::f32)));
   const Shape flat = is_sequence(output.shape) ? output.shape : Shape{element_count(output.shape)};
   ASSIGN_OR_RETURN(output, reshaped(output, flat, output.type, planner_.lanes()));
   planner_.advance();
@@ -125,8 +127,7 @@ Result<Tensor> Program::prepared(const Layer& layer, const Tensor& input) {
   const bool reads_numbers = std::holds_alternative<Embedding>(layer.what);
   const bool flattens = std::holds_alternative<Dense>(layer.what) && is_image(input_shape_);
   const Shape shape = flattens ? input.shape : input_shape_;
-  const Tensor laid_out =
-      planner_.network_input(shape, reads_numbers ? ElementType::f32 : planner_.type());
+  const Tensor laid_out = planner_.network_input(shape, reads_numbers ? ElementType::f32 : planner_.type());
   input_layout_ = layout_of(laid_out);
   input_is_laid_out_ = true;
   return reshaped(laid_out, shape, laid_out.type, shares ? 1 : planner_.lanes());

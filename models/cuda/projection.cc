@@ -183,10 +183,8 @@ Status Projection::backward(const Step& step, const void* x, const void* dy, voi
   if (!needs_input_gradient_) {
     return {};
   }
-  return backward_inputs_.run(step, {.a = dy,
-                                     .b = weight_,
-                                     .d = dx,
-                                     .mask = input_mask_ ? step.data(*input_mask_) : nullptr});
+  return backward_inputs_.run(
+      step, {.a = dy, .b = weight_, .d = dx, .mask = input_mask_ ? step.data(*input_mask_) : nullptr});
 }
 
 }  // namespace regatta::cuda

@@ -109,7 +109,9 @@ class RecurrentOperation final : public Operation {
     for (std::int64_t t = 0; t < shape_.positions; ++t) {
       if (t > 0) {
         auto* const products = step.data<float>(state_products_);
-        RETURN_IF_ERROR(from_state_.run(step, {.a = at_position(step, previous_, shape_.state_row, t), .b = state_weight_, .d = products}));
+        RETURN_IF_ERROR(from_state_.run(
+            step,
+            {.a = at_position(step, previous_, shape_.state_row, t), .b = state_weight_, .d = products}));
         memory.products = products;
       }
       (lstm_ ? lstm_forward : gru_forward)(step.stream, shape_, memory, t);
@@ -125,7 +127,9 @@ class RecurrentOperation final : public Operation {
       (lstm_ ? lstm_backward : gru_backward)(step.stream, shape_, memory, t);
       if (t > 0) {
         auto* const gradient = step.data<float>(state_gradient_);
-        RETURN_IF_ERROR(to_state_.run(step, {.a = at_position(step, state_gate_memory(), shape_.gate_row, t), .b = state_weight_, .d = gradient}));
+        RETURN_IF_ERROR(to_state_.run(step, {.a = at_position(step, state_gate_memory(), shape_.gate_row, t),
+                                             .b = state_weight_,
+                                             .d = gradient}));
         memory.products = gradient;
       }
     }

@@ -159,9 +159,11 @@ Result<Graph> Graph::capture(const Stream& stream, const std::function<Status()>
     return enqueued.ok() ? ended.error() : enqueued.error();
   }
   Graph graph;
-  Status made = check(cudaGraphGetNodes(recorded, nullptr, &graph.nodes_), "counting a recorded step's nodes");
+  Status made =
+      check(cudaGraphGetNodes(recorded, nullptr, &graph.nodes_), "counting a recorded step's nodes");
   if (made.ok()) {
-    made = check(cudaGraphInstantiate(&graph.executable_, recorded, 0), "making a recorded step ready to run");
+    made =
+        check(cudaGraphInstantiate(&graph.executable_, recorded, 0), "making a recorded step ready to run");
   }
   cudaGraphDestroy(recorded);
   RETURN_IF_ERROR(made);

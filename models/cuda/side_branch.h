@@ -27,8 +27,9 @@ class SideBranch {
   bool has_work_ = false;  // since the last join
 };
 
-// Whether work that writes so many values leaves much of a card idle: fewer than one tile of 128 × 128 for each
-// of an H200's multiprocessors. More gains nothing from work beside it, and memory is what it would cost.
+// Whether work that writes so many values leaves much of a card idle: fewer than one tile of 128 × 128 for
+// each of an H200's multiprocessors. More gains nothing from work beside it, and memory is what it would
+// cost.
 inline bool leaves_card_idle(std::int64_t written) { return written <= std::int64_t{132} * 128 * 128; }
 
 }  // namespace regatta::cuda

@@ -1,7 +1,7 @@
 // Slots in memory that host and device share.
-#include <utility>
-
 #include "models/cuda/step_ring.h"
+
+#include <utility>
 
 namespace regatta::cuda {
 namespace {

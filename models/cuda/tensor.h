@@ -38,8 +38,8 @@ struct Tensor {
   bool is_relu_output = false;
   std::optional<ReluMask> relu_mask;  // of a relu's output, where there is one
   bool is_masked = false;             // the gradient of a relu's output that has passed the relu already
-  // Of the body of a residual block: the other tensor with the same values, whose gradient is to be added; and
-  // a gradient that is this sum already.
+  // Of the body of a residual block: the other tensor with the same values, whose gradient is to be added;
+  // and a gradient that is this sum already.
   int shortcut = -1;
   bool has_shortcut_gradient = false;
   std::shared_ptr<LateSum> late_sum;  // of a residual block's output, shared by all views of it

@@ -46,7 +46,7 @@ class TokenOrder {
   std::int64_t vocabulary_;
   std::int64_t chunks_;
   std::int64_t counts_;  // [chunks][vocabulary], of the planner's counters
-  Tensor ranks_;   // [count]: among the equal tokens of its chunk
+  Tensor ranks_;         // [count]: among the equal tokens of its chunk
   Tensor starts_;
   Tensor sorted_;
 };

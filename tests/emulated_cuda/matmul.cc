@@ -64,7 +64,8 @@ float read_a(const MatmulShape& shape, const void* a, std::int64_t batch, std::i
   return read(a, element_type(shape.math), batch * shape.a_batch + at);
 }
 
-float read_b(const MatmulShape& shape, const void* b, std::int64_t batch, std::int64_t k, std::int64_t column) {
+float read_b(const MatmulShape& shape, const void* b, std::int64_t batch, std::int64_t k,
+             std::int64_t column) {
   const std::int64_t at = shape.transpose_b ? column * shape.b_row + k : k * shape.b_row + column;
   return read(b, element_type(shape.math), batch * shape.b_batch + at);
 }

@@ -129,7 +129,8 @@ void launch_emulated(EmulatedKernel kernel, const std::vector<const void*>& poin
     }
   }
   const WorkName name{.kernel = kernel.function};
-  keep_error(streams.add(stream, [kernel = std::move(kernel)] { block_runner().run(kernel); }, name));
+  keep_error(streams.add(
+      stream, [kernel = std::move(kernel)] { block_runner().run(kernel); }, name));
 }
 
 }  // namespace regatta

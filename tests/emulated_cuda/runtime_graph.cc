@@ -164,8 +164,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (executable == nullptr) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(emulated_streams().add(stream, [nodes = executable->nodes] { run_graph(*nodes); },
-                                          {.what = "graph"}));
+  return keep_error(
+      emulated_streams().add(stream, [nodes = executable->nodes] { run_graph(*nodes); }, {.what = "graph"}));
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {

@@ -106,11 +106,13 @@ cudaError_t add_fill(void* begin, int value, std::size_t bytes, cudaStream_t str
   if (bytes > 0 && !emulated_memory().holds(begin, bytes)) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(emulated_streams().add(stream, [=] {
-    if (bytes > 0) {
-      std::memset(begin, value, bytes);
-    }
-  }, {.what = "fill"}));
+  return keep_error(emulated_streams().add(stream,
+                                           [=] {
+                                             if (bytes > 0) {
+                                               std::memset(begin, value, bytes);
+                                             }
+                                           },
+                                           {.what = "fill"}));
 }
 
 // For allocations, which a capture forbids.

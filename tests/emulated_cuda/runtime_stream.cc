@@ -207,11 +207,13 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   if (queue->capture == nullptr) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(streams.add(stream, [event] {
-    event->recorded = true;
-    event->moment = {emulated_streams().legacy(), 0};
-    *event->milliseconds = milliseconds_now();
-  }, {.what = "event"}));
+  return keep_error(streams.add(stream,
+                                [event] {
+                                  event->recorded = true;
+                                  event->moment = {emulated_streams().legacy(), 0};
+                                  *event->milliseconds = milliseconds_now();
+                                },
+                                {.what = "event"}));
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -75,18 +75,18 @@ TEST_P(RefusedEndings, AreMadeUpForByKernelsOfOurOwn) {
 INSTANTIATE_TEST_SUITE_P(
     , RefusedEndings,
     testing::Combine(
-        testing::Values(
-            RefusedCase{"Bias", kPerceptron, {Ending::bias}, 1},
-            RefusedCase{"BiasAndRelu", kPerceptron, {Ending::bias_relu, Ending::bias_relu_mask}, 4},
-            RefusedCase{"WritingMasks", kPerceptron, {Ending::bias_relu_mask}, 2},
-            RefusedCase{"ReadingMasks", kPerceptron, {Ending::masked}, 2},
-            RefusedCase{"Sums", kPerceptron, {Ending::sums_of_a}, 3},
-            RefusedCase{"SumsOfARecurrentLayer", kLstm, {Ending::sums_of_a}, 3},
-            RefusedCase{"Everything",
-                        kPerceptron,
-                        {Ending::bias, Ending::bias_relu, Ending::bias_relu_mask, Ending::masked,
-                         Ending::sums_of_a},
-                        8}),
+        testing::Values(RefusedCase{"Bias", kPerceptron, {Ending::bias}, 1},
+                        RefusedCase{
+                            "BiasAndRelu", kPerceptron, {Ending::bias_relu, Ending::bias_relu_mask}, 4},
+                        RefusedCase{"WritingMasks", kPerceptron, {Ending::bias_relu_mask}, 2},
+                        RefusedCase{"ReadingMasks", kPerceptron, {Ending::masked}, 2},
+                        RefusedCase{"Sums", kPerceptron, {Ending::sums_of_a}, 3},
+                        RefusedCase{"SumsOfARecurrentLayer", kLstm, {Ending::sums_of_a}, 3},
+                        RefusedCase{"Everything",
+                                    kPerceptron,
+                                    {Ending::bias, Ending::bias_relu, Ending::bias_relu_mask, Ending::masked,
+                                     Ending::sums_of_a},
+                                    8}),
         testing::Values("fp32", "bf16")),
     [](const auto& test) { return std::get<0>(test.param).name + "In" + std::get<1>(test.param); });
 
