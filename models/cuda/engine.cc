@@ -3,9 +3,7 @@
 #include "models/cuda/engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "models/cuda/host_feed.h"
@@ -14,7 +12,6 @@
 #include "models/cuda/step_ring.h"
 #include "models/cuda/update.h"
 #include "models/dropout.h"
-#include "models/lane_trials.h"
 
 namespace regatta::cuda {
 namespace {
@@ -65,8 +62,7 @@ class CudaEngine final : public Engine {
   Status pass(StepPart part);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
-  // Ranks tell each other of gradients as soon as they are final, which is in the order of the step's own
-  // stream.
+  // Ranks announce gradients as they become final, in the order of the step's own stream.
   bool is_alone() const { return exchange_ == nullptr; }
   Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
 
@@ -96,8 +92,8 @@ class CudaEngine final : public Engine {
   Runner evaluation_;
 };
 
-std::int64_t dropout_layers(const ModelConfig& config) {
-  return static_cast<std::int64_t>(lane_settings(config, 0).dropout_rates.size());
+int dropout_layers(const ModelConfig& config) {
+  return static_cast<int>(lane_settings(config, 0).dropout_rates.size());
 }
 
 MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
@@ -119,7 +115,7 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
       config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
   ASSIGN_OR_RETURN(parameters_, Parameters::allocate(config_.network, options_.lanes, products));
   ASSIGN_OR_RETURN(update_, Update::plan(parameters_, config_.train.gradient_clip));
-  ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, static_cast<int>(dropout_layers(config_))));
+  ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, dropout_layers(config_)));
 
   const auto lanes = static_cast<std::size_t>(options_.lanes);
   ASSIGN_OR_RETURN(broken_, DeviceMemory::allocate(lanes * sizeof(int), "the lanes' health"));
@@ -163,9 +159,9 @@ Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
   if (rows == 0) {
     return {};
   }
-  const std::size_t doubles =
-      sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
-  ASSIGN_OR_RETURN(runner.device_sums, DeviceMemory::allocate(doubles * sizeof(double), "the metrics"));
+  const std::size_t of_lane = sums_of(config_, options_).sums().size() * sizeof(double);
+  ASSIGN_OR_RETURN(runner.device_sums,
+                   DeviceMemory::allocate(of_lane * static_cast<std::size_t>(options_.lanes), "the metrics"));
   runner.feed = std::move(feed);
   ASSIGN_OR_RETURN(runner.program, Program::plan(*libraries_, parameters_, config_,
                                                  {.phase = phase,

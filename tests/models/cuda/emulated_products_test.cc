@@ -48,6 +48,30 @@ Trained train(const LayerCase& layer_case, const std::string& precision, std::se
 const LayerCase kPerceptron{"Perceptron", "[dense: 128, relu, dense: 256, relu, dense: 3]", {5}};
 const LayerCase kLstm{"Lstm", "[lstm: 6, relu, dense: 3]", {5, 4}, 3, true, 5};
 
+TEST(EmulatedProducts, RefuseWhatTheLibrarysDocumentationRefuses) {
+  const auto context = cuda::make_matmul_context().value();
+  const auto is_planned = [&](const cuda::MatmulShape& shape) { return plan_matmul(*context, shape).ok(); };
+  const cuda::MatmulShape masked{
+      .m = 4, .n = 130, .k = 3, .batches = 2, .ending = Ending::masked, .mask_row = 256, .mask_batch = 1024};
+  EXPECT_TRUE(is_planned(masked));
+  for (const std::int64_t row : {130, 192, 128}) {  // no multiple of 128, or shorter than a row
+    cuda::MatmulShape shape = masked;
+    shape.mask_row = row;
+    EXPECT_FALSE(is_planned(shape)) << row;
+    shape.ending = Ending::bias_relu_mask;
+    EXPECT_FALSE(is_planned(shape)) << row;
+  }
+  cuda::MatmulShape shape = masked;
+  shape.mask_batch = 520;
+  EXPECT_FALSE(is_planned(shape));
+  shape.batches = 1;
+  EXPECT_TRUE(is_planned(shape));
+  shape.k = 1;
+  EXPECT_FALSE(is_planned(shape));
+  EXPECT_FALSE(
+      is_planned({.m = 4, .n = 4, .k = 4, .output = ElementType::bf16, .ending = Ending::sums_of_a}));
+}
+
 struct RefusedCase {
   std::string name;
   LayerCase network;
