@@ -150,8 +150,10 @@ void CrewKeeper::poll_adopted(std::vector<CrewExit>& exits) {
 Status CrewKeeper::start(Slot& slot) {
   ++slot.incarnation;
   const std::string name = fmt::format("crew-{}.{}", slot.number, slot.incarnation);
-  const CrewSpec spec{
-      .name = name, .slot = slot.number, .folder = options_.folder, .log = crew_log(options_.folder, name)};
+  const CrewSpec spec{.name = name,
+                      .slots = {slot.number},
+                      .folder = options_.folder,
+                      .log = crew_log(options_.folder, name)};
   RETURN_IF_ERROR(launcher_->start(spec));
   slot.crew = name;
   slot.started = clock_.monotonic();

@@ -23,7 +23,7 @@ Result<int> run(const NewStudy& request) {
   }
   RETURN_IF_ERROR(settle_devices(*plan));
   plan->resources.trace = !request.trace.empty();
-  ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(plan->resources));
+  ASSIGN_OR_RETURN(auto launcher, make_launcher(plan->resources));
   ASSIGN_OR_RETURN(const auto session, Session::create(request, std::move(plan), std::move(launcher)));
   ASSIGN_OR_RETURN(const int code, session->run());
   if (!request.trace.empty()) {

@@ -13,6 +13,7 @@
 #include "cli/forecast.h"
 #include "cli/output.h"
 #include "cli/summary.h"
+#include "cluster/network.h"
 #include "coordinator/checkpoint_files.h"
 #include "coordinator/learned.h"
 
@@ -109,7 +110,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   session->plan_ = std::move(view.plan);
   session->study_ = std::move(view.study);
   RETURN_IF_ERROR(settle_devices(*session->plan_));
-  ASSIGN_OR_RETURN(auto launcher, make_mpirun_launcher(session->plan_->resources));
+  ASSIGN_OR_RETURN(auto launcher, make_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
   }
@@ -123,8 +124,10 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
   interrupts_ = std::make_unique<Interrupts>();
+  ASSIGN_OR_RETURN(const std::string address, coordinator_address(plan_->resources));
   ASSIGN_OR_RETURN(
-      server_, Server::start(*study_, *store_, clock_, {.folder = folder_, .max_epochs = plan_->max_epochs}));
+      server_, Server::start(*study_, *store_, clock_,
+                             {.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs}));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
         std::move(launcher), clock_, CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews});

@@ -1,4 +1,5 @@
-// Launchers start crews and see them end.
+// Launchers start crews and see them end. A slot is the room for one crew of resources.ranks ranks; the study
+// has as many as it has crews, numbered from 0.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,7 @@ namespace regatta {
 
 struct CrewSpec {
   std::string name;              // unique for this start: "crew-0.2"
-  int slot = 0;                  // which of the study's crews
+  std::vector<int> slots = {0};  // that it takes up, ascending; its ranks are resources.ranks for each
   std::filesystem::path folder;  // of the study
   std::filesystem::path log;     // the crew's output
 };
@@ -37,10 +38,14 @@ class Launcher {
   virtual void stop_all(Microseconds grace) = 0;
 };
 
+// The launcher for where this process is. `program`: empty for the running one.
+Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources,
+                                                const std::filesystem::path& program = {});
+
 // Each crew is its own `mpirun -n ranks PROGRAM worker …`: one crew, one failure domain. Crews of one rank
 // are started without mpirun. Crews outlive this process unless stopped: they have their own process groups
-// and write to their own logs. `program`: empty for the running one. Fails where crews of several ranks could
-// never start: no mpirun, or inside another MPI job.
+// and write to their own logs. Fails where crews of several ranks could never start: no mpirun,
+// or inside another MPI job.
 Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources,
                                                        const std::filesystem::path& program = {});
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "base/file.h"
@@ -72,6 +73,17 @@ std::string last_words(const fs::path& log, std::uintmax_t start) {
     }
   }
   return fmt::format("{}", fmt::join(lines, "\n  "));
+}
+
+// Each once: slots may share a card.
+std::vector<int> cards_of(const CrewSpec& crew, const Resources& resources) {
+  std::vector<int> cards;
+  for (const int slot : crew.slots) {
+    const std::vector<int>& dealt = resources.cards[static_cast<std::size_t>(slot)];
+    std::ranges::copy_if(dealt, std::back_inserter(cards),
+                         [&](int card) { return std::ranges::find(cards, card) == cards.end(); });
+  }
+  return cards;
 }
 
 struct Running {
@@ -182,19 +194,23 @@ Surroundings find_surroundings(const fs::path& program) {
           .visible_devices = visible == nullptr ? std::nullopt : std::optional<std::string>(visible)};
 }
 
+int ranks_of(const CrewSpec& crew, const Resources& resources) {
+  return static_cast<int>(crew.slots.size()) * resources.ranks;
+}
+
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings) {
   CrewCommand result;
+  const int ranks = ranks_of(crew, resources);
   const std::string threads = std::to_string(resources.threads);
   result.variables["OMP_NUM_THREADS"] = threads;
   const bool oversubscribed = oversubscription_warning(resources, surroundings.cores).has_value();
   if (oversubscribed) {
     result.variables["OMP_WAIT_POLICY"] = "passive";  // waiting threads leave their core to others
   }
-  if (resources.ranks > 1) {
+  if (ranks > 1) {
     // Several jobs share this machine and none knows of the others: left alone, each would bind its rank 0 to
     // core 0 and count all cores as its own.
-    result.command = {"mpirun",          "-n",        std::to_string(resources.ranks),
-                      "--oversubscribe", "--bind-to", "none"};
+    result.command = {"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
     if (oversubscribed) {
       result.variables["OMPI_MCA_mpi_yield_when_idle"] = "1";
     }
@@ -220,13 +236,17 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
   if (!resources.cards.empty()) {
     // The crew sees its own cards only, as do the programs that it starts.
     result.variables["CUDA_VISIBLE_DEVICES"] =
-        visible_devices(surroundings.visible_devices, resources.cards[static_cast<std::size_t>(crew.slot)]);
+        visible_devices(surroundings.visible_devices, cards_of(crew, resources));
     result.command.insert(result.command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
   }
   if (resources.trace) {
     result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
   }
   return result;
+}
+
+Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, const fs::path& program) {
+  return make_mpirun_launcher(resources, program);
 }
 
 Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources, const fs::path& program) {

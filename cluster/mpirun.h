@@ -26,6 +26,7 @@ struct CrewCommand {
   std::vector<std::string> command;
   std::map<std::string, std::string> variables;
 };
+int ranks_of(const CrewSpec& crew, const Resources& resources);
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings);
 
 // Whether this process is itself a rank of an MPI job.

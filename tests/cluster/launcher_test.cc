@@ -56,7 +56,7 @@ class Launching : public testing::Test {
     return std::move(made).value();
   }
   CrewSpec crew(const std::string& name = "crew-0.0") const {
-    return {.name = name, .slot = 0, .folder = folder_.path(), .log = log_};
+    return {.name = name, .slots = {0}, .folder = folder_.path(), .log = log_};
   }
   std::string log() const { return fs::exists(log_) ? read_file(log_).value() : ""; }
   // The numbers that the script wrote as "NAME NUMBER" lines.

@@ -17,7 +17,7 @@ using testing::Key;
 using testing::Not;
 using testing::Pair;
 
-const CrewSpec kCrew{.name = "crew-1.0", .slot = 1, .folder = "/runs/a", .log = "/runs/a/logs/crew-1.log"};
+const CrewSpec kCrew{.name = "crew-1.0", .slots = {1}, .folder = "/runs/a", .log = "/runs/a/logs/crew-1.log"};
 const Surroundings kRoomy{.program = "/bin/regatta", .cores = 64};
 
 TEST(CrewCommand, CrewOfOneNeedsNoMpirun) {
@@ -46,6 +46,17 @@ TEST(CrewCommand, ACrewSeesItsOwnCardsOnly) {
   hidden.visible_devices = "7,5,GPU-aa";
   EXPECT_THAT(crew_command(kCrew, resources, hidden).variables,
               Contains(Pair("CUDA_VISIBLE_DEVICES", "GPU-aa")));
+}
+
+TEST(CrewCommand, ACrewOfSeveralSlotsHasTheRanksAndCardsOfAll) {
+  CrewSpec large = kCrew;
+  large.slots = {0, 2, 3};
+  Resources resources{.crews = 4, .ranks_per_gpu = 2};
+  resources.cards = {{3}, {1}, {0}, {3}};
+  const CrewCommand crew = crew_command(large, resources, kRoomy);
+  ASSERT_GE(crew.command.size(), 3U);
+  EXPECT_THAT(std::vector(crew.command.begin(), crew.command.begin() + 3), ElementsAre("mpirun", "-n", "3"));
+  EXPECT_THAT(crew.variables, Contains(Pair("CUDA_VISIBLE_DEVICES", "3,0")));
 }
 
 TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {

@@ -1,0 +1,45 @@
+// The address that other hosts reach this one by.
+#include "cluster/network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace regatta {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(AddressFor, WithoutOtherHostsTheLoopbackInterfaceDoes) {
+  const auto address = address_for({});
+  ASSERT_TRUE(address.ok());
+  EXPECT_EQ(*address, "127.0.0.1");
+  const auto itself = address_for({"127.0.0.1", "localhost"});
+  ASSERT_TRUE(itself.ok());
+  EXPECT_EQ(*itself, "127.0.0.1");
+}
+
+TEST(AddressFor, AnInterfaceIsTakenByNameAndByNetwork) {
+  for (const char* loopback : {"lo", "127.0.0.0/8", "127.0.0.1/32"}) {
+    const auto address = address_for({}, loopback);
+    ASSERT_TRUE(address.ok()) << loopback;
+    EXPECT_EQ(*address, "127.0.0.1") << loopback;
+  }
+}
+
+TEST(AddressFor, AnInterfaceThatIsNotThereIsToldWithThoseThatAre) {
+  for (const char* missing : {"nowhere7", "203.0.113.0/24", "10.0.0.0/99"}) {
+    const auto address = address_for({}, missing);
+    ASSERT_FALSE(address.ok()) << missing;
+    EXPECT_THAT(address.error().message, HasSubstr(missing));
+    EXPECT_THAT(address.error().message, HasSubstr("lo (127.0.0.1)"));
+  }
+}
+
+TEST(AddressFor, AHostThatCannotBeFoundIsNamed) {
+  const auto address = address_for({"no-such-host.invalid"});
+  ASSERT_FALSE(address.ok());
+  EXPECT_THAT(address.error().message, HasSubstr("host no-such-host.invalid cannot be found"));
+}
+
+}  // namespace
+}  // namespace regatta
