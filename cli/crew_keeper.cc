@@ -89,18 +89,23 @@ CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
       tended.failure = status.error();
     }
   };
+  const bool others_live = std::ranges::any_of(connected, [&](const std::string& crew) {
+    return std::ranges::find(tended.exits, crew, &CrewExit::name) == tended.exits.end();
+  });
   for (const CrewExit& exit : tended.exits) {
     remove_crew_record(options_.folder, exit.name);
     for (Slot& slot : slots_) {
       if (slot.crew == exit.name) {
-        heed(note_exit(slot, exit));
+        heed(note_exit(slot, exit, others_live));
       }
     }
   }
   kill_absent(connected);
+  kill_unheard(connected);
   poll_adopted(tended.exits);
   for (Slot& slot : slots_) {
-    const bool wanted = slot.crew.empty() && !winding_down_ && !tended.failure;
+    const bool may_start = options_.restarts || slot.incarnation == 0;
+    const bool wanted = slot.crew.empty() && may_start && !winding_down_ && !tended.failure;
     if (wanted && clock_.monotonic() >= slot.due) {
       heed(start(slot));
     }
@@ -108,13 +113,19 @@ CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
   return tended;
 }
 
-Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit) {
+Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit, bool others_live) {
   const Microseconds now = clock_.monotonic();
   const bool quick = now - slot.started < options_.quick;
   slot.crew.clear();
   slot.quick_deaths = quick ? slot.quick_deaths + 1 : 0;
   slot.due = now + back_off(slot.quick_deaths);
-  if (winding_down_ || slot.quick_deaths < options_.max_quick_deaths) {
+  if (!options_.restarts) {
+    return any_running() || winding_down_
+               ? Status()
+               : failure(fmt::format("no crew is left; the last one: {}\nThe state is saved. Go on with:\n  {}",
+                                     exit.reason, resume_command(options_.folder)));
+  }
+  if (winding_down_ || others_live || slot.quick_deaths < options_.max_quick_deaths) {
     return {};
   }
   return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
@@ -131,6 +142,17 @@ void CrewKeeper::kill_absent(const std::vector<std::string>& connected) {
   for (const Slot& slot : slots_) {
     if (slot.record && std::find(connected.begin(), connected.end(), slot.crew) == connected.end()) {
       signal_crew(*slot.record, SIGKILL);
+    }
+  }
+}
+
+// Its end is then seen as any other.
+void CrewKeeper::kill_unheard(const std::vector<std::string>& connected) {
+  for (Slot& slot : slots_) {
+    slot.heard = slot.heard || std::find(connected.begin(), connected.end(), slot.crew) != connected.end();
+    const auto process = slot.crew.empty() || slot.record ? std::nullopt : launcher_->process_of(slot.crew);
+    if (process && !slot.heard && clock_.monotonic() - slot.started > options_.join_limit) {
+      signal_crew(record_of_group(slot.crew, *process), SIGKILL);
     }
   }
 }
@@ -155,7 +177,11 @@ Status CrewKeeper::start(Slot& slot) {
                       .folder = options_.folder,
                       .log = crew_log(options_.folder, name)};
   RETURN_IF_ERROR(launcher_->start(spec));
+  if (const auto process = launcher_->process_of(name)) {
+    RETURN_IF_ERROR(write_crew_record(options_.folder, record_of_group(name, *process)));
+  }
   slot.crew = name;
+  slot.heard = false;
   slot.started = clock_.monotonic();
   return {};
 }

@@ -18,9 +18,14 @@ namespace regatta {
 struct CrewKeeperOptions {
   std::filesystem::path folder;  // of the study
   int crews = 1;
-  int max_quick_deaths = 5;  // in a row, of one slot: then something is wrong that a restart does not cure
+  bool restarts = true;  // false: the crews are there once, and one that ends leaves its slot empty
+  // In a row, of one slot, while no other crew lives: then something is wrong that a restart does not cure.
+  int max_quick_deaths = 5;
   Microseconds quick{std::chrono::seconds(10)};         // a death so soon after the start is a quick one
   Microseconds rejoin_limit{std::chrono::seconds(45)};  // for crews of an earlier session
+  // For a crew with ranks on other hosts to be heard of after its start: mpirun waits for a host that is cut
+  // off for as long as it may.
+  Microseconds join_limit{std::chrono::seconds(120)};
 };
 
 // Not thread-safe. A slot is one of the study's crews; each start of a slot is an incarnation with a name of
@@ -29,7 +34,8 @@ class CrewKeeper {
  public:
   struct Tended {
     std::vector<CrewExit> exits;   // since the last call
-    std::optional<Error> failure;  // a slot's crew dies whenever it is started; tells its last words
+    // A slot's crew dies whenever it is started, or none is left; tells the last words.
+    std::optional<Error> failure;
   };
 
   // The clock must outlive the keeper.
@@ -46,6 +52,7 @@ class CrewKeeper {
   // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
+  bool restarts() const { return options_.restarts; }
   // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended.
   std::vector<CrewExit> stop_all(Microseconds grace);
 
@@ -55,12 +62,14 @@ class CrewKeeper {
     int incarnation = 0;               // of the last start
     std::string crew;                  // running now; empty: none
     std::optional<CrewRecord> record;  // of a crew of an earlier session
+    bool heard = false;                // by the server, since its start
     Microseconds started{0};
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
   };
   Status start(Slot& slot);
-  Status note_exit(Slot& slot, const CrewExit& exit);
+  Status note_exit(Slot& slot, const CrewExit& exit, bool others_live);
+  void kill_unheard(const std::vector<std::string>& connected);
   void kill_absent(const std::vector<std::string>& connected);
   void poll_adopted(std::vector<CrewExit>& exits);
 

@@ -14,12 +14,18 @@
 namespace regatta {
 namespace {
 
-Status row(Communicator& communicator, const CrewOptions& options, bool by_mpirun) {
-  if (communicator.rank() == 0) {
-    const CrewRecord record = record_of_this_process(options.name, by_mpirun);
-    RETURN_IF_ERROR(write_crew_record(options.folder, record));
+struct WorkerOptions {
+  CrewOptions crew;
+  std::filesystem::path traces;  // empty: none
+  bool recorded = false;         // the launcher has written the crew's record
+};
+
+Status row(Communicator& communicator, const WorkerOptions& options, bool by_mpirun) {
+  if (communicator.rank() == 0 && !options.recorded) {
+    const CrewRecord record = record_of_this_process(options.crew.name, by_mpirun);
+    RETURN_IF_ERROR(write_crew_record(options.crew.folder, record));
   }
-  return run_crew(communicator, options);
+  return run_crew(communicator, options.crew);
 }
 
 Status write_timeline(const std::filesystem::path& traces, const std::string& name) {
@@ -28,30 +34,30 @@ Status write_timeline(const std::filesystem::path& traces, const std::string& na
 }
 
 // What a rank did, also when it ended with an error, which says more than that it has no timeline.
-Status row_traced(Communicator& communicator, const CrewOptions& options, bool by_mpirun,
-                  const std::filesystem::path& traces) {
+Status row_traced(Communicator& communicator, const WorkerOptions& options, bool by_mpirun) {
   const SystemClock clock;
-  if (!traces.empty()) {
+  if (!options.traces.empty()) {
     start_trace(clock);
   }
   Status rowed = row(communicator, options, by_mpirun);
-  if (!traces.empty()) {
-    const Status written = write_timeline(traces, fmt::format("{}.{}", options.name, communicator.rank()));
+  if (!options.traces.empty()) {
+    const Status written =
+        write_timeline(options.traces, fmt::format("{}.{}", options.crew.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
 }
 
-Result<int> work(const CrewOptions& options, const std::filesystem::path& traces) {
-  set_up_log({.name = options.name});
+Result<int> work(const WorkerOptions& options) {
+  set_up_log({.name = options.crew.name});
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row_traced(*single, options, false, traces));
+    RETURN_IF_ERROR(row_traced(*single, options, false));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
-  const Status rowed = row_traced(*world, options, true, traces);
+  const Status rowed = row_traced(*world, options, true);
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -64,20 +70,20 @@ Result<int> work(const CrewOptions& options, const std::filesystem::path& traces
 void add_worker_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("worker", "one rank of a crew; started by regatta itself");
   command->group("");  // hidden
-  const auto options = std::make_shared<CrewOptions>();
-  command->add_option("--study", options->folder, "the study's folder")->required();
-  command->add_option("--crew", options->name, "the crew's name")->required();
-  command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
+  const auto options = std::make_shared<WorkerOptions>();
+  command->add_option("--study", options->crew.folder, "the study's folder")->required();
+  command->add_option("--crew", options->crew.name, "the crew's name")->required();
+  command->add_option("--threads", options->crew.threads, "threads of this rank")->check(CLI::Range(1, 4096));
   command
-      ->add_option("--lanes", options->lanes, "trials trained at once; 0: as many as the card has memory for")
+      ->add_option("--lanes", options->crew.lanes, "trials trained at once; 0: as many as the card has memory for")
       ->check(CLI::Range(0, 1'000'000));
   command
-      ->add_option("--ranks-per-gpu", options->ranks_per_gpu,
+      ->add_option("--ranks-per-gpu", options->crew.ranks_per_gpu,
                    "compute on the GPUs in sight, so many ranks on each at most")
       ->check(CLI::Range(1, 1'000'000));
-  const auto traces = std::make_shared<std::filesystem::path>();
-  command->add_option("--trace", *traces, "a folder: each rank writes its timeline there");
-  command->callback([=, &action] { action = [=] { return work(*options, *traces); }; });
+  command->add_option("--trace", options->traces, "a folder: each rank writes its timeline there");
+  command->add_flag("--recorded", options->recorded, "the launcher has written which process the crew is");
+  command->callback([=, &action] { action = [=] { return work(*options); }; });
 }
 
 }  // namespace regatta

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <numeric>
 
 #include "base/check.h"
@@ -53,7 +54,7 @@ CrewPlace place_crew(std::vector<RoomOnHost>& hosts, int ranks) {
   CrewPlace place;
   for (std::size_t host = 0; host < hosts.size(); ++host) {
     if (taken[host] > 0) {
-      place.push_back({.host = hosts[host].host, .ranks = taken[host]});
+      place.push_back({.host = hosts[host].host, .ranks = taken[host], .here = hosts[host].here});
     }
   }
   return place;
@@ -90,6 +91,8 @@ CrewPlace join_places(const std::vector<CrewPlace>& places) {
         joined.push_back(part);
       } else {
         same->ranks += part.ranks;
+        std::ranges::copy_if(part.cards, std::back_inserter(same->cards),
+                             [&](int card) { return std::ranges::find(same->cards, card) == same->cards.end(); });
       }
     }
   }

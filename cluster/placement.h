@@ -13,6 +13,8 @@ namespace regatta {
 struct PlacedRanks {
   std::string host;
   int ranks = 0;
+  bool here = false;            // on this host
+  std::vector<int> cards = {};  // of the host, that they may use; empty: they compute on CPUs
   friend bool operator==(const PlacedRanks&, const PlacedRanks&) = default;
 };
 // Rank 0 is the first of the first host. One entry: the crew is whole on that host.
@@ -20,7 +22,8 @@ using CrewPlace = std::vector<PlacedRanks>;
 
 struct RoomOnHost {
   std::string host;
-  int slots = 0;  // ranks that it takes
+  int slots = 0;      // ranks that it takes
+  bool here = false;  // it is this host
 };
 
 struct PlacementDemand {

@@ -20,6 +20,7 @@ using testing::IsEmpty;
 struct FakeCrews {
   std::vector<std::string> started;
   std::vector<CrewExit> exits;  // for the next poll
+  std::optional<long> process;  // of this host, that all of them end with
 };
 
 class FakeLauncher final : public Launcher {
@@ -29,6 +30,7 @@ class FakeLauncher final : public Launcher {
     crews_.started.push_back(crew.name);
     return write_file_atomically(crew.log, "started\n");
   }
+  std::optional<long> process_of(const std::string&) const override { return crews_.process; }
   std::vector<CrewExit> poll() override { return std::exchange(crews_.exits, {}); }
   void stop_all(Microseconds) override {}
 
