@@ -125,7 +125,8 @@ Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit, bool others_live)
                : failure(fmt::format("no crew is left; the last one: {}\nThe state is saved. Go on with:\n  {}",
                                      exit.reason, resume_command(options_.folder)));
   }
-  if (winding_down_ || others_live || slot.quick_deaths < options_.max_quick_deaths) {
+  const int most = slot.elsewhere ? options_.max_quick_deaths_elsewhere : options_.max_quick_deaths;
+  if (winding_down_ || others_live || slot.quick_deaths < most) {
     return {};
   }
   return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
@@ -177,7 +178,9 @@ Status CrewKeeper::start(Slot& slot) {
                       .folder = options_.folder,
                       .log = crew_log(options_.folder, name)};
   RETURN_IF_ERROR(launcher_->start(spec));
-  if (const auto process = launcher_->process_of(name)) {
+  const auto process = launcher_->process_of(name);
+  slot.elsewhere = process.has_value();
+  if (process) {
     RETURN_IF_ERROR(write_crew_record(options_.folder, record_of_group(name, *process)));
   }
   slot.crew = name;

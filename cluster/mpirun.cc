@@ -102,9 +102,11 @@ bool is_elsewhere(const CrewPlace& place) {
 
 // How mpirun reaches other hosts.
 std::vector<std::string> network_arguments(const Resources& resources) {
-  // Without tree spawn every host is started from this one, as it was tried before. Left alone, mpirun takes
+  // Without tree spawn every host is started from this one, as it was tried before. Attached agents let mpirun
+  // see that a daemon has failed; otherwise it waits forever for one that cannot reach it. Left alone, it takes
   // minutes to notice that a host is cut off.
-  std::vector<std::string> arguments = {"--mca", "plm_rsh_no_tree_spawn",   "1",
+  std::vector<std::string> arguments = {"--leave-session-attached",
+                                        "--mca", "plm_rsh_no_tree_spawn",   "1",
                                         "--mca", "oob_tcp_keepalive_time",   "5",
                                         "--mca", "oob_tcp_keepalive_intvl",  "5",
                                         "--mca", "oob_tcp_keepalive_probes", "2"};
