@@ -36,6 +36,10 @@ struct Invitation {
   std::vector<std::map<std::string, std::string>> cards;
 };
 
+int crews_in(const Invitation& invitation) {
+  return 1 + *std::ranges::max_element(invitation.crew_of_rank);
+}
+
 std::string encode(const Invitation& invitation) {
   const nlohmann::json json{{"folder", invitation.folder},
                             {"threads", invitation.threads},
@@ -169,8 +173,6 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communica
   return session;
 }
 
-std::string crew_name(int crew) { return fmt::format("crew-{}.1", crew); }
-
 Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitation) {
   const std::filesystem::path folder = invitation.folder;
   if (crew.rank() == 0) {
@@ -197,8 +199,13 @@ Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& se
   RETURN_IF_ERROR(told.ok() ? Status() : Status(told.error()));
   mpi.split(-1);
   Result<int> code = (*session)->run();
-  if (!code.ok() || *code != kExitDone || survives_dead_ranks()) {
+  const bool lost = any_crew_lost(invitation.folder, crews_in(invitation));
+  if (!code.ok() || *code != kExitDone || lost) {
     mpi.abandon();  // crews that did not end are ended by mpirun, or by the word that they are lost
+  }
+  if (lost && survives_dead_ranks() && !seats.one_host && !end_mpirun()) {
+    // Open MPI 4.1 with ranks on other hosts: mpirun waits for a dead rank's word for ever.
+    print_to(stderr, "{}", "mpirun may not notice that all its processes have ended: stop it with Ctrl-C\n");
   }
   return code;
 }
@@ -212,7 +219,7 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   const Invitation invitation = invitation_of(text);
   for (CrewRank& rank : seats.ranks) {
     const int crew = invitation.crew_of_rank[static_cast<std::size_t>(rank.rank)];
-    rank.crew = crew < 0 ? "" : crew_name(crew);
+    rank.crew = crew < 0 ? "" : rank_crew_name(crew);
   }
   const CrewRank& mine = seats.ranks[static_cast<std::size_t>(world.rank())];
   const int crew = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())];
@@ -232,7 +239,7 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
     remove_crew_record(invitation.folder, mine.crew);
     note_crew_end(invitation.folder, mine.crew, rowed.ok() ? "" : rowed.error().message);
   }
-  if (!rowed.ok() || survives_dead_ranks()) {
+  if (!rowed.ok() || any_crew_lost(invitation.folder, crews_in(invitation))) {
     mpi.abandon();
   }
   if (!rowed.ok() && !survives_dead_ranks()) {

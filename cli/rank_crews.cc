@@ -2,6 +2,7 @@
 #include "cli/rank_crews.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +72,29 @@ bool survives_dead_ranks() {
   const char* recovery = std::getenv("OMPI_MCA_orte_enable_recovery");
   return recovery != nullptr && std::string_view(recovery) == "1";
 }
+
+bool end_mpirun() {
+  const pid_t parent = ::getppid();
+  const auto name = read_file(fmt::format("/proc/{}/comm", parent));
+  const std::vector<std::string> known = {"mpirun\n", "orterun\n", "mpiexec\n", "prterun\n"};
+  if (!name.ok() || std::ranges::find(known, *name) == known.end()) {
+    return false;
+  }
+  ::kill(parent, SIGTERM);
+  return true;
+}
+
+bool any_crew_lost(const fs::path& study, int crews) {
+  for (int crew = 0; crew < crews; ++crew) {
+    const auto end = crew_end(study, rank_crew_name(crew));
+    if (end && !end->empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string rank_crew_name(int crew) { return fmt::format("crew-{}.1", crew); }
 
 void note_crew_end(const fs::path& study, const std::string& crew, const std::string& reason) {
   if (crew_end(study, crew)) {

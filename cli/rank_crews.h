@@ -16,12 +16,18 @@
 
 namespace regatta {
 
-// Whether mpirun was started with --enable-recovery: the death of a rank then leaves the others alive. None
-// of them may call MPI_Finalize, which could wait for the dead one.
+// Whether mpirun was started with --enable-recovery: the death of a rank then leaves the others alive.
 bool survives_dead_ranks();
+
+// Ends the mpirun that this process is a child of; false where its parent is another program (a daemon of
+// Open MPI, when mpirun is on another host).
+bool end_mpirun();
 
 // The first word on it counts. `reason`: empty for a crew that was dismissed.
 void note_crew_end(const std::filesystem::path& study, const std::string& crew, const std::string& reason);
+// Whether one of the crews was lost. Then no rank may call MPI_Finalize, which could wait for a dead one.
+bool any_crew_lost(const std::filesystem::path& study, int crews);
+std::string rank_crew_name(int crew);
 // nullopt: it runs.
 std::optional<std::string> crew_end(const std::filesystem::path& study, const std::string& crew);
 

@@ -180,7 +180,7 @@ Status settle_devices(Resources& resources, const Node& node, const HostCards& h
 }
 
 std::optional<std::string> oversubscription_warning(const Resources& resources, int cores) {
-  if (!resources.hosts.empty()) {
+  if (!resources.hosts.empty() || !resources.places.empty()) {
     return resources.crowded.empty() ? std::nullopt : std::optional(resources.crowded);
   }
   const std::int64_t wanted = std::int64_t{resources.crews} * resources.ranks * resources.threads;

@@ -86,6 +86,8 @@ class Hosts:
     def clean(self):
         for number in self.numbers:
             subprocess.run(["ip", "netns", "delete", f"regatta-node{number}"], capture_output=True, check=False)
+            # Processes that are left keep a namespace alive, and with it its end of the link.
+            subprocess.run(["ip", "link", "delete", f"regatta-o{number}"], capture_output=True, check=False)
         subprocess.run(["ip", "link", "delete", "regatta-br"], capture_output=True, check=False)
 
     def mpirun_command(self, slots, program, *more):

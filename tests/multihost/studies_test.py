@@ -104,10 +104,24 @@ class OneMpirunOverHosts(HostsCase):
         make_csv(self.path("made.csv"), rows=12000, features=16)
         self.write("exp.yaml", SLOWER.replace("ranks: 1", "ranks: 2"))
 
+    def on_the_first(self, command):
+        """The command as the first host runs it."""
+        line = " ".join(command)
+        return ["ip", "netns", "exec", "regatta-node1", "unshare", "--uts", "sh", "-c",
+                f"hostname regatta-node1; exec {line}"]
+
+    def resume(self):
+        command = self.on_the_first([REGATTA, "resume", self.path("runs/tiny")])
+        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, text=True, capture_output=True, timeout=120,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("finished", done.stdout)
+        self.assertEqual([trial["state"] for trial in self.trials()], ["complete"] * 10)
+
     def begin(self, *more):
         command = self.hosts.mpirun_command((3, 2), [REGATTA, "run", self.path("exp.yaml"), "--runs-dir",
                                                      self.path("runs")], "--oversubscribe", *more)
-        running = subprocess.Popen(command, cwd=self.folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
+        running = subprocess.Popen(self.on_the_first(command), cwd=self.folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, start_new_session=True)
         self.wait_for_ended(2)
         return running
@@ -117,7 +131,8 @@ class OneMpirunOverHosts(HostsCase):
             return json.load(stream)
 
     def ranks(self):
-        return [process for process, line in processes_of(self.folder).items() if line.startswith(REGATTA)]
+        """Process ids of all ranks that run, rank 0 too."""
+        return [process for process, line in processes_of(self.folder).items() if line.startswith(f"{REGATTA} run")]
 
     def test_puts_each_crew_whole_on_a_host_and_with_recovery_a_dead_rank_costs_its_crew_only(self):
         running = self.begin("--enable-recovery")
@@ -126,9 +141,11 @@ class OneMpirunOverHosts(HostsCase):
         before = len(self.ranks())
         os.kill(self.leader("crew-1.1")["process_id"], signal.SIGKILL)
         wait_until(lambda: len(self.ranks()) == before - 2, 20, "the end of the crew's other rank")
-        output = self.finish(running)
+        output, _ = running.communicate(timeout=60)
         self.assertIn("has died", output)
         self.assertIn("the other crews go on", output)
+        self.assertIn("finished in", output)
+        self.assertEqual(self.ranks(), [])
         self.assertEqual(self.lost(), 1)
         self.assertEqual(len(self.trials()), 10)
 
@@ -139,8 +156,7 @@ class OneMpirunOverHosts(HostsCase):
         output, _ = running.communicate(timeout=60)
         self.assertIn("no crew is left", output)
         self.assertIn("resume ", output)
-        self.assertIn("finished", self.regatta("resume", self.path("runs/tiny")).stdout)
-        self.assertEqual(len(self.trials()), 10)
+        self.resume()
 
     def test_ends_as_one_without_recovery_and_says_how_to_go_on(self):
         running = self.begin()
@@ -148,7 +164,7 @@ class OneMpirunOverHosts(HostsCase):
         output, _ = running.communicate(timeout=60)
         self.assertNotEqual(running.returncode, 0)
         self.assertIn("go on with: ", output)
-        self.assertIn("finished", self.regatta("resume", self.path("runs/tiny")).stdout)
+        self.resume()
 
 
 if __name__ == "__main__":
