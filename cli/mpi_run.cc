@@ -19,6 +19,7 @@
 #include "devices/assignment.h"
 #include "worker/agreement.h"
 #include "worker/crew.h"
+#include "worker/rank_cpus.h"
 
 namespace regatta {
 namespace {
@@ -31,6 +32,7 @@ struct Invitation {
   int threads = 1;
   int lanes = 1;
   int ranks_per_gpu = 0;          // 0: the crews compute on CPUs
+  bool bind = false;              // ranks that share CPUs take a part each
   std::vector<int> crew_of_rank;  // negative: none
   // By crew: CUDA_VISIBLE_DEVICES on each of its hosts.
   std::vector<std::map<std::string, std::string>> cards;
@@ -45,6 +47,7 @@ std::string encode(const Invitation& invitation) {
                             {"threads", invitation.threads},
                             {"lanes", invitation.lanes},
                             {"ranks_per_gpu", invitation.ranks_per_gpu},
+                            {"bind", invitation.bind},
                             {"crew_of_rank", invitation.crew_of_rank},
                             {"cards", invitation.cards}};
   return json.dump();
@@ -56,6 +59,7 @@ Invitation invitation_of(const std::string& text) {
                         .threads = json.at("threads"),
                         .lanes = json.at("lanes"),
                         .ranks_per_gpu = json.at("ranks_per_gpu"),
+                        .bind = json.at("bind"),
                         .crew_of_rank = json.at("crew_of_rank").get<std::vector<int>>(),
                         .cards = {}};
   json.at("cards").get_to(invitation.cards);
@@ -166,11 +170,23 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communica
   invitation.threads = resources.threads;
   invitation.lanes = resources.lanes;
   invitation.ranks_per_gpu = invitation.cards.empty() ? 0 : resources.ranks_per_gpu;
+  invitation.bind = resources.bind;
   NewStudy one_job = request;
   one_job.one_job = true;
   ASSIGN_OR_RETURN(auto session, Session::create(one_job, std::move(plan), make_rank_launcher()));
   invitation.folder = std::filesystem::absolute(session->folder()).string();
   return session;
+}
+
+// Of all ranks, those that do not compute included.
+Status divide_cpus(Communicator& world, const Invitation& invitation) {
+  if (!invitation.bind) {
+    return {};
+  }
+  return divide_cpus(world,
+                     {.computes = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())] >= 0,
+                      .ranks = static_cast<int>(std::ranges::count(invitation.crew_of_rank, 0)),
+                      .threads = invitation.threads});
 }
 
 Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitation) {
@@ -197,6 +213,7 @@ Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& se
     return session.error();
   }
   RETURN_IF_ERROR(told.ok() ? Status() : Status(told.error()));
+  RETURN_IF_ERROR(divide_cpus(world, invitation));
   mpi.split(-1);
   Result<int> code = (*session)->run();
   const bool lost = any_crew_lost(invitation.folder, crews_in(invitation));
@@ -223,6 +240,7 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   }
   const CrewRank& mine = seats.ranks[static_cast<std::size_t>(world.rank())];
   const int crew = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())];
+  RETURN_IF_ERROR(divide_cpus(world, invitation));
   const auto communicator = mpi.split(crew);
   if (communicator == nullptr) {
     return kExitDone;

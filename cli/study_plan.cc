@@ -7,6 +7,7 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
+#include "cluster/binding.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
@@ -129,6 +130,9 @@ HostCards cards_for(const StudyPlan& plan) {
     const FoundDevices found = find_devices();
     cards.why_none = found.why_none;
     cards.count = static_cast<int>(found.cards.size());
+    for (const Card& card : found.cards) {
+      cards.buses.push_back(card.bus);
+    }
   }
   return cards;
 }
@@ -137,7 +141,10 @@ Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
   if (is_table_study(plan.experiment) || !plan.resources.hosts.empty()) {
     return {};
   }
-  return settle_devices(plan.resources, plan.resources_section, cards_for(plan), usable_cores(), crews);
+  const HostCards cards = cards_for(plan);
+  RETURN_IF_ERROR(settle_devices(plan.resources, plan.resources_section, cards, usable_cores(), crews));
+  settle_cores(plan.resources, find_host_cores(cards.buses));
+  return {};
 }
 
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {

@@ -2,6 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <string_view>
+
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/trace.h"
@@ -10,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"
+#include "worker/rank_cpus.h"
 
 namespace regatta {
 namespace {
@@ -48,8 +53,43 @@ Status row_traced(Communicator& communicator, const WorkerOptions& options, bool
   return rowed;
 }
 
+<<<<<<< HEAD
 Result<int> work(const WorkerOptions& options) {
   set_up_log({.name = options.crew.name});
+=======
+struct WorkerOptions {
+  CrewOptions crew;
+  std::filesystem::path traces;  // empty: no timeline
+  std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
+  bool divide_cpus = false;
+};
+
+// Before there are threads, which inherit it, and before memory is touched, which comes from the node of the
+// CPU that touches it first. A rank that the system keeps from its CPUs is slower, and no more.
+Status run_on_own_cpus(const std::string& by_rank) {
+  const auto rank = static_cast<std::size_t>(std::max(0, rank_from_environment().value_or(0)));
+  std::string_view rest = by_rank;
+  for (std::size_t i = 0; i < rank; ++i) {
+    const std::size_t end = rest.find('/');
+    if (end == std::string_view::npos) {
+      return user_mistake(fmt::format("--cpus {} has no entry for rank {}", by_rank, rank));
+    }
+    rest.remove_prefix(end + 1);
+  }
+  ASSIGN_OR_RETURN(const CpuSet cpus, parse_cpus(rest.substr(0, rest.find('/'))));
+  if (const Status bound = run_on(cpus); !bound.ok()) {
+    spdlog::warn("rank {} {}; it runs on any", rank, bound.error().message);
+  }
+  return {};
+}
+
+Result<int> work(const WorkerOptions& worker) {
+  const auto& [options, traces, cpus, divide] = worker;
+  set_up_log({.name = options.name});
+  if (!cpus.empty()) {
+    RETURN_IF_ERROR(run_on_own_cpus(cpus));
+  }
+>>>>>>> main
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
     RETURN_IF_ERROR(row_traced(*single, options, false));
@@ -57,7 +97,14 @@ Result<int> work(const WorkerOptions& options) {
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
+<<<<<<< HEAD
   const Status rowed = row_traced(*world, options, true);
+=======
+  if (divide) {
+    RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = options.threads}));
+  }
+  const Status rowed = row_traced(*world, options, true, traces);
+>>>>>>> main
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -70,10 +117,18 @@ Result<int> work(const WorkerOptions& options) {
 void add_worker_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("worker", "one rank of a crew; started by regatta itself");
   command->group("");  // hidden
+<<<<<<< HEAD
   const auto options = std::make_shared<WorkerOptions>();
   command->add_option("--study", options->crew.folder, "the study's folder")->required();
   command->add_option("--crew", options->crew.name, "the crew's name")->required();
   command->add_option("--threads", options->crew.threads, "threads of this rank")->check(CLI::Range(1, 4096));
+=======
+  const auto worker = std::make_shared<WorkerOptions>();
+  CrewOptions* const options = &worker->crew;
+  command->add_option("--study", options->folder, "the study's folder")->required();
+  command->add_option("--crew", options->name, "the crew's name")->required();
+  command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
+>>>>>>> main
   command
       ->add_option("--lanes", options->crew.lanes, "trials trained at once; 0: as many as the card has memory for")
       ->check(CLI::Range(0, 1'000'000));
@@ -81,9 +136,17 @@ void add_worker_command(CLI::App& program, Action& action) {
       ->add_option("--ranks-per-gpu", options->crew.ranks_per_gpu,
                    "compute on the GPUs in sight, so many ranks on each at most")
       ->check(CLI::Range(1, 1'000'000));
+<<<<<<< HEAD
   command->add_option("--trace", options->traces, "a folder: each rank writes its timeline there");
   command->add_flag("--recorded", options->recorded, "the launcher has written which process the crew is");
   command->callback([=, &action] { action = [=] { return work(*options); }; });
+=======
+  command->add_option("--trace", worker->traces, "a folder: each rank writes its timeline there");
+  command->add_option("--cpus", worker->cpus, "the CPUs that each rank runs on: 0-3/4-7");
+  command->add_flag("--divide-cpus", worker->divide_cpus,
+                    "the CPUs in sight are the crew's alone: ranks that share them take a part each");
+  command->callback([=, &action] { action = [=] { return work(*worker); }; });
+>>>>>>> main
 }
 
 }  // namespace regatta

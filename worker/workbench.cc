@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "base/host.h"
 #include "base/random.h"
 #include "models/cpu/engine.h"
 #include "worker/agreement.h"
 #include "worker/plan.h"
+#include "worker/rank_cpus.h"
 #include "worker/shape_key.h"
 #include "worker/sharded_engine.h"
 
@@ -203,7 +203,9 @@ Status Workbench::make_exchange() {
   const auto floats = static_cast<std::size_t>(options_.lanes * config_.network.parameter_count);
   rows_ = config_.train.gradient_clip ? 1 : shared_rows(config_.train.optimizer.kind);
   ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
-  double busy_ranks = options_.threads * communicator_.host_size() < usable_cores() ? 0 : 1;
+  ASSIGN_OR_RETURN(const auto masks, gather_masks(communicator_));
+  const int cores = cores_of_host(masks, communicator_.rank());
+  double busy_ranks = options_.threads * communicator_.host_size() < cores ? 0 : 1;
   RETURN_IF_ERROR(communicator_.allreduce({&busy_ranks, 1}));  // all ranks choose among the same plans
   exchange_ = std::make_unique<CrewExchange>(
       communicator_, clock_, *memory_, rows_,
