@@ -21,16 +21,18 @@ namespace {
 
 struct WorkerOptions {
   CrewOptions crew;
-  std::filesystem::path traces;  // empty: none
-  bool recorded = false;         // the launcher has written the crew's record
+  std::filesystem::path traces;  // empty: no timeline
+  std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
+  bool divide_cpus = false;
+  bool recorded = false;  // the launcher has written which process the crew is
 };
 
-Status row(Communicator& communicator, const WorkerOptions& options, bool by_mpirun) {
-  if (communicator.rank() == 0 && !options.recorded) {
-    const CrewRecord record = record_of_this_process(options.crew.name, by_mpirun);
-    RETURN_IF_ERROR(write_crew_record(options.crew.folder, record));
+Status row(Communicator& communicator, const WorkerOptions& worker, bool by_mpirun) {
+  if (communicator.rank() == 0 && !worker.recorded) {
+    const CrewRecord record = record_of_this_process(worker.crew.name, by_mpirun);
+    RETURN_IF_ERROR(write_crew_record(worker.crew.folder, record));
   }
-  return run_crew(communicator, options.crew);
+  return run_crew(communicator, worker.crew);
 }
 
 Status write_timeline(const std::filesystem::path& traces, const std::string& name) {
@@ -39,30 +41,19 @@ Status write_timeline(const std::filesystem::path& traces, const std::string& na
 }
 
 // What a rank did, also when it ended with an error, which says more than that it has no timeline.
-Status row_traced(Communicator& communicator, const WorkerOptions& options, bool by_mpirun) {
+Status row_traced(Communicator& communicator, const WorkerOptions& worker, bool by_mpirun) {
   const SystemClock clock;
-  if (!options.traces.empty()) {
+  if (!worker.traces.empty()) {
     start_trace(clock);
   }
-  Status rowed = row(communicator, options, by_mpirun);
-  if (!options.traces.empty()) {
+  Status rowed = row(communicator, worker, by_mpirun);
+  if (!worker.traces.empty()) {
     const Status written =
-        write_timeline(options.traces, fmt::format("{}.{}", options.crew.name, communicator.rank()));
+        write_timeline(worker.traces, fmt::format("{}.{}", worker.crew.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
 }
-
-<<<<<<< HEAD
-Result<int> work(const WorkerOptions& options) {
-  set_up_log({.name = options.crew.name});
-=======
-struct WorkerOptions {
-  CrewOptions crew;
-  std::filesystem::path traces;  // empty: no timeline
-  std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
-  bool divide_cpus = false;
-};
 
 // Before there are threads, which inherit it, and before memory is touched, which comes from the node of the
 // CPU that touches it first. A rank that the system keeps from its CPUs is slower, and no more.
@@ -84,27 +75,21 @@ Status run_on_own_cpus(const std::string& by_rank) {
 }
 
 Result<int> work(const WorkerOptions& worker) {
-  const auto& [options, traces, cpus, divide] = worker;
-  set_up_log({.name = options.name});
-  if (!cpus.empty()) {
-    RETURN_IF_ERROR(run_on_own_cpus(cpus));
+  set_up_log({.name = worker.crew.name});
+  if (!worker.cpus.empty()) {
+    RETURN_IF_ERROR(run_on_own_cpus(worker.cpus));
   }
->>>>>>> main
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row_traced(*single, options, false));
+    RETURN_IF_ERROR(row_traced(*single, worker, false));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
-<<<<<<< HEAD
-  const Status rowed = row_traced(*world, options, true);
-=======
-  if (divide) {
-    RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = options.threads}));
+  if (worker.divide_cpus) {
+    RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = worker.crew.threads}));
   }
-  const Status rowed = row_traced(*world, options, true, traces);
->>>>>>> main
+  const Status rowed = row_traced(*world, worker, true);
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -117,36 +102,24 @@ Result<int> work(const WorkerOptions& worker) {
 void add_worker_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("worker", "one rank of a crew; started by regatta itself");
   command->group("");  // hidden
-<<<<<<< HEAD
-  const auto options = std::make_shared<WorkerOptions>();
-  command->add_option("--study", options->crew.folder, "the study's folder")->required();
-  command->add_option("--crew", options->crew.name, "the crew's name")->required();
-  command->add_option("--threads", options->crew.threads, "threads of this rank")->check(CLI::Range(1, 4096));
-=======
   const auto worker = std::make_shared<WorkerOptions>();
   CrewOptions* const options = &worker->crew;
   command->add_option("--study", options->folder, "the study's folder")->required();
   command->add_option("--crew", options->name, "the crew's name")->required();
   command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
->>>>>>> main
   command
-      ->add_option("--lanes", options->crew.lanes, "trials trained at once; 0: as many as the card has memory for")
+      ->add_option("--lanes", options->lanes, "trials trained at once; 0: as many as the card has memory for")
       ->check(CLI::Range(0, 1'000'000));
   command
-      ->add_option("--ranks-per-gpu", options->crew.ranks_per_gpu,
+      ->add_option("--ranks-per-gpu", options->ranks_per_gpu,
                    "compute on the GPUs in sight, so many ranks on each at most")
       ->check(CLI::Range(1, 1'000'000));
-<<<<<<< HEAD
-  command->add_option("--trace", options->traces, "a folder: each rank writes its timeline there");
-  command->add_flag("--recorded", options->recorded, "the launcher has written which process the crew is");
-  command->callback([=, &action] { action = [=] { return work(*options); }; });
-=======
   command->add_option("--trace", worker->traces, "a folder: each rank writes its timeline there");
   command->add_option("--cpus", worker->cpus, "the CPUs that each rank runs on: 0-3/4-7");
   command->add_flag("--divide-cpus", worker->divide_cpus,
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
+  command->add_flag("--recorded", worker->recorded, "the launcher has written which process the crew is");
   command->callback([=, &action] { action = [=] { return work(*worker); }; });
->>>>>>> main
 }
 
 }  // namespace regatta

@@ -86,7 +86,6 @@ std::vector<int> cards_of(const CrewSpec& crew, const Resources& resources) {
   return cards;
 }
 
-<<<<<<< HEAD
 CrewPlace place_of(const CrewSpec& crew, const Resources& resources) {
   std::vector<CrewPlace> places;
   for (const int slot : crew.slots) {
@@ -144,7 +143,8 @@ std::vector<std::string> contexts(const CrewPlace& place, const std::map<std::st
     arguments.insert(arguments.end(), worker.begin(), worker.end());
   }
   return arguments;
-=======
+}
+
 // By rank; slots keep their own.
 std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
   std::vector<std::string> ranks;
@@ -154,7 +154,6 @@ std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
     }
   }
   return fmt::format("{}", fmt::join(ranks, "/"));
->>>>>>> main
 }
 
 struct Running {
@@ -303,7 +302,6 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
       result.variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
     }
   }
-<<<<<<< HEAD
   std::vector<std::string> worker = {surroundings.program.string(),
                                      "worker",
                                      "--study",
@@ -314,30 +312,12 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                      threads,
                                      "--lanes",
                                      std::to_string(resources.lanes)};
+  if (!resources.cpus.empty()) {
+    worker.insert(worker.end(), {"--cpus", cpus_of(crew, resources)});
+  }
   const bool on_cards = !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
   if (on_cards) {
     worker.insert(worker.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
-=======
-  const std::vector<std::string> worker = {surroundings.program.string(),
-                                           "worker",
-                                           "--study",
-                                           fs::absolute(crew.folder).string(),
-                                           "--crew",
-                                           crew.name,
-                                           "--threads",
-                                           threads,
-                                           "--lanes",
-                                           std::to_string(resources.lanes)};
-  result.command.insert(result.command.end(), worker.begin(), worker.end());
-  if (!resources.cpus.empty()) {
-    result.command.insert(result.command.end(), {"--cpus", cpus_of(crew, resources)});
-  }
-  if (!resources.cards.empty()) {
-    // The crew sees its own cards only, as do the programs that it starts.
-    result.variables["CUDA_VISIBLE_DEVICES"] =
-        visible_devices(surroundings.visible_devices, cards_of(crew, resources));
-    result.command.insert(result.command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
->>>>>>> main
   }
   if (resources.trace) {
     worker.insert(worker.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});

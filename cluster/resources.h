@@ -6,12 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
-<<<<<<< HEAD
 #include "cluster/hosts.h"
 #include "cluster/placement.h"
-=======
 #include "devices/core_assignment.h"
->>>>>>> main
 #include "experiment/node.h"
 
 namespace regatta {
@@ -35,7 +32,10 @@ struct Resources {
   int lanes = 1;
   bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
   std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
-<<<<<<< HEAD
+  bool bind = true;           // ranks keep to cores of their own where there are enough: `bind: auto`
+  // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.
+  std::vector<RankCpus> cpus;
+  std::string why_unbound;  // a sentence without an end
 
   std::vector<HostSlots> hosts;     // empty: this host alone
   std::string agent;                // starts a command on another host; empty: ssh
@@ -45,12 +45,6 @@ struct Resources {
   std::vector<CrewPlace> places;
   std::string address;  // of this host, by which the crews reach it; empty: they are on this host
   std::string crowded;  // where ranks want more cores than a host has: a sentence
-=======
-  bool bind = true;           // ranks keep to cores of their own where there are enough: `bind: auto`
-  // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.
-  std::vector<RankCpus> cpus;
-  std::string why_unbound;  // a sentence without an end
->>>>>>> main
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.
