@@ -29,13 +29,14 @@ struct CrewKeeperOptions {
   Microseconds join_limit{std::chrono::seconds(120)};
 };
 
-// Not thread-safe. A slot is one of the study's crews; each start of a slot is an incarnation with a name of
-// its own, crew-SLOT.INCARNATION.
+// Not thread-safe. Each slot belongs to one crew, as a rule to one of its own; reshape() changes that. Each
+// start of a crew is an incarnation with a name of its own, crew-SLOT.INCARNATION, after its first slot.
 class CrewKeeper {
  public:
   struct Tended {
-    std::vector<CrewExit> exits;   // since the last call
-    // A slot's crew dies whenever it is started, or none is left; tells the last words.
+    std::vector<CrewExit> exits;        // since the last call
+    std::vector<std::string> replaced;  // of these: others have their slots, they are not started again
+    // A crew dies whenever it is started, or none is left; tells the last words.
     std::optional<Error> failure;
   };
 
@@ -50,17 +51,22 @@ class CrewKeeper {
   // adopted crews that have not come back to it by the rejoin limit are killed.
   Tended tend(const std::vector<std::string>& connected);
 
+  // From now on each of these sets of slots belongs to one crew, which is started where it is not there. A
+  // crew that loses a slot by this runs on, and is not started again. So is none of several slots: when it
+  // ends, its slots go back to crews of their own. Without restarts nothing changes.
+  void reshape(const std::vector<std::vector<int>>& crews);
+  // Of a crew that runs here; empty: it does not.
+  std::vector<int> slots_of(const std::string& crew) const;
+
   // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
-  bool restarts() const { return options_.restarts; }
   // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended.
   std::vector<CrewExit> stop_all(Microseconds grace);
 
  private:
-  struct Slot {
-    int number = 0;
-    int incarnation = 0;               // of the last start
+  struct Place {                       // of one crew
+    std::vector<int> slots;            // ascending
     std::string crew;                  // running now; empty: none
     std::optional<CrewRecord> record;  // of a crew of an earlier session
     bool heard = false;                // by the server, since its start
@@ -69,16 +75,22 @@ class CrewKeeper {
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
   };
-  Status start(Slot& slot);
-  Status note_exit(Slot& slot, const CrewExit& exit, bool others_live);
+  Status start(Place& place);
+  Status note_exit(Place& place, const CrewExit& exit, bool others_live);
+  void note_exits(Tended& tended, const std::vector<std::string>& connected);
   void kill_unheard(const std::vector<std::string>& connected);
+  void clear(const std::vector<int>& slots);
+  void settle(const std::vector<int>& slots);
+  void give_back(std::vector<int> slots);
   void kill_absent(const std::vector<std::string>& connected);
-  void poll_adopted(std::vector<CrewExit>& exits);
+  void poll_adopted(Tended& tended);
 
   std::unique_ptr<Launcher> launcher_;
   const Clock& clock_;
   CrewKeeperOptions options_;
-  std::vector<Slot> slots_;
+  std::vector<int> incarnations_;  // by slot: the last one
+  std::vector<Place> places_;      // each slot belongs to exactly one
+  std::vector<Place> leaving_;     // crews that run on slots which have gone to others
   Microseconds adopted_at_{0};
   bool rejoin_over_ = false;
   bool winding_down_ = false;

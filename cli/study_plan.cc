@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "cli/earlier_studies.h"
 #include "cluster/binding.h"
+#include "cli/elastic_plan.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
@@ -150,7 +151,9 @@ Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {
   const bool trains_network =
       plan.experiment.section("command") == nullptr && !is_table_study(plan.experiment);
-  StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
+  StudyOptions options{.max_attempts = plan.resources.max_attempts,
+                       .evaluate_best = trains_network,
+                       .elastic = elastic_options(plan)};
   if (plan.resources.lanes != 1 && trains_network) {
     options.shape_of = [&plan](const Point& point) {
       const auto key = shape_key(plan.experiment, point);

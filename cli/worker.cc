@@ -19,20 +19,22 @@
 namespace regatta {
 namespace {
 
-struct WorkerOptions {
-  CrewOptions crew;
-  std::filesystem::path traces;  // empty: no timeline
+// Beyond what the crew itself needs to know.
+struct Start {
+  std::filesystem::path traces;  // a folder; empty: none are wanted
+  std::vector<int> slots;        // where there are several
   std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
   bool divide_cpus = false;
   bool recorded = false;  // the launcher has written which process the crew is
 };
 
-Status row(Communicator& communicator, const WorkerOptions& worker, bool by_mpirun) {
-  if (communicator.rank() == 0 && !worker.recorded) {
-    const CrewRecord record = record_of_this_process(worker.crew.name, by_mpirun);
-    RETURN_IF_ERROR(write_crew_record(worker.crew.folder, record));
+Status row(Communicator& communicator, const CrewOptions& options, const Start& start, bool by_mpirun) {
+  if (communicator.rank() == 0 && !start.recorded) {
+    CrewRecord record = record_of_this_process(options.name, by_mpirun);
+    record.slots = start.slots;
+    RETURN_IF_ERROR(write_crew_record(options.folder, record));
   }
-  return run_crew(communicator, worker.crew);
+  return run_crew(communicator, options);
 }
 
 Status write_timeline(const std::filesystem::path& traces, const std::string& name) {
@@ -41,15 +43,15 @@ Status write_timeline(const std::filesystem::path& traces, const std::string& na
 }
 
 // What a rank did, also when it ended with an error, which says more than that it has no timeline.
-Status row_traced(Communicator& communicator, const WorkerOptions& worker, bool by_mpirun) {
+Status row_traced(Communicator& communicator, const CrewOptions& options, const Start& start,
+                  bool by_mpirun) {
   const SystemClock clock;
-  if (!worker.traces.empty()) {
+  if (!start.traces.empty()) {
     start_trace(clock);
   }
-  Status rowed = row(communicator, worker, by_mpirun);
-  if (!worker.traces.empty()) {
-    const Status written =
-        write_timeline(worker.traces, fmt::format("{}.{}", worker.crew.name, communicator.rank()));
+  Status rowed = row(communicator, options, start, by_mpirun);
+  if (!start.traces.empty()) {
+    const Status written = write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
@@ -74,22 +76,22 @@ Status run_on_own_cpus(const std::string& by_rank) {
   return {};
 }
 
-Result<int> work(const WorkerOptions& worker) {
-  set_up_log({.name = worker.crew.name});
-  if (!worker.cpus.empty()) {
-    RETURN_IF_ERROR(run_on_own_cpus(worker.cpus));
+Result<int> work(const CrewOptions& options, const Start& start) {
+  set_up_log({.name = options.name});
+  if (!start.cpus.empty()) {
+    RETURN_IF_ERROR(run_on_own_cpus(start.cpus));
   }
   if (!started_by_mpi()) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row_traced(*single, worker, false));
+    RETURN_IF_ERROR(row_traced(*single, options, start, false));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
   const auto world = mpi->world_communicator();
-  if (worker.divide_cpus) {
-    RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = worker.crew.threads}));
+  if (start.divide_cpus) {
+    RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = options.threads}));
   }
-  const Status rowed = row_traced(*world, worker, true);
+  const Status rowed = row_traced(*world, options, start, true);
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -102,8 +104,7 @@ Result<int> work(const WorkerOptions& worker) {
 void add_worker_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("worker", "one rank of a crew; started by regatta itself");
   command->group("");  // hidden
-  const auto worker = std::make_shared<WorkerOptions>();
-  CrewOptions* const options = &worker->crew;
+  const auto options = std::make_shared<CrewOptions>();
   command->add_option("--study", options->folder, "the study's folder")->required();
   command->add_option("--crew", options->name, "the crew's name")->required();
   command->add_option("--threads", options->threads, "threads of this rank")->check(CLI::Range(1, 4096));
@@ -114,12 +115,18 @@ void add_worker_command(CLI::App& program, Action& action) {
       ->add_option("--ranks-per-gpu", options->ranks_per_gpu,
                    "compute on the GPUs in sight, so many ranks on each at most")
       ->check(CLI::Range(1, 1'000'000));
-  command->add_option("--trace", worker->traces, "a folder: each rank writes its timeline there");
-  command->add_option("--cpus", worker->cpus, "the CPUs that each rank runs on: 0-3/4-7");
-  command->add_flag("--divide-cpus", worker->divide_cpus,
+  const auto start = std::make_shared<Start>();
+  command->add_option("--trace", start->traces, "a folder: each rank writes its timeline there");
+  command->add_option("--cpus", start->cpus, "the CPUs that each rank runs on: 0-3/4-7");
+  command->add_flag("--divide-cpus", start->divide_cpus,
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
-  command->add_flag("--recorded", worker->recorded, "the launcher has written which process the crew is");
-  command->callback([=, &action] { action = [=] { return work(*worker); }; });
+  command->add_flag("--recorded", start->recorded, "the launcher has written which process the crew is");
+  command->add_option("--slots", start->slots, "the study's slots that the crew takes up, where it takes over others'")
+      ->delimiter(',');
+  command->callback([=, &action] {
+    options->takes_over = start->slots.size() > 1;
+    action = [=] { return work(*options, *start); };
+  });
 }
 
 }  // namespace regatta

@@ -315,6 +315,9 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
   if (!resources.cpus.empty()) {
     worker.insert(worker.end(), {"--cpus", cpus_of(crew, resources)});
   }
+  if (crew.slots.size() > 1) {
+    worker.insert(worker.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
+  }
   const bool on_cards = !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
   if (on_cards) {
     worker.insert(worker.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
@@ -338,6 +341,10 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
   }
   result.command.insert(result.command.end(), worker.begin(), worker.end());
   return result;
+}
+
+bool can_start_large_crews(const Resources& resources) {
+  return resources.ranks > 1 || (in_path("mpirun") && !inside_mpi_job());
 }
 
 Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, const fs::path& program) {

@@ -123,6 +123,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
                                                   : crews_on_hosts(resources));
   resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
+  resources.elastic = section.flag("elastic", true);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
   const Node* const lanes = section.child("lanes");
   const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";

@@ -20,6 +20,7 @@ struct Resources {
   int ranks = 1;                // a crew
   int threads = 1;              // a rank; by default the cores divided by all ranks
   int max_attempts = 3;         // a trial: lost crews before it counts as failed
+  bool elastic = true;          // idle crews join others that train
   std::string device = "auto";  // auto, cpu, cuda: as the file says
   std::optional<int> gpus_a_crew;
   std::vector<int> gpus;  // which of the host's cards may be used; empty: all

@@ -7,7 +7,9 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <numbers>
+#include <utility>
 
 #include "base/random.h"
 #include "base/text.h"
@@ -91,13 +93,21 @@ namespace {
 // What the events add up to.
 class Tally {
  public:
+  explicit Tally(const SimulatedCrews& crews) : crews_(crews) {}
+
   void count(const TimedEvent& event) {
     fingerprint_.add(event);
     if (const auto* reported = std::get_if<Reported>(&event.event)) {
-      seconds_counted_ += reported->seconds;
+      Running& running = running_[reported->trial];
+      seconds_counted_ += reported->seconds * running.slots + std::exchange(running.part_seconds, 0);
       ++result_.epochs;
+    } else if (const auto* started = std::get_if<AttemptStarted>(&event.event)) {
+      running_[started->trial] = {.slots = crews_.slots_of(started->crew),
+                                  .part_seconds = crews_.seconds_of_part(started->checkpoint)};
+      ++result_.attempts;
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.event)) {
+      running_.erase(ended->trial);
     }
-    result_.attempts += std::holds_alternative<AttemptStarted>(event.event) ? 1 : 0;
   }
 
   SimulationResult finish(const Study& study, double makespan, double lane_seconds, double trained) {
@@ -112,6 +122,12 @@ class Tally {
   }
 
  private:
+  struct Running {
+    int slots = 1;            // of its crew
+    double part_seconds = 0;  // of an epoch that an earlier attempt began
+  };
+  const SimulatedCrews& crews_;
+  std::map<int, Running> running_;  // by trial
   SimulationResult result_;
   Fingerprint fingerprint_;
   double seconds_counted_ = 0;
@@ -140,7 +156,7 @@ Result<SimulationResult> simulate(Study& study, const SimulationOptions& options
   if (const auto hours = study.config().stop.hours) {
     crews.tick_at(start + Microseconds(static_cast<std::int64_t>(std::ceil(*hours * 3600e6))));
   }
-  Tally tally;
+  Tally tally(crews);
   std::vector<Input> first = lost_crews(study);
   std::reverse(first.begin(), first.end());
   while (!study.ended()) {

@@ -79,6 +79,18 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   return std::optional<Refusal>();
 }
 
+void Workbench::load_ahead() {
+  const Node* const data = experiment_.section("data");
+  const std::vector<Point> points = representative_points(experiment_.space);
+  if (data == nullptr || points.empty()) {
+    return;
+  }
+  const auto known = section_at(experiment_, "data", points.front());
+  if (known.ok() && to_yaml(*known) == to_yaml(*data)) {
+    (void)load_data_for(points.front());
+  }
+}
+
 bool Workbench::fits(const Point& point) const {
   const auto key = shape_key(experiment_, point);
   return key.ok() && *key == engine_key_;

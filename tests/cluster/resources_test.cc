@@ -30,6 +30,12 @@ TEST(Resources, RanksKeepToTheirCoresUnlessToldNot) {
   EXPECT_FALSE(read("{bind: cores}").ok());
 }
 
+TEST(Resources, CrewsAreElasticUnlessTheFileSaysOtherwise) {
+  EXPECT_TRUE(read("{}")->elastic);
+  EXPECT_FALSE(read("{elastic: false}")->elastic);
+  EXPECT_THAT(read("{elastic: 3}").error().message, HasSubstr("elastic"));
+}
+
 TEST(Resources, CrewsFillTheCoresThatTheirRanksAndThreadsLeave) {
   EXPECT_EQ(read("{ranks: 2}")->crews, 4);
   EXPECT_EQ(read("{ranks: 2, threads: 2}")->crews, 2);

@@ -23,7 +23,7 @@ class HostsCase(StudyCase):
         names = ", ".join(f"{self.hosts.address(i + 1)}:{count}" for i, count in enumerate(slots))
         crews = "" if crews is None else f"crews: {crews}, "
         return base.replace("resources: {crews: 1, ranks: 1, threads: 1}", (
-            f"resources: {{{crews}ranks: {ranks}, threads: 1, hosts: [{names}], agent: {self.hosts.agent}, "
+            f"resources: {{{crews}ranks: {ranks}, threads: 1, elastic: false, hosts: [{names}], agent: {self.hosts.agent}, "
             f"interface: 10.77.0.0/24{more}}}"))
 
     def lost(self, run="runs/tiny"):
