@@ -148,8 +148,9 @@ Status CrewKeeper::note_exit(Place& place, const CrewExit& exit, bool others_liv
   if (!options_.restarts) {
     return any_running() || winding_down_
                ? Status()
-               : failure(fmt::format("no crew is left; the last one: {}\nThe state is saved. Go on with:\n  {}",
-                                     exit.reason, resume_command(options_.folder)));
+               : failure(
+                     fmt::format("no crew is left; the last one: {}\nThe state is saved. Go on with:\n  {}",
+                                 exit.reason, resume_command(options_.folder)));
   }
   const int most = place.elsewhere ? options_.max_quick_deaths_elsewhere : options_.max_quick_deaths;
   if (winding_down_ || others_live || place.quick_deaths < most) {
@@ -269,12 +270,9 @@ void CrewKeeper::poll_adopted(Tended& tended) {
 // A crew of several slots that cannot be started is done without.
 Status CrewKeeper::start(Place& place) {
   const int first = place.slots.front();
-  const std::string name =
-      fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
-  const CrewSpec spec{.name = name,
-                      .slots = place.slots,
-                      .folder = options_.folder,
-                      .log = crew_log(options_.folder, name)};
+  const std::string name = fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
+  const CrewSpec spec{
+      .name = name, .slots = place.slots, .folder = options_.folder, .log = crew_log(options_.folder, name)};
   if (const Status started = launcher_->start(spec); !started.ok()) {
     if (place.slots.size() == 1) {
       return started;

@@ -21,7 +21,7 @@ struct CrewKeeperOptions {
   bool restarts = true;  // false: the crews are there once, and one that ends leaves its slot empty
   // In a row, of one slot, while no other crew lives: then something is wrong that a restart does not cure.
   int max_quick_deaths = 5;
-  int max_quick_deaths_elsewhere = 15;  // other hosts may be away for some minutes
+  int max_quick_deaths_elsewhere = 15;                  // other hosts may be away for some minutes
   Microseconds quick{std::chrono::seconds(10)};         // a death so soon after the start is a quick one
   Microseconds rejoin_limit{std::chrono::seconds(45)};  // for crews of an earlier session
   // For a crew with ranks on other hosts to be heard of after its start: mpirun waits for a host that is cut

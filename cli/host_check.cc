@@ -1,4 +1,5 @@
-// A file beside the study shows whether a host sees its folder, and a listening socket whether it gets through.
+// A file beside the study shows whether a host sees its folder, and a listening socket whether it gets
+// through.
 #include "cli/host_check.h"
 
 #include <fmt/format.h>
@@ -56,7 +57,8 @@ Result<std::vector<std::string>> candidates(const Resources& resources, const No
     }
   }
   if (addresses.empty()) {
-    return user_mistake("this host has no IPv4 address by which other hosts could reach it: `ip address` lists them");
+    return user_mistake(
+        "this host has no IPv4 address by which other hosts could reach it: `ip address` lists them");
   }
   return addresses;
 }
@@ -94,9 +96,9 @@ Result<HostCheck> check_hosts(const StudyPlan& plan, const fs::path& folder) {
                                         .cards = why_no_cards(plan).empty()}};
   HostCheck check;
   ASSIGN_OR_RETURN(check.reports, ask_hosts(resources.hosts, options, *listener));
-  check.address = judge(check.reports, {.version = program_version(),
-                                        .folder = beacon->path().parent_path(),
-                                        .addresses = addresses});
+  check.address =
+      judge(check.reports,
+            {.version = program_version(), .folder = beacon->path().parent_path(), .addresses = addresses});
   return check;
 }
 

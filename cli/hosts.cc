@@ -63,17 +63,20 @@ Result<int> hosts(const HostsOptions& options) {
 }  // namespace
 
 void add_hosts_command(CLI::App& program, Action& action) {
-  CLI::App* command = program.add_subcommand("hosts", "try every host that FILE names, and say what is wrong");
+  CLI::App* command =
+      program.add_subcommand("hosts", "try every host that FILE names, and say what is wrong");
   const auto options = std::make_shared<HostsOptions>();
   command->add_option("FILE", options->file, "the experiment (YAML)")->required();
   command->add_option("--set", options->overrides, "change a value of the file: KEY=VALUE; may be repeated")
       ->allow_extra_args(false);
-  command->add_option("--runs-dir", options->runs, "where the study's folder would be made")->capture_default_str();
+  command->add_option("--runs-dir", options->runs, "where the study's folder would be made")
+      ->capture_default_str();
   command->callback([options, &action] { action = [options] { return hosts(*options); }; });
 }
 
 void add_probe_command(CLI::App& program, Action& action) {
-  CLI::App* command = program.add_subcommand("probe", "answer what a coordinator asks; started by regatta itself");
+  CLI::App* command =
+      program.add_subcommand("probe", "answer what a coordinator asks; started by regatta itself");
   command->group("");  // hidden
   const auto question = std::make_shared<ProbeQuestion>();
   command->add_option("--token", question->token, "what distinguishes who asks")->required();

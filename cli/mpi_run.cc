@@ -38,17 +38,12 @@ struct Invitation {
   std::vector<std::map<std::string, std::string>> cards;
 };
 
-int crews_in(const Invitation& invitation) {
-  return 1 + *std::ranges::max_element(invitation.crew_of_rank);
-}
+int crews_in(const Invitation& invitation) { return 1 + *std::ranges::max_element(invitation.crew_of_rank); }
 
 std::string encode(const Invitation& invitation) {
-  const nlohmann::json json{{"folder", invitation.folder},
-                            {"threads", invitation.threads},
-                            {"lanes", invitation.lanes},
-                            {"ranks_per_gpu", invitation.ranks_per_gpu},
-                            {"bind", invitation.bind},
-                            {"crew_of_rank", invitation.crew_of_rank},
+  const nlohmann::json json{{"folder", invitation.folder}, {"threads", invitation.threads},
+                            {"lanes", invitation.lanes},   {"ranks_per_gpu", invitation.ranks_per_gpu},
+                            {"bind", invitation.bind},     {"crew_of_rank", invitation.crew_of_rank},
                             {"cards", invitation.cards}};
   return json.dump();
 }
@@ -161,7 +156,8 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communica
   std::vector<CrewPlace> places;
   if (seats.one_host) {
     RETURN_IF_ERROR(settle_one_host(*plan, invitation));
-    places.assign(static_cast<std::size_t>(resources.crews), {{.host = host_name(), .ranks = resources.ranks}});
+    places.assign(static_cast<std::size_t>(resources.crews),
+                  {{.host = host_name(), .ranks = resources.ranks}});
   } else {
     RETURN_IF_ERROR(settle_several_hosts(world, seats, *plan, folder, invitation));
     places = resources.places;
@@ -183,10 +179,9 @@ Status divide_cpus(Communicator& world, const Invitation& invitation) {
   if (!invitation.bind) {
     return {};
   }
-  return divide_cpus(world,
-                     {.computes = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())] >= 0,
-                      .ranks = static_cast<int>(std::ranges::count(invitation.crew_of_rank, 0)),
-                      .threads = invitation.threads});
+  return divide_cpus(world, {.computes = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())] >= 0,
+                             .ranks = static_cast<int>(std::ranges::count(invitation.crew_of_rank, 0)),
+                             .threads = invitation.threads});
 }
 
 Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitation) {
@@ -205,7 +200,8 @@ Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitatio
   return run_crew(crew, options);
 }
 
-Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& seats, const NewStudy& request) {
+Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& seats,
+                       const NewStudy& request) {
   Invitation invitation;
   auto session = open_session(request, world, seats, invitation);
   const auto told = broadcast_text(world, session.ok() ? encode(invitation) : "", kPatient);

@@ -23,7 +23,9 @@ constexpr Microseconds kLookInterval = std::chrono::milliseconds(500);
 // A rank that has left its crew in order writes so a moment later.
 constexpr Microseconds kLastWords = std::chrono::seconds(2);
 
-fs::path end_path(const fs::path& study, const std::string& crew) { return study / "crews" / (crew + ".end"); }
+fs::path end_path(const fs::path& study, const std::string& crew) {
+  return study / "crews" / (crew + ".end");
+}
 
 class RankLauncher final : public Launcher {
  public:
@@ -155,8 +157,9 @@ void RankWatch::look_at_next() {
   const CrewRank gone = next_.front();
   next_.erase(next_.begin());
   absent_since_.reset();
-  note_crew_end(study_, gone.crew,
-                fmt::format("rank {} on host {} (process {}) has died", gone.rank, gone.host, gone.process_id));
+  note_crew_end(
+      study_, gone.crew,
+      fmt::format("rank {} on host {} (process {}) has died", gone.rank, gone.host, gone.process_id));
 }
 
 }  // namespace regatta

@@ -2,13 +2,14 @@
 // answers those that try to reach it.
 #include "cli/rank_survey.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
-#include <unistd.h>
 
 #include "base/host.h"
 #include "cli/host_check.h"
@@ -91,8 +92,8 @@ Result<RankSeats> tell_seats(Communicator& world) {
   const std::string host = host_name();
   std::memcpy(mine.host.data(), host.data(), std::min(host.size(), mine.host.size() - 1));
   std::vector<Seat> all(static_cast<std::size_t>(world.size()));
-  RETURN_IF_ERROR(world.allgather(std::as_bytes(std::span(&mine, 1)),
-                                  std::as_writable_bytes(std::span(all)), kPatient));
+  RETURN_IF_ERROR(
+      world.allgather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)), kPatient));
   RankSeats seats;
   for (const Seat& seat : all) {
     seats.ranks.push_back({.crew = {},
@@ -144,7 +145,8 @@ Result<RankSurvey> survey_ranks(Communicator& world, const RankSeats& seats, con
                                 .trouble = {}});
       if (!survey.reports.back().answer) {
         survey.reports.back().trouble =
-            "host " + rank.host + " has given no answer that can be read: install the same regatta on all hosts";
+            "host " + rank.host +
+            " has given no answer that can be read: install the same regatta on all hosts";
       }
     }
   }
@@ -152,9 +154,9 @@ Result<RankSurvey> survey_ranks(Communicator& world, const RankSeats& seats, con
   for (const std::string& endpoint : question.endpoints) {
     addresses.push_back(endpoint.substr(0, endpoint.find(':')));
   }
-  survey.address = judge(survey.reports, {.version = program_version(),
-                                          .folder = beacon->path().parent_path(),
-                                          .addresses = addresses});
+  survey.address =
+      judge(survey.reports,
+            {.version = program_version(), .folder = beacon->path().parent_path(), .addresses = addresses});
   return survey;
 }
 
@@ -165,7 +167,8 @@ Status answer_survey(Communicator& world, const RankSeats& seats) {
   }
   const std::string answer =
       speaks(seats, world.rank()) ? encode(answer_probe(question_of(text), program_version())) : "";
-  return gather(world, answer).ok() ? Status() : Status(failure("the ranks could not tell each other what they see"));
+  return gather(world, answer).ok() ? Status()
+                                    : Status(failure("the ranks could not tell each other what they see"));
 }
 
 Status call_off_survey(Communicator& world) {

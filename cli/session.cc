@@ -131,7 +131,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address)));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
-        std::move(launcher), clock_, CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews, .restarts = !one_job_});
+        std::move(launcher), clock_,
+        CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews, .restarts = !one_job_});
   }
   display_ = make_display(stdout, clock_);
   forecast_ = std::make_unique<Forecast>(*study_, clock_);
@@ -140,7 +141,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 ServerOptions Session::server_options(const std::string& address) {
   ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
-  options.slots_of = [this, possible = !one_job_ && can_start_large_crews(plan_->resources)](const std::string& crew) {
+  options.slots_of = [this, possible = !one_job_ &&
+                                       can_start_large_crews(plan_->resources)](const std::string& crew) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
@@ -220,10 +222,10 @@ Status Session::tend_crews() {
     const bool is_replaced = std::ranges::find(tended.replaced, exit.name) != tended.replaced.end();
     if (!is_replaced && !save_until_ && !tended.failure && !study_->ended()) {
       // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
-      display_->note(fmt::format("{} (see {}); {}", exit.reason.substr(0, exit.reason.find(';')),
-                                 crew_log(folder_, exit.name).string(),
-                                 one_job_ ? "its ranks end, and the other crews go on"
-                                          : "it is started again"));
+      display_->note(
+          fmt::format("{} (see {}); {}", exit.reason.substr(0, exit.reason.find(';')),
+                      crew_log(folder_, exit.name).string(),
+                      one_job_ ? "its ranks end, and the other crews go on" : "it is started again"));
     }
     RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
   }

@@ -7,8 +7,8 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
-#include "cluster/binding.h"
 #include "cli/elastic_plan.h"
+#include "cluster/binding.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
@@ -122,7 +122,8 @@ std::string why_no_cards(const StudyPlan& plan) {
     const std::string none = find_devices().why_none;
     return none.empty() ? "this build trains networks on CPUs only" : none;
   }
-  return plan.resources.device == "auto" && runs_program ? "a command is dealt cards where `device` is cuda" : "";
+  return plan.resources.device == "auto" && runs_program ? "a command is dealt cards where `device` is cuda"
+                                                         : "";
 }
 
 HostCards cards_for(const StudyPlan& plan) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr Microseconds kPoll{5000};
 constexpr const char* kDefaultAgent = "ssh";
-constexpr int kNotFound = 127;      // a shell's word for a command that is not there
+constexpr int kNotFound = 127;  // a shell's word for a command that is not there
 constexpr int kNotExecutable = 126;
 
 std::string quoted_for_shell(const std::string& word) {
@@ -48,23 +48,26 @@ std::string describe_failure(const std::string& host, const ExitStatus& status, 
                              const AskOptions& options) {
   if (status.code == kNotFound || status.code == kNotExecutable) {
     return fmt::format(
-        "host {} has no program {}: install regatta there under the same path, or on a file system that all hosts "
+        "host {} has no program {}: install regatta there under the same path, or on a file system that all "
+        "hosts "
         "share",
         host, options.program.string());
   }
   const std::string agent = options.agent.empty() ? kDefaultAgent : options.agent;
   const std::string said = last_line(output);
   return fmt::format(
-      "host {} is not reached: `{} {}` {}{}{}: check its name, and that the agent starts commands there without a "
+      "host {} is not reached: `{} {}` {}{}{}: check its name, and that the agent starts commands there "
+      "without a "
       "password (resources.agent)",
       host, agent, host, status.describe(), said.empty() ? "" : ", saying ", said);
 }
 
 std::string describe_silence(const std::string& host, const AskOptions& options) {
-  return fmt::format("host {} has not answered `{}` within {}: check that it is up and can be reached, or leave it "
-                     "out",
-                     host, options.agent.empty() ? kDefaultAgent : options.agent,
-                     format_duration(std::chrono::duration<double>(options.limit).count()));
+  return fmt::format(
+      "host {} has not answered `{}` within {}: check that it is up and can be reached, or leave it "
+      "out",
+      host, options.agent.empty() ? kDefaultAgent : options.agent,
+      format_duration(std::chrono::duration<double>(options.limit).count()));
 }
 
 void note_end(HostReport& report, const Asked& asked, const ExitStatus& status, const AskOptions& options) {
@@ -80,24 +83,27 @@ Result<Asked> ask(const HostSlots& host, const AskOptions& options, const std::f
   const auto arguments = probe_arguments(options.question);
   command.insert(command.end(), arguments.begin(), arguments.end());
   const bool directly = is_this_host(host.name);
-  auto process = Process::start({.command = directly ? command : agent_command(options.agent, host.name, command),
-                                 .variables = {},
-                                 .removed_prefixes = {},
-                                 .directory = {},
-                                 .output = output,
-                                 .own_session = true});  // ssh finds no terminal to ask for a password
+  auto process =
+      Process::start({.command = directly ? command : agent_command(options.agent, host.name, command),
+                      .variables = {},
+                      .removed_prefixes = {},
+                      .directory = {},
+                      .output = output,
+                      .own_session = true});  // ssh finds no terminal to ask for a password
   if (!process.ok()) {
     return user_mistake(fmt::format("{}: {}", process.error().message,
-                                    directly ? "is this program still there?"
-                                             : "resources.agent names the program that starts commands on other "
-                                               "hosts"));
+                                    directly
+                                        ? "is this program still there?"
+                                        : "resources.agent names the program that starts commands on other "
+                                          "hosts"));
   }
   return Asked{.process = std::move(process).value(), .output = output, .directly = directly};
 }
 
 std::string describe_unreachable(const std::string& host, const std::string& address) {
   return fmt::format(
-      "host {} does not reach the coordinator at {}: let its connections through the firewall of this host, or name "
+      "host {} does not reach the coordinator at {}: let its connections through the firewall of this host, "
+      "or name "
       "a network that both are in as resources.interface",
       host, address);
 }
@@ -178,7 +184,8 @@ std::string judge(std::vector<HostReport>& reports, const Expectation& expected)
                                    answer.version, expected.version);
     } else if (!answer.sees_file) {
       report.trouble = fmt::format(
-          "host {} does not see {}: the study's folder must be on a file system that all hosts share, under the same "
+          "host {} does not see {}: the study's folder must be on a file system that all hosts share, under "
+          "the same "
           "path (--runs-dir)",
           host, expected.folder.string());
     } else if (!answer.no_interface.empty()) {

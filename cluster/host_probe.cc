@@ -64,10 +64,14 @@ ProbeAnswer answer_probe(const ProbeQuestion& question, const std::string& versi
 }
 
 std::string encode(const ProbeAnswer& answer) {
-  const nlohmann::ordered_json json{{"regatta_probe", answer.version},  {"host", answer.host},
-                                    {"cores", answer.cores},            {"cards", answer.cards},
-                                    {"why_no_cards", answer.why_no_cards}, {"sees_file", answer.sees_file},
-                                    {"reaches", answer.reaches},        {"no_interface", answer.no_interface}};
+  const nlohmann::ordered_json json{{"regatta_probe", answer.version},
+                                    {"host", answer.host},
+                                    {"cores", answer.cores},
+                                    {"cards", answer.cards},
+                                    {"why_no_cards", answer.why_no_cards},
+                                    {"sees_file", answer.sees_file},
+                                    {"reaches", answer.reaches},
+                                    {"no_interface", answer.no_interface}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

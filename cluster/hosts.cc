@@ -42,8 +42,9 @@ Result<HostSlots> parse_host(const Node& node) {
   if (colon != std::string::npos) {
     const auto slots = parse_slots(std::string_view(text).substr(colon + 1));
     if (!slots) {
-      return mistake_at(node.place(), fmt::format("hosts: '{}' is no number of slots, which is at least 1: {}",
-                                                  text.substr(colon + 1), kHostRemedy));
+      return mistake_at(node.place(),
+                        fmt::format("hosts: '{}' is no number of slots, which is at least 1: {}",
+                                    text.substr(colon + 1), kHostRemedy));
     }
     host.slots = *slots;
   }
@@ -62,8 +63,8 @@ std::vector<HostSlots> read_list(Section& section, const Node& list) {
       return {};
     }
     if (std::ranges::any_of(hosts, [&](const HostSlots& other) { return other.name == host->name; })) {
-      section.mistake(item.place(), fmt::format("hosts: '{0}' is named twice: write its slots once, {0}:N",
-                                                host->name));
+      section.mistake(item.place(),
+                      fmt::format("hosts: '{0}' is named twice: write its slots once, {0}:N", host->name));
     }
     hosts.push_back(*std::move(host));
   }
@@ -99,9 +100,10 @@ Result<HostSlots> parse_line(const std::vector<std::string_view>& words, const P
         equals == std::string_view::npos ? std::nullopt : parse_slots(words[i].substr(equals + 1));
     const bool known = key == "slots" || key == "max_slots" || key == "max-slots";
     if (!known || !slots) {
-      return mistake_at(place, fmt::format("'{}' after host '{}' is not understood: write {} slots=N, with N at "
-                                           "least 1",
-                                           words[i], host.name, host.name));
+      return mistake_at(place,
+                        fmt::format("'{}' after host '{}' is not understood: write {} slots=N, with N at "
+                                    "least 1",
+                                    words[i], host.name, host.name));
     }
     if (key == "slots") {
       host.slots = *slots;

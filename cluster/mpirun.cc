@@ -102,14 +102,22 @@ bool is_elsewhere(const CrewPlace& place) {
 
 // How mpirun reaches other hosts.
 std::vector<std::string> network_arguments(const Resources& resources) {
-  // Without tree spawn every host is started from this one, as it was tried before. Attached agents let mpirun
-  // see that a daemon has failed; otherwise it waits forever for one that cannot reach it. Left alone, it takes
-  // minutes to notice that a host is cut off.
+  // Without tree spawn every host is started from this one, as it was tried before. Attached agents let
+  // mpirun see that a daemon has failed; otherwise it waits forever for one that cannot reach it. Left alone,
+  // it takes minutes to notice that a host is cut off.
   std::vector<std::string> arguments = {"--leave-session-attached",
-                                        "--mca", "plm_rsh_no_tree_spawn",   "1",
-                                        "--mca", "oob_tcp_keepalive_time",   "5",
-                                        "--mca", "oob_tcp_keepalive_intvl",  "5",
-                                        "--mca", "oob_tcp_keepalive_probes", "2"};
+                                        "--mca",
+                                        "plm_rsh_no_tree_spawn",
+                                        "1",
+                                        "--mca",
+                                        "oob_tcp_keepalive_time",
+                                        "5",
+                                        "--mca",
+                                        "oob_tcp_keepalive_intvl",
+                                        "5",
+                                        "--mca",
+                                        "oob_tcp_keepalive_probes",
+                                        "2"};
   if (!resources.agent.empty()) {
     arguments.insert(arguments.end(), {"--mca", "plm_rsh_agent", resources.agent});
   }
@@ -194,7 +202,8 @@ class MpirunLauncher final : public Launcher {
                                                       .output = crew.log,
                                                       .own_session = true}));
     spdlog::debug("started {} as process {}, log {}", crew.name, process.id(), crew.log.string());
-    running_.emplace(crew.name, Running{std::move(process), crew.log, log_start, is_elsewhere(place_of(crew, resources_))});
+    running_.emplace(crew.name, Running{std::move(process), crew.log, log_start,
+                                        is_elsewhere(place_of(crew, resources_))});
     return {};
   }
 
@@ -355,12 +364,14 @@ Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resource
   const bool needs_mpirun = resources.ranks > 1 || std::ranges::any_of(resources.places, is_elsewhere);
   if (needs_mpirun && inside_mpi_job()) {
     return user_mistake(
-        "cannot start crews of several ranks or on other hosts from within an MPI job: start without mpirun, and "
+        "cannot start crews of several ranks or on other hosts from within an MPI job: start without mpirun, "
+        "and "
         "each crew gets its own");
   }
   if (needs_mpirun && !in_path("mpirun")) {
     return user_mistake(
-        "crews of several ranks, and crews on other hosts, need mpirun, which is not in PATH: install Open MPI "
+        "crews of several ranks, and crews on other hosts, need mpirun, which is not in PATH: install Open "
+        "MPI "
         "(Debian: apt install openmpi-bin), or set resources.ranks to 1 and leave out the hosts");
   }
   fs::path workers = program;

@@ -131,8 +131,8 @@ Result<NetworkInterface> find_interface(const std::vector<NetworkInterface>& int
     names.push_back(interface.name);
     described.push_back(fmt::format("{} ({})", interface.name, interface.address));
   }
-  return user_mistake(fmt::format("host {} has no network interface '{}' with an IPv4 address{}; it has {}", host,
-                                  wanted, did_you_mean(wanted, names),
+  return user_mistake(fmt::format("host {} has no network interface '{}' with an IPv4 address{}; it has {}",
+                                  host, wanted, did_you_mean(wanted, names),
                                   described.empty() ? "none" : one_of(described)));
 }
 
@@ -164,10 +164,10 @@ Result<std::vector<std::string>> addresses_for(const std::vector<std::string>& h
 Result<std::string> address_for(const std::vector<std::string>& hosts, const std::string& interface) {
   ASSIGN_OR_RETURN(const std::vector<std::string> addresses, addresses_for(hosts, interface));
   if (addresses.size() > 1) {
-    return user_mistake(
-        fmt::format("the hosts {} are reached from different addresses of host {} ({}): name the network that all "
-                    "of them share, as resources.interface",
-                    fmt::join(hosts, ", "), host_name(), fmt::join(addresses, ", ")));
+    return user_mistake(fmt::format(
+        "the hosts {} are reached from different addresses of host {} ({}): name the network that all "
+        "of them share, as resources.interface",
+        fmt::join(hosts, ", "), host_name(), fmt::join(addresses, ", ")));
   }
   return addresses.front();
 }

@@ -36,8 +36,7 @@ std::int64_t default_crews(const std::vector<RoomOnHost>& hosts, int ranks) {
 }
 
 std::size_t roomiest(const std::vector<RoomOnHost>& hosts) {
-  return static_cast<std::size_t>(
-      std::ranges::max_element(hosts, {}, &RoomOnHost::slots) - hosts.begin());
+  return static_cast<std::size_t>(std::ranges::max_element(hosts, {}, &RoomOnHost::slots) - hosts.begin());
 }
 
 // Takes the room that it uses.
@@ -65,14 +64,16 @@ CrewPlace place_crew(std::vector<RoomOnHost>& hosts, int ranks) {
 Result<std::vector<CrewPlace>> place_crews(const std::vector<RoomOnHost>& hosts,
                                            const PlacementDemand& demand) {
   const std::int64_t slots = total_slots(hosts);
-  const std::int64_t crews = demand.crews.value_or(std::max<std::int64_t>(1, default_crews(hosts, demand.ranks)));
+  const std::int64_t crews =
+      demand.crews.value_or(std::max<std::int64_t>(1, default_crews(hosts, demand.ranks)));
   const std::int64_t wanted = crews * demand.ranks;
   if (wanted > slots) {
-    return user_mistake(fmt::format(
-        "{} crew{} of {} rank{} need{} {} slot{}, but the hosts ({}) have {}: lower resources.crews or ranks, or "
-        "give the hosts more slots (HOST:SLOTS)",
-        crews, crews == 1 ? "" : "s", demand.ranks, demand.ranks == 1 ? "" : "s", crews == 1 ? "s" : "", wanted,
-        wanted == 1 ? "" : "s", describe_room(hosts), slots));
+    return user_mistake(
+        fmt::format("{} crew{} of {} rank{} need{} {} slot{}, but the hosts ({}) have {}: lower "
+                    "resources.crews or ranks, or "
+                    "give the hosts more slots (HOST:SLOTS)",
+                    crews, crews == 1 ? "" : "s", demand.ranks, demand.ranks == 1 ? "" : "s",
+                    crews == 1 ? "s" : "", wanted, wanted == 1 ? "" : "s", describe_room(hosts), slots));
   }
   std::vector<RoomOnHost> room = hosts;
   std::vector<CrewPlace> places;
@@ -91,8 +92,9 @@ CrewPlace join_places(const std::vector<CrewPlace>& places) {
         joined.push_back(part);
       } else {
         same->ranks += part.ranks;
-        std::ranges::copy_if(part.cards, std::back_inserter(same->cards),
-                             [&](int card) { return std::ranges::find(same->cards, card) == same->cards.end(); });
+        std::ranges::copy_if(part.cards, std::back_inserter(same->cards), [&](int card) {
+          return std::ranges::find(same->cards, card) == same->cards.end();
+        });
       }
     }
   }

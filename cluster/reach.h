@@ -16,7 +16,8 @@ std::string process_token();
 // Says process_token() to whoever connects. Not thread-safe.
 class ReachListener {
  public:
-  // On a free port of each address, of which there may be none. Fails where this host does not have an address.
+  // On a free port of each address, of which there may be none. Fails where this host does not have an
+  // address.
   static Result<std::unique_ptr<ReachListener>> open(const std::vector<std::string>& addresses);
   ~ReachListener();
   ReachListener(const ReachListener&) = delete;

@@ -118,9 +118,9 @@ Result<Resources> read_resources(const Node& node, int cores) {
   const auto threads = section.optional_integer("threads", {.min = 1, .max = kMost});
   const std::int64_t cores_a_crew = std::int64_t{resources.ranks} * threads.value_or(1);
   read_network(section, resources);
-  resources.crews = count(section, "crews",
-                          resources.hosts.empty() ? std::max<std::int64_t>(1, cores / cores_a_crew)
-                                                  : crews_on_hosts(resources));
+  resources.crews = count(
+      section, "crews",
+      resources.hosts.empty() ? std::max<std::int64_t>(1, cores / cores_a_crew) : crews_on_hosts(resources));
   resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.elastic = section.flag("elastic", true);

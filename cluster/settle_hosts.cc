@@ -45,8 +45,8 @@ std::string why_no_cards(const std::vector<HostFacts>& hosts) {
 std::vector<RoomOnHost> room_on(const std::vector<HostFacts>& hosts, const Resources& resources, bool cards) {
   std::vector<RoomOnHost> room;
   for (const HostFacts& host : hosts) {
-    const int own = cards ? static_cast<int>(usable_cards(resources, host).size()) * resources.ranks_per_gpu
-                          : host.cores;
+    const int own =
+        cards ? static_cast<int>(usable_cards(resources, host).size()) * resources.ranks_per_gpu : host.cores;
     room.push_back({.host = host.name, .slots = host.slots > 0 ? host.slots : own, .here = host.here});
   }
   return room;
@@ -123,7 +123,8 @@ void settle_threads(Resources& resources, const Node& section, const std::vector
     const std::int64_t wanted = std::int64_t{ranks[host.name]} * resources.threads;
     if (wanted > host.cores && resources.crowded.empty()) {
       resources.crowded = fmt::format(
-          "{} ranks x {} threads want {} cores on host {}, but {} can be used: everything will run slower; give the "
+          "{} ranks x {} threads want {} cores on host {}, but {} can be used: everything will run slower; "
+          "give the "
           "host fewer slots, or lower resources.crews, ranks or threads",
           ranks[host.name], resources.threads, wanted, host.name, host.cores);
     }

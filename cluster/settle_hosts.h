@@ -14,7 +14,7 @@ struct HostFacts {
   std::string name;  // as in `hosts`
   int slots = 0;     // as the user gives them; 0: as many as there are cores, or ranks that the cards take
   int cores = 1;
-  int cards = 0;     // that the study may use
+  int cards = 0;  // that the study may use
   std::string why_no_cards;
   bool here = false;  // it is this host
 };

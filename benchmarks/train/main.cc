@@ -67,8 +67,7 @@ std::vector<ExchangePlan> plans_of(std::size_t bytes, bool core_is_free, const s
 class Trainer {
  public:
   static Result<std::unique_ptr<Trainer>> make(Communicator& communicator, const ModelConfig& config,
-                                               const Split& data, int lanes,
-                                               const ExchangeChoice& exchange) {
+                                               const Split& data, int lanes, const ExchangeChoice& exchange) {
     auto trainer = std::unique_ptr<Trainer>(new Trainer(communicator, config, data, lanes));
     RETURN_IF_ERROR(trainer->make_engine(config, exchange));
     return trainer;

@@ -23,7 +23,7 @@ struct FakeCrews {
   std::vector<std::vector<int>> slots;  // of those
   std::vector<CrewExit> exits;          // for the next poll
   bool refuses_large = false;
-  std::optional<long> process;          // of this host, that all of them end with
+  std::optional<long> process;  // of this host, that all of them end with
 };
 
 class FakeLauncher final : public Launcher {

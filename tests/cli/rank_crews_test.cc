@@ -73,7 +73,8 @@ TEST_F(RankCrews, ADeadRankIsNoticedByItsNeighbourOnTheHost) {
     ::_exit(0);
   }
   const CrewRank mine = rank_of(::getpid(), 1, "crew-0.1");
-  const RankWatch watch(study_, mine, {{.crew = "", .rank = 0, .host = "a"}, mine, rank_of(neighbour, 2, "crew-1.1")});
+  const RankWatch watch(study_, mine,
+                        {{.crew = "", .rank = 0, .host = "a"}, mine, rank_of(neighbour, 2, "crew-1.1")});
   ::kill(neighbour, SIGKILL);
   ASSERT_TRUE(eventually([&] { return crew_end(study_, "crew-1.1").has_value(); }));
   ::waitpid(neighbour, nullptr, 0);

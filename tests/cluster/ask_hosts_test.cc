@@ -110,11 +110,11 @@ class Asking : public testing::Test {
 };
 
 TEST_F(Asking, EachHostsFailureIsASentenceWithItsNameAndARemedy) {
-  const auto reports = ask(
-      "case $1 in a.invalid) echo 'no route to host' >&2; exit 255;; b.invalid) exit 127;; esac\n"
-      "echo '{\"regatta_probe\":\"1\",\"host\":\"c\",\"cores\":8,\"cards\":0,\"why_no_cards\":\"\","
-      "\"sees_file\":true,\"reaches\":[],\"no_interface\":\"\"}'",
-      {"a.invalid", "b.invalid", "c.invalid"});
+  const auto reports =
+      ask("case $1 in a.invalid) echo 'no route to host' >&2; exit 255;; b.invalid) exit 127;; esac\n"
+          "echo '{\"regatta_probe\":\"1\",\"host\":\"c\",\"cores\":8,\"cards\":0,\"why_no_cards\":\"\","
+          "\"sees_file\":true,\"reaches\":[],\"no_interface\":\"\"}'",
+          {"a.invalid", "b.invalid", "c.invalid"});
   ASSERT_TRUE(reports.ok()) << reports.error().message;
   EXPECT_THAT((*reports)[0].trouble, HasSubstr("host a.invalid is not reached"));
   EXPECT_THAT((*reports)[0].trouble, HasSubstr("exited with code 255, saying no route to host"));
@@ -135,8 +135,9 @@ TEST_F(Asking, AHostThatAnswersNothingIsGivenUp) {
 
 TEST_F(Asking, AnAgentThatIsNotThereIsToldOnce) {
   auto listener = ReachListener::open({});
-  const auto reports = ask_hosts({{.name = "a.invalid", .slots = 0, .place = {}}},
-                                 {.agent = "/no/such/agent", .program = "/opt/regatta", .question = {}}, **listener);
+  const auto reports =
+      ask_hosts({{.name = "a.invalid", .slots = 0, .place = {}}},
+                {.agent = "/no/such/agent", .program = "/opt/regatta", .question = {}}, **listener);
   ASSERT_FALSE(reports.ok());
   EXPECT_THAT(reports.error().message, HasSubstr("/no/such/agent"));
   EXPECT_THAT(reports.error().message, HasSubstr("resources.agent"));

@@ -77,7 +77,8 @@ TEST(CrewCommand, RanksOnOtherHostsAreStartedByMpirunWithTheirVariables) {
   resources.places = {{}, {{.host = "a", .ranks = 2, .here = true}, {.host = "b", .ranks = 1}}};
   const CrewCommand crew = crew_command(kCrew, resources, kRoomy);
   const std::string line = fmt::format("{}", fmt::join(crew.command, " "));
-  const std::string worker = "/bin/regatta worker --study /runs/a --crew crew-1.0 --threads 2 --lanes 1 --recorded";
+  const std::string worker =
+      "/bin/regatta worker --study /runs/a --crew crew-1.0 --threads 2 --lanes 1 --recorded";
   EXPECT_THAT(line, testing::StartsWith("mpirun --oversubscribe --bind-to none --prefix /opt/mpi --mca"));
   EXPECT_THAT(line, HasSubstr("--mca plm_rsh_agent my-agent -q --mca btl_tcp_if_include 10.0.0.0/24 --mca "
                               "oob_tcp_if_include 10.0.0.0/24 "));

@@ -43,7 +43,8 @@ TEST(Interfaces, AreFoundByNameAndByNetworkAmongThoseOfAnyHost) {
   const auto missing = find_interface(there, "eth1", "a");
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().message,
-            "host a has no network interface 'eth1' with an IPv4 address (did you mean 'eth0'?); it has lo (127.0.0.1) "
+            "host a has no network interface 'eth1' with an IPv4 address (did you mean 'eth0'?); it has lo "
+            "(127.0.0.1) "
             "or eth0 (10.0.0.7)");
 }
 

@@ -42,12 +42,12 @@ TEST(Placement, IsWholeOnAHostWhereItFitsAndOverHostsWhereItMust) {
       {{4}, 1, {}, "a1 a1 a1 a1"},
       {{4, 4}, 4, {}, "a4 b4"},
       {{4, 4}, 2, {}, "a2 b2 a2 b2"},
-      {{4, 4}, 2, 2, "a2 b2"},            // fewer than there is room for: spread
-      {{4, 4}, 3, {}, "a3 b3"},           // by default no crew over hosts where one fits whole
-      {{3, 3}, 2, 3, "a2 b2 a1+b1"},      // but where it is asked for
-      {{4, 4}, 8, {}, "a4+b4"},           // where none fits whole
+      {{4, 4}, 2, 2, "a2 b2"},        // fewer than there is room for: spread
+      {{4, 4}, 3, {}, "a3 b3"},       // by default no crew over hosts where one fits whole
+      {{3, 3}, 2, 3, "a2 b2 a1+b1"},  // but where it is asked for
+      {{4, 4}, 8, {}, "a4+b4"},       // where none fits whole
       {{1, 1, 1, 1}, 2, {}, "a1+b1 c1+d1"},
-      {{2, 6}, 7, {}, "a1+b6"},           // over as few hosts as can be, most of it where most is free
+      {{2, 6}, 7, {}, "a1+b6"},  // over as few hosts as can be, most of it where most is free
       {{1, 5, 3}, 8, {}, "b5+c3"},
       {{8, 2}, 4, 2, "a4 a4"},
       {{2, 4, 4}, 4, {}, "b4 c4"}};

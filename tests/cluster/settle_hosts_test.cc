@@ -58,10 +58,12 @@ TEST(SettledHosts, CardsOfEachHostAreDealtToTheCrewsThere) {
 }
 
 TEST(SettledHosts, WithoutCardsOnOneOfThemComputeOnCpusOrAreRefused) {
-  EXPECT_TRUE(settle("{hosts: [a:1, b:1]}", {host("a", 1, 8, 4), host("b", 1, 8)})->places[0][0].cards.empty());
+  EXPECT_TRUE(
+      settle("{hosts: [a:1, b:1]}", {host("a", 1, 8, 4), host("b", 1, 8)})->places[0][0].cards.empty());
   const auto refused = settle("hosts: [a:1, b:1]\ndevice: cuda\n", {host("a", 1, 8, 4), host("b", 1, 8)});
   ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().message, HasSubstr("exp.yaml:2:9: device: there is no card on host b: no driver"));
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("exp.yaml:2:9: device: there is no card on host b: no driver"));
 }
 
 }  // namespace
