@@ -164,6 +164,38 @@ std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
   return fmt::format("{}", fmt::join(ranks, "/"));
 }
 
+bool computes_on_cards(const CrewPlace& place, const Resources& resources) {
+  return !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
+}
+
+// What each rank runs.
+std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& resources,
+                                        const Surroundings& surroundings) {
+  std::vector<std::string> command = {surroundings.program.string(),
+                                      "worker",
+                                      "--study",
+                                      fs::absolute(crew.folder).string(),
+                                      "--crew",
+                                      crew.name,
+                                      "--threads",
+                                      std::to_string(resources.threads),
+                                      "--lanes",
+                                      std::to_string(resources.lanes)};
+  if (!resources.cpus.empty()) {
+    command.insert(command.end(), {"--cpus", cpus_of(crew, resources)});
+  }
+  if (crew.slots.size() > 1) {
+    command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
+  }
+  if (computes_on_cards(place_of(crew, resources), resources)) {
+    command.insert(command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
+  }
+  if (resources.trace) {
+    command.insert(command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
+  }
+  return command;
+}
+
 struct Running {
   Process process;
   fs::path log;
@@ -311,29 +343,8 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
       result.variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
     }
   }
-  std::vector<std::string> worker = {surroundings.program.string(),
-                                     "worker",
-                                     "--study",
-                                     fs::absolute(crew.folder).string(),
-                                     "--crew",
-                                     crew.name,
-                                     "--threads",
-                                     threads,
-                                     "--lanes",
-                                     std::to_string(resources.lanes)};
-  if (!resources.cpus.empty()) {
-    worker.insert(worker.end(), {"--cpus", cpus_of(crew, resources)});
-  }
-  if (crew.slots.size() > 1) {
-    worker.insert(worker.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
-  }
-  const bool on_cards = !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
-  if (on_cards) {
-    worker.insert(worker.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
-  }
-  if (resources.trace) {
-    worker.insert(worker.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
-  }
+  const bool on_cards = computes_on_cards(place, resources);
+  std::vector<std::string> worker = worker_command(crew, resources, surroundings);
   if (elsewhere) {
     worker.emplace_back("--recorded");  // what the launcher's host knows of the crew serves better
     const auto network = network_arguments(resources);
