@@ -130,6 +130,10 @@ Status settle_resources(StudyPlan& plan, const fs::path& folder) {
     return settle_devices(plan);
   }
   ASSIGN_OR_RETURN(const HostCheck check, check_hosts(plan, folder));
+  return settle_checked(plan, check);
+}
+
+Status settle_checked(StudyPlan& plan, const HostCheck& check) {
   RETURN_IF_ERROR(refuse_troubles(check.reports));
   plan.resources.address = check.address;
   return settle_hosts(plan.resources, plan.resources_section, facts_of(check.reports, why_no_cards(plan)));

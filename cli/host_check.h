@@ -44,6 +44,9 @@ Status refuse_troubles(const std::vector<HostReport>& reports);
 // they were checked. Fails with a sentence for each host where no crew can run.
 Status settle_resources(StudyPlan& plan, const std::filesystem::path& folder);
 
+// The second half of it.
+Status settle_checked(StudyPlan& plan, const HostCheck& check);
+
 // What is said at the start when crews are on other hosts: where they are, and where the coordinator listens.
 std::string describe_places(const Resources& resources);
 

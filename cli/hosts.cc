@@ -52,7 +52,7 @@ Result<int> hosts(const HostsOptions& options) {
   if (!print_reports(check.reports)) {
     return kExitStudyFailed;
   }
-  RETURN_IF_ERROR(settle_resources(*plan, folder));
+  RETURN_IF_ERROR(settle_checked(*plan, check));
   print_out("{}\n", describe_places(plan->resources));
   if (!plan->resources.crowded.empty()) {
     print_out("{}\n", plan->resources.crowded);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -216,11 +217,17 @@ Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& se
   if (!code.ok() || *code != kExitDone || lost) {
     mpi.abandon();  // crews that did not end are ended by mpirun, or by the word that they are lost
   }
-  if (lost && survives_dead_ranks() && !seats.one_host && !end_mpirun()) {
-    // Open MPI 4.1 with ranks on other hosts: mpirun waits for a dead rank's word for ever.
+  if (!lost || !survives_dead_ranks() || seats.one_host) {
+    return code;
+  }
+  // Open MPI 4.1 with ranks on other hosts: mpirun waits for a dead rank's word for ever. All that is to be
+  // said comes first, for the end of mpirun is the end of this process too.
+  const int exit_code = code.ok() ? *code : report_error(code.error());
+  std::fflush(stdout);
+  if (!end_mpirun()) {
     print_to(stderr, "{}", "mpirun may not notice that all its processes have ended: stop it with Ctrl-C\n");
   }
-  return code;
+  return exit_code;
 }
 
 Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
@@ -239,6 +246,12 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   RETURN_IF_ERROR(divide_cpus(world, invitation));
   const auto communicator = mpi.split(crew);
   if (communicator == nullptr) {
+    if (survives_dead_ranks()) {
+      wait_for_crews(invitation.folder, crews_in(invitation));
+    }
+    if (any_crew_lost(invitation.folder, crews_in(invitation))) {
+      mpi.abandon();
+    }
     return kExitDone;
   }
   if (invitation.ranks_per_gpu > 0) {

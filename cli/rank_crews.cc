@@ -96,6 +96,19 @@ bool any_crew_lost(const fs::path& study, int crews) {
   return false;
 }
 
+void wait_for_crews(const fs::path& study, int crews) {
+  std::mutex mutex;
+  std::condition_variable pause;
+  for (int crew = 0; crew < crews;) {
+    if (crew_end(study, rank_crew_name(crew))) {
+      ++crew;
+      continue;
+    }
+    std::unique_lock lock(mutex);
+    pause.wait_for(lock, kLookInterval, [] { return false; });
+  }
+}
+
 std::string rank_crew_name(int crew) { return fmt::format("crew-{}.1", crew); }
 
 void note_crew_end(const fs::path& study, const std::string& crew, const std::string& reason) {

@@ -28,6 +28,8 @@ void note_crew_end(const std::filesystem::path& study, const std::string& crew, 
 // Whether one of the crews was lost. Then no rank may call MPI_Finalize, which could wait for a dead one.
 bool any_crew_lost(const std::filesystem::path& study, int crews);
 std::string rank_crew_name(int crew);
+// For a rank without a crew: until each of them has ended.
+void wait_for_crews(const std::filesystem::path& study, int crews);
 // nullopt: it runs.
 std::optional<std::string> crew_end(const std::filesystem::path& study, const std::string& crew);
 
