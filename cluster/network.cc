@@ -156,6 +156,21 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
   return address;
 }
 
-Result<std::string> coordinator_address(const Resources& /*resources*/) { return kLoopback; }
+Result<std::string> coordinator_address(const Resources& resources) {
+  return resources.listen.empty() ? kLoopback : listening_address(resources.listen);
+}
+
+Result<std::string> listening_address(const std::string& listen) {
+  if (listen == "loopback") {
+    return kLoopback;
+  }
+  if (listen == "all") {
+    return std::string("0.0.0.0");
+  }
+  in_addr address{};
+  const bool is_address = ::inet_pton(AF_INET, listen.c_str(), &address) == 1;
+  auto found = address_for({}, is_address ? listen + "/32" : listen);
+  return found.ok() ? found : user_mistake("resources.listen: " + found.error().message);
+}
 
 }  // namespace regatta
