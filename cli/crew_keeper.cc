@@ -95,7 +95,7 @@ std::vector<CrewExit> CrewKeeper::adopt() {
 }
 
 CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
-  Tended tended{.exits = launcher_->poll(), .replaced = {}, .failure = {}};
+  Tended tended{.exits = launcher_->poll(), .replaced = {}, .divided = {}, .failure = {}};
   kill_absent(connected);
   poll_adopted(tended);
   note_exits(tended, connected);
@@ -130,6 +130,7 @@ void CrewKeeper::note_exits(Tended& tended, const std::vector<std::string>& conn
     }
     place->record.reset();
     if (place->slots.size() > 1) {
+      tended.divided.push_back(exit.name);
       const std::vector<int> slots = place->slots;
       places_.erase(place);
       give_back(slots);

@@ -36,6 +36,7 @@ class CrewKeeper {
   struct Tended {
     std::vector<CrewExit> exits;        // since the last call
     std::vector<std::string> replaced;  // of these: others have their slots, they are not started again
+    std::vector<std::string> divided;   // of these: their slots make crews of their own again
     // A crew dies whenever it is started, or none is left; tells the last words.
     std::optional<Error> failure;
   };

@@ -17,6 +17,7 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 struct FakeCrews {
   std::vector<std::string> started;
@@ -312,6 +313,7 @@ TEST_F(CrewKeeperTest, TheSlotsOfALargeCrewThatEndsGoBackToWhoIsStillThereAndEls
   const CrewKeeper::Tended tended = keeper.tend({});
   EXPECT_FALSE(tended.failure);
   EXPECT_THAT(tended.replaced, IsEmpty());
+  EXPECT_THAT(tended.divided, ElementsAre("crew-0.2"));
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-0.2", "crew-1.2"));
   die("crew-0.1");
   ASSERT_FALSE(keeper.tend({}).failure);
@@ -329,7 +331,7 @@ TEST_F(CrewKeeperTest, SplitsALargeCrewAndIsToldTwiceWithoutHarm) {
     keeper.reshape({{0}, {1}});
     ASSERT_FALSE(keeper.tend({}).failure);
   }
-  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-0.2", "crew-1.1"));
+  EXPECT_THAT(crews_.started, UnorderedElementsAre("crew-0.1", "crew-0.2", "crew-1.1"));
   die("crew-0.1");
   EXPECT_THAT(keeper.tend({}).replaced, ElementsAre("crew-0.1"));
   EXPECT_TRUE(keeper.any_running());
