@@ -1,25 +1,28 @@
 // Ctrl-C and SIGTERM, counted instead of obeyed: once means save and end, twice means end now.
 #pragma once
 
-#include <array>
 #include <csignal>
+#include <vector>
 
 namespace regatta {
 
-// While one is alive, SIGINT, SIGTERM and SIGHUP only count; SIGHUP counts as no more than the first. A
+// While one is alive, its signals only count; SIGHUP counts as no more than the first. A
 // signal that was ignored before stays ignored. At most one at a time in a process.
 class Interrupts {
  public:
-  Interrupts();
+  explicit Interrupts(std::vector<int> signals = {SIGINT, SIGTERM, SIGHUP});
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
   int count() const;
+  // Whether the first one came from a terminal: a person wants the study to end. Other signals mean that the
+  // process is being taken away.
+  bool by_user() const;
 
  private:
-  static constexpr std::array<int, 3> kSignals{SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, kSignals.size()> before_{};
+  std::vector<int> signals_;
+  std::vector<struct sigaction> before_;
 };
 
 // For ranks of a crew inside a larger mpirun: the coordinator's rank decides what an interrupt means.

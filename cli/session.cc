@@ -40,6 +40,8 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
+void tell_of_wait(const std::string& sentence) { print_to(stderr, "{}\n", sentence); }
+
 }  // namespace
 
 int exit_code_of(const Study& study) {
@@ -92,6 +94,7 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   session->plan_ = std::move(plan);
   const Experiment& experiment = session->plan_->experiment;
   session->study_ = make_study(*session->plan_);
+  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
   ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
   ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment,
                                                   encode_learned(session->plan_->search.earlier)));
@@ -105,7 +108,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   std::unique_ptr<Session> session(new Session);
   session->folder_ = request.folder;
   session->reopened_ = true;
-  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder));
+  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder, {.tell = tell_of_wait}));
   ASSIGN_OR_RETURN(StoredStudy stored, session->store_->load());
   std::vector<std::string> overrides = earlier_overrides(request.folder);
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
@@ -114,6 +117,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   session->study_ = std::move(view.study);
   RETURN_IF_ERROR(settle_resources(*session->plan_, session->folder_));
   ASSIGN_OR_RETURN(auto launcher, make_launcher(session->plan_->resources));
+  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
   }
@@ -127,8 +131,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
   interrupts_ = std::make_unique<Interrupts>();
-  ASSIGN_OR_RETURN(const std::string address, coordinator_address(plan_->resources));
-  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address)));
+  stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());
+  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address_)));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
         std::move(launcher), clock_,
@@ -180,6 +184,9 @@ Result<int> Session::run() {
   const Status served = serve();
   if (served.ok()) {
     dismiss_crews();
+  }
+  if (store_->lost_lock()) {
+    return give_up_study(served);
   }
   const Status stopped = stop_crews();
   display_->finish(frame());
@@ -234,30 +241,40 @@ Status Session::tend_crews() {
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
-    begin_stop();
+    begin_stop({});
   }
   return {};
 }
 
+// Signals and requests alike: once means save and end, twice means end now.
+int Session::interrupts() {
+  const auto& request = stop_requests_->look(clock_.monotonic());
+  const int requested = !request ? 0 : request->at_once ? 2 : 1;
+  return std::max(interrupts_->count(), requested);
+}
+
 // Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
-  const int interrupts = interrupts_->count();
-  if (interrupts > 0 && !save_until_ && !study_->ended()) {
-    display_->note("stopping: crews save their checkpoints; Ctrl-C again ends at once");
+  const int count = interrupts();
+  if (count > 0 && !save_until_ && !study_->ended()) {
+    const auto& request = stop_requests_->newest();
+    display_->note(fmt::format("stopping{}: crews save their checkpoints; Ctrl-C again ends at once",
+                               request ? ", as " + request->by + " has asked" : ""));
     if (one_job_) {  // mpirun may end this process before it can say more
       display_->note("go on with: " + resume_command(folder_));
     }
-    begin_stop();
+    begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
+                .comes_back = !request && !interrupts_->by_user()});
   }
-  at_once_ = interrupts > 1;
+  at_once_ = count > 1;
 }
 
-void Session::begin_stop() {
+void Session::begin_stop(const StopOptions& options) {
   save_until_.emplace(clock_, kSaveLimit);
   if (crews_ != nullptr) {
     crews_->wind_down();
   }
-  if (const Status asked = server_->request_stop(); !asked.ok()) {
+  if (const Status asked = server_->request_stop(options); !asked.ok()) {
     crew_failure_ = asked.error();
   }
 }
@@ -269,7 +286,7 @@ void Session::dismiss_crews() {
   }
   crews_->wind_down();
   const Deadline deadline(clock_, kDismissLimit);
-  while (crews_->any_running() && !deadline.passed() && interrupts_->count() < 2) {
+  while (crews_->any_running() && !deadline.passed() && interrupts() < 2) {
     if (!step().ok()) {
       return;
     }
@@ -292,6 +309,13 @@ Status Session::stop_crews() {
     RETURN_IF_ERROR(server_->step(kStep));
   }
   return {};
+}
+
+// The study is another coordinator's, and so are the crews: they look for it by themselves.
+Result<int> Session::give_up_study(const Status& served) {
+  (void)crews_.release();  // its end would end them
+  display_->finish(frame());
+  return served.ok() ? failure("the study's lock was lost while crews were being dismissed") : served.error();
 }
 
 Result<int> Session::conclude(const Status& served) {

@@ -13,6 +13,7 @@
 #include "cli/crew_keeper.h"
 #include "cli/display.h"
 #include "cli/interrupts.h"
+#include "cli/stop_request.h"
 #include "cli/study_folder.h"
 #include "coordinator/server.h"
 #include "coordinator/store.h"
@@ -65,10 +66,12 @@ class Session {
   Status serve();
   Status step();
   Status tend_crews();
+  int interrupts();
   ServerOptions server_options(const std::string& address);
   void note_start(const StartAttempt& start);
   void heed_interrupts();
-  void begin_stop();
+  void begin_stop(const StopOptions& options);
+  Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
   Result<int> conclude(const Status& served);
@@ -76,6 +79,7 @@ class Session {
 
   SystemClock clock_;
   std::filesystem::path folder_;
+  std::string address_;  // where the server listens
   std::unique_ptr<StudyPlan> plan_;
   std::unique_ptr<Study> study_;
   std::unique_ptr<Store> store_;
@@ -84,6 +88,7 @@ class Session {
   std::unique_ptr<Display> display_;
   std::unique_ptr<class Forecast> forecast_;
   std::unique_ptr<Interrupts> interrupts_;
+  std::unique_ptr<StopRequests> stop_requests_;
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
   bool at_once_ = false;

@@ -173,7 +173,23 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
 }
 
 Result<std::string> coordinator_address(const Resources& resources) {
+  if (!resources.listen.empty()) {
+    return listening_address(resources.listen);
+  }
   return resources.address.empty() ? kLoopback : resources.address;
+}
+
+Result<std::string> listening_address(const std::string& listen) {
+  if (listen == "loopback") {
+    return kLoopback;
+  }
+  if (listen == "all") {
+    return std::string("0.0.0.0");
+  }
+  in_addr address{};
+  const bool is_address = ::inet_pton(AF_INET, listen.c_str(), &address) == 1;
+  auto found = address_for({}, is_address ? listen + "/32" : listen);
+  return found.ok() ? found : user_mistake("resources.listen: " + found.error().message);
 }
 
 }  // namespace regatta

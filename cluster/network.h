@@ -38,4 +38,8 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
 // must.
 Result<std::string> coordinator_address(const Resources& resources);
 
+// What `resources.listen` means on this host: loopback, all (0.0.0.0), one of its IPv4 addresses, or the name
+// or network of an interface (see address_for). Refuses what this host does not have, with what it has.
+Result<std::string> listening_address(const std::string& listen);
+
 }  // namespace regatta

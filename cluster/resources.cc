@@ -128,6 +128,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   const Node* const lanes = section.child("lanes");
   const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
+  resources.listen = section.text("listen", "");
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   resources.bind = section.choice("bind", {"auto", "none"}, "auto") == "auto";
   read_gpus(section, resources);

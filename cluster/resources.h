@@ -32,6 +32,7 @@ struct Resources {
   // for.
   int lanes = 1;
   bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
+  std::string listen;         // as listening_address() takes it; empty: where the study's own crews are
   std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
   bool bind = true;           // ranks keep to cores of their own where there are enough: `bind: auto`
   // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.

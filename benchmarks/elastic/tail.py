@@ -3,11 +3,12 @@
 
     benchmarks/elastic/tail.py build/release/regatta [--crews 2]
 
-Runs the last bracket of configs/fashion-mnist.yaml twice in real processes, with `elastic: false` and without: 5 trials
-of 3 epochs, of which the best goes on to 9. Prints the ratio of the times from the first start of a trial to the end of
-the last one, beside the best ratio that any division of the work could reach: the epochs of the first run, spread evenly
-over its crews. Then the same for the part of the study in which a crew of the first run had nothing to do, and what the
-takeovers cost. The reports of both runs are compared. Last, the whole quickstart study in the simulator, for more crews.
+Runs the quickstart, configs/fashion-mnist.yaml, less its first round: two brackets, of which the last, as in the whole
+study, has 5 trials of 3 epochs, and the best goes on to 9. Twice in real processes, with `elastic: false` and without.
+Prints the ratio of the times from the first start in the last bracket to the end of the last trial, beside the best ratio
+that any division of the work could reach: the epochs of the first run from that start on, spread evenly over its crews.
+Then the same from the moment at which a crew of the first run had nothing to do, and what the takeovers cost. The reports
+of both runs are compared. Last, the whole quickstart study in the simulator, for more crews.
 """
 
 import argparse
@@ -20,8 +21,7 @@ import sys
 import tempfile
 
 CONFIG = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../configs/fashion-mnist.yaml"))
-# A ladder that begins at 3 epochs begins with that bracket, and 5 trials fill it.
-LAST_BRACKET = {"search.scheduler.min_epochs": "3", "search.stop.trials": "5"}
+TWO_BRACKETS = {"search.stop.trials": "14"}  # 9 and 5
 
 
 class Run:
@@ -30,20 +30,22 @@ class Run:
     def __init__(self, folder, crews):
         with sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True) as database:
             rows = database.execute("SELECT at_us, kind, body FROM regatta_events ORDER BY seq").fetchall()
-        self.reports, self.work, self.takeovers, self.idle_from = {}, 0, [], None
-        started, interrupted, running = {}, {}, set()
-        first = last = None
+        self.reports, self.takeovers = {}, []
+        started, interrupted, running, last_bracket, epochs = {}, {}, set(), set(), []
+        first = last = idle_from = None
         for at_us, kind, body in rows:
             at, body = at_us / 1e6, json.loads(body)
-            if kind == "attempt_started":
-                first = first if first is not None else at
+            if kind == "trial_proposed" and body["bracket"] == 1:
+                last_bracket.add(body["trial"])
+            elif kind == "attempt_started":
+                first = at if first is None and body["trial"] in last_bracket else first
                 running.add(body["attempt"])
                 started[body["attempt"]] = (at, interrupted.pop(body["trial"], None))
                 if len(running) == crews:
-                    self.idle_from = None
+                    idle_from = None
             elif kind == "reported":
                 self.reports[body["trial"], body["epoch"]] = dict(body["metrics"])
-                self.work += body["seconds"]
+                epochs.append((at, body["seconds"]))
                 began, before = started.pop(body["attempt"], (None, None))
                 if before is not None:
                     self.takeovers.append((body["trial"], began - before, at - began - body["seconds"]))
@@ -52,13 +54,15 @@ class Run:
                 last = at
                 if body["outcome"] == "interrupted":
                     interrupted[body["trial"]] = at
-                if self.idle_from is None:
-                    self.idle_from = at - first
+                if idle_from is None:
+                    idle_from = at
         self.total = last - first
+        self.idle_from = idle_from - first
+        self.work = sum(max(0, min(seconds, at - first)) for at, seconds in epochs)
 
 
 def run(program, folder, crews, elastic):
-    settings = {**LAST_BRACKET, "resources.crews": crews, "resources.threads": 1,
+    settings = {**TWO_BRACKETS, "resources.crews": crews, "resources.threads": 1,
                 "resources.elastic": str(elastic).lower()}
     name = "elastic" if elastic else "rigid"
     arguments = [argument for key, value in settings.items() for argument in ("--set", f"{key}={value}")]
