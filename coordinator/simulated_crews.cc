@@ -42,6 +42,7 @@ SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOpt
       failures_(options.seed, "simulated crew failures"),
       durations_(options.seed, "simulated epoch times"),
       transport_(options.seed, "simulated transport"),
+      network_(options.costs ? microseconds(options.costs->network_us * 1e-6) : Microseconds{0}),
       now_(options.start),
       crews_(static_cast<std::size_t>(options.crews)) {
   for (std::size_t index = 0; index < crews_.size(); ++index) {
@@ -64,9 +65,13 @@ void SimulatedCrews::tick_at(Microseconds time) {
   schedule({.happening = Happening::tick}, std::max(time - now_, Microseconds{0}));
 }
 
-std::optional<Input> SimulatedCrews::next() {
+std::optional<Input> SimulatedCrews::next(std::optional<Microseconds> before) {
+  const auto is_late = [&](Microseconds time) { return before && time >= *before; };
+  if (!arrived_.empty() && is_late(now_)) {
+    return std::nullopt;
+  }
   while (arrived_.empty()) {
-    if (queue_.empty()) {
+    if (queue_.empty() || is_late(queue_.top().at)) {
       return std::nullopt;
     }
     const Item item = queue_.top();
@@ -99,6 +104,11 @@ void SimulatedCrews::happen(const Item& item) {
     case Happening::deliver:
       if (same_crew && item.coordinator == coordinator_) {
         arrived_.push_back(*item.input);
+      }
+      break;
+    case Happening::order:
+      if (item.coordinator == coordinator_) {
+        carry_out(*item.command);
       }
       break;
     case Happening::evaluated:
@@ -239,9 +249,9 @@ void SimulatedCrews::send_report(std::size_t index, const ReportReceived& report
 }
 
 void SimulatedCrews::send(std::size_t index, Input input) {
-  Microseconds delay{0};
+  Microseconds delay = network_;
   if (faults_.max_delay_seconds > 0) {
-    delay = microseconds(faults_.max_delay_seconds * transport_.uniform(++transport_draws_));
+    delay += microseconds(faults_.max_delay_seconds * transport_.uniform(++transport_draws_));
   }
   SimulatedCrew& crew = crews_[index];
   crew.last_delivery = std::max(crew.last_delivery, now_ + delay);
@@ -275,6 +285,14 @@ void SimulatedCrews::reconnect() {
 
 void SimulatedCrews::carry_out(const Command& command) {
   std::visit([this](const auto& what) { carry(what); }, command);
+}
+
+void SimulatedCrews::carry_out_at(Microseconds time, Command command) {
+  if (time <= now_) {
+    carry_out(command);
+  } else {
+    schedule({.happening = Happening::order, .command = std::move(command)}, time - now_);
+  }
 }
 
 // By name: "crew-INDEX.STARTS". nullptr: it has died.

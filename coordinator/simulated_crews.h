@@ -33,10 +33,13 @@ class SimulatedCrews {
   // Checkpoints that are there already.
   void know_files(const std::vector<std::string>& files) { files_.insert(files.begin(), files.end()); }
 
-  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen.
-  std::optional<Input> next();
+  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen, or, with a limit, no
+  // message comes before it.
+  std::optional<Input> next(std::optional<Microseconds> before = {});
   Microseconds now() const { return now_; }
   void carry_out(const Command& command);
+  // A command that reaches its crew at this time.
+  void carry_out_at(Microseconds time, Command command);
 
   // A new coordinator is there: what was on its way to the old one is lost; the crews that live join, with
   // what they run, and send again the reports that were not answered; dismissed ones are started anew.
@@ -69,7 +72,7 @@ class SimulatedCrews {
     std::map<AttemptId, Attempt> attempts;  // as many as it has lanes
     Microseconds last_delivery{0};
   };
-  enum class Happening { start, die, epoch_done, deliver, evaluated, tick };
+  enum class Happening { start, die, epoch_done, deliver, order, evaluated, tick };
   struct Item {
     Microseconds at{0};
     std::uint64_t sequence = 0;  // of equal times, the first made comes first
@@ -77,8 +80,9 @@ class SimulatedCrews {
     std::size_t crew = 0;
     int start = 0;          // of the crew; it may have died meanwhile
     AttemptId attempt = 0;  // or the trial that is evaluated
-    int coordinator = 0;    // of a message: the one it was sent to
+    int coordinator = 0;    // of a message: the one it was sent to; of an order: the one that gave it
     std::optional<Input> input;
+    std::optional<Command> command;
     friend bool operator>(const Item& a, const Item& b) {
       return std::tie(a.at, a.sequence) > std::tie(b.at, b.sequence);
     }
@@ -120,6 +124,7 @@ class SimulatedCrews {
   const Random durations_;
   const Random transport_;
   std::uint64_t transport_draws_ = 0;
+  const Microseconds network_;  // from a crew to the coordinator
 
   Microseconds now_;
   std::uint64_t sequence_ = 0;
