@@ -12,21 +12,22 @@ namespace {
 
 constexpr int kBatch = 1000;  // messages in one transaction, as in the server
 
-// search-benchmark suggest, in five dimensions: fixed + linear · n + quadratic · n² microseconds.
+// search-benchmark suggest, in five dimensions, once n trials are known: fixed + linear · n microseconds, at most
+// `most`.
 struct SamplerCost {
   std::string_view sampler;
   double fixed_us = 0;
   double linear_us = 0;
-  double quadratic_us = 0;
+  double most_us = 1e9;
 };
-constexpr std::array<SamplerCost, 8> kSamplers{{{"random", 2, 0, 0},
-                                                {"sobol", 2, 0, 0},
-                                                {"grid", 2, 0, 0},
-                                                {"tpe", 500, 0.05, 0},
-                                                {"gp", 5000, 100, 0.1},
-                                                {"auto", 5000, 0, 0},
-                                                {"cma-es", 100, 0, 0},
-                                                {"nsga2", 100, 0, 0}}};
+constexpr std::array<SamplerCost, 7> kSamplers{{{"random", 1.5, 0},
+                                                {"sobol", 1.5, 0},
+                                                {"grid", 1.5, 0},
+                                                {"tpe", 200, 0.047},
+                                                {"gp", 500, 45, 21'000},
+                                                {"cma-es", 5, 0.06},
+                                                {"nsga2", 5, 0.015}}};
+constexpr int kAutoModelTrials = 300;  // of `auto`: from a Gaussian process to a strategy of evolution
 
 double microseconds(Microseconds time) { return static_cast<double>(time.count()); }
 
@@ -46,10 +47,12 @@ CoordinatorCosts no_costs() {
 }
 
 double proposal_us(std::string_view sampler, int trials) {
+  if (sampler == "auto") {
+    sampler = trials < kAutoModelTrials ? "gp" : "cma-es";
+  }
   const auto found = std::ranges::find(kSamplers, sampler, &SamplerCost::sampler);
   const SamplerCost& cost = found == kSamplers.end() ? kSamplers.front() : *found;
-  const double known = trials;
-  return cost.fixed_us + known * (cost.linear_us + known * cost.quadratic_us);
+  return std::min(cost.fixed_us + cost.linear_us * trials, cost.most_us);
 }
 
 double heartbeat_load(const CoordinatorCosts& costs, int crews, double epoch_seconds) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -58,7 +59,8 @@ void SimulatedCrews::schedule(Item item, Microseconds delay) {
   item.sequence = ++sequence_;
   item.start = crews_.empty() ? 0 : crews_[item.crew].starts;
   item.coordinator = coordinator_;
-  queue_.push(std::move(item));
+  queue_.push_back(std::move(item));
+  std::ranges::push_heap(queue_, std::greater<>());
 }
 
 void SimulatedCrews::tick_at(Microseconds time) {
@@ -71,11 +73,12 @@ std::optional<Input> SimulatedCrews::next(std::optional<Microseconds> before) {
     return std::nullopt;
   }
   while (arrived_.empty()) {
-    if (queue_.empty() || is_late(queue_.top().at)) {
+    if (queue_.empty() || is_late(queue_.front().at)) {
       return std::nullopt;
     }
-    const Item item = queue_.top();
-    queue_.pop();
+    std::ranges::pop_heap(queue_, std::greater<>());
+    const Item item = std::move(queue_.back());
+    queue_.pop_back();
     now_ = item.at;
     happen(item);
   }
@@ -103,12 +106,12 @@ void SimulatedCrews::happen(const Item& item) {
       break;
     case Happening::deliver:
       if (same_crew && item.coordinator == coordinator_) {
-        arrived_.push_back(*item.input);
+        arrived_.push_back(std::get<Input>(*item.letter));
       }
       break;
     case Happening::order:
       if (item.coordinator == coordinator_) {
-        carry_out(*item.command);
+        carry_out(std::get<Command>(*item.letter));
       }
       break;
     case Happening::evaluated:
@@ -255,7 +258,9 @@ void SimulatedCrews::send(std::size_t index, Input input) {
   }
   SimulatedCrew& crew = crews_[index];
   crew.last_delivery = std::max(crew.last_delivery, now_ + delay);
-  schedule({.happening = Happening::deliver, .crew = index, .input = std::move(input)},
+  schedule({.happening = Happening::deliver,
+            .crew = index,
+            .letter = std::make_unique<const Letter>(std::move(input))},
            crew.last_delivery - now_);
 }
 
@@ -291,7 +296,8 @@ void SimulatedCrews::carry_out_at(Microseconds time, Command command) {
   if (time <= now_) {
     carry_out(command);
   } else {
-    schedule({.happening = Happening::order, .command = std::move(command)}, time - now_);
+    schedule({.happening = Happening::order, .letter = std::make_unique<const Letter>(std::move(command))},
+             time - now_);
   }
 }
 

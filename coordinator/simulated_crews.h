@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
-#include <queue>
 #include <string>
 #include <unordered_set>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
@@ -73,6 +74,7 @@ class SimulatedCrews {
     Microseconds last_delivery{0};
   };
   enum class Happening { start, die, epoch_done, deliver, order, evaluated, tick };
+  using Letter = std::variant<Input, Command>;
   struct Item {
     Microseconds at{0};
     std::uint64_t sequence = 0;  // of equal times, the first made comes first
@@ -81,8 +83,7 @@ class SimulatedCrews {
     int start = 0;          // of the crew; it may have died meanwhile
     AttemptId attempt = 0;  // or the trial that is evaluated
     int coordinator = 0;    // of a message: the one it was sent to; of an order: the one that gave it
-    std::optional<Input> input;
-    std::optional<Command> command;
+    std::unique_ptr<const Letter> letter;  // apart, so that items are small: they move about in the queue
     friend bool operator>(const Item& a, const Item& b) {
       return std::tie(a.at, a.sequence) > std::tie(b.at, b.sequence);
     }
@@ -129,7 +130,7 @@ class SimulatedCrews {
   Microseconds now_;
   std::uint64_t sequence_ = 0;
   int coordinator_ = 0;
-  std::priority_queue<Item, std::vector<Item>, std::greater<>> queue_;
+  std::vector<Item> queue_;  // a heap, the next one first
   std::deque<Input> arrived_;
   std::vector<SimulatedCrew> crews_;
   std::unordered_set<std::string> files_;

@@ -190,7 +190,9 @@ class Simulation {
       } else {
         coordinator_.send();
       }
-      crews_.carry_out_at(coordinator_.now() + network(), std::move(command));
+      // At the end at once: nobody waits for an order on its way, and what crews trained until then counts.
+      const Microseconds arrives = study_.ended() ? crews_.now() : coordinator_.now() + network();
+      crews_.carry_out_at(arrives, std::move(command));
     }
     coordinator_.finish();
     return {};

@@ -123,7 +123,9 @@ TEST(CoordinatorCosts, MoreSignsOfLifeThanItCanAnswerAreAMistakeWithARemedy) {
 TEST(CoordinatorCosts, AModelCostsMoreThanADraw) {
   EXPECT_LT(proposal_us("random", 1000), proposal_us("tpe", 1000));
   EXPECT_LT(proposal_us("tpe", 1000), proposal_us("gp", 1000));
-  EXPECT_LT(proposal_us("gp", 100), proposal_us("gp", 1000));
+  EXPECT_LT(proposal_us("gp", 100), proposal_us("gp", 300));
+  EXPECT_EQ(proposal_us("auto", 100), proposal_us("gp", 100));
+  EXPECT_LT(proposal_us("auto", 1000), proposal_us("gp", 1000));
 }
 
 TEST(BusyCoordinator, ReadsABatchWhenTheLastOneIsDone) {
