@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
+#include "experiment/node.h"
+#include "experiment/section.h"
 #include "search/search.h"
 
 namespace regatta {
@@ -42,8 +44,8 @@ Result<std::optional<Cell>> play(const StudyPlan& plan, SimulationOptions option
     return std::optional<Cell>();
   }
   SearchConfig search = plan.search;
-  search.sampler.type = "random";
-  search.sampler.options = {};
+  ASSIGN_OR_RETURN(const Node drawn, parse_yaml("random", "sweep"));
+  ASSIGN_OR_RETURN(search.sampler, read_typed(drawn, "sampler"));
   const double trials = std::clamp(kEpochs / epochs / options.crews, kFewestTrials, kMostTrials);
   search.stop = {.trials = {}, .hours = trials * trial_seconds / 3600, .target = {}};
   Study study(plan.experiment, std::move(search), {.evaluate_best = false});

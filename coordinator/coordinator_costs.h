@@ -13,13 +13,13 @@ namespace regatta {
 
 // Microseconds of the coordinator's thread, unless said otherwise. The defaults are those of docs/scale.md.
 struct CoordinatorCosts {
-  double message_us = 20;     // to receive a message and to decide what follows
-  double heartbeat_us = 15;   // to receive a sign of life and to answer it
-  double event_us = 30;       // of a stored event, with its share of Optuna's rows
-  double commit_us = 2000;    // of a transaction, whatever is in it: mostly the file system's flushes
-  double send_us = 10;        // to send a message to a crew
-  double delete_us = 40;      // to delete a checkpoint that nobody needs any more
-  double relay_us = 15;       // of another thread: to encrypt or decrypt a message, in or out
+  double message_us = 7;     // to receive a message and to decide what follows
+  double heartbeat_us = 3;   // to receive a sign of life and to answer it
+  double event_us = 40;       // of a stored event, with its share of Optuna's rows
+  double commit_us = 31'000;    // of a transaction, whatever is in it: mostly the file system's flushes
+  double send_us = 1;        // to send a message to a crew
+  double delete_us = 120;      // to delete a checkpoint that nobody needs any more
+  double relay_us = 13;       // of another thread: to encrypt or decrypt a message, in or out
   double network_us = 100;    // from a crew to the coordinator, or back
   double heartbeat_s = 2;     // a crew that has said nothing for so long gives a sign of life
   std::optional<double> proposal_us;  // nullopt: as proposal_us() says of the sampler

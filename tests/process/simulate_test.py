@@ -32,7 +32,7 @@ class ASimulation(StudyCase):
         arguments = ("simulate", "exp.yaml", "--crews", "8", "--trials", "100", "--epoch-seconds", "0.1",
                      "--start-seconds", "0")
         makespans = []
-        for costs in (["--ideal-coordinator"], [], ["--commit-ms", "100"]):
+        for costs in (["--ideal-coordinator"], [], ["--commit-ms", "300"]):
             output = self.regatta(*arguments, *costs).stdout
             makespans.append(float(re.search(r"makespan .*\(([0-9.]+) s\)", output).group(1)))
             self.assertEqual("coordinator" in output, costs != ["--ideal-coordinator"])
