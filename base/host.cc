@@ -2,7 +2,6 @@
 #include "base/host.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,30 +9,17 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
+#include "base/cpus.h"
 #include "base/file.h"
 
 namespace regatta {
 namespace {
 
-int affinity_cores() {
-  // The kernel refuses a mask smaller than its own, so the size grows until it fits.
-  for (int bits = 1024; bits <= (1 << 20); bits *= 2) {
-    cpu_set_t* mask = CPU_ALLOC(static_cast<std::size_t>(bits));
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(bits));
-    const bool fits = ::sched_getaffinity(0, bytes, mask) == 0;
-    const int cores = fits ? CPU_COUNT_S(bytes, mask) : 0;
-    CPU_FREE(mask);
-    if (fits) {
-      return cores;
-    }
-  }
-  return 1;
-}
-
-// "QUOTA PERIOD" or "max PERIOD" (cgroup v2): what `docker run --cpus` sets.
+// /sys/fs/cgroup/cpu.max has "QUOTA PERIOD" or "max PERIOD" (cgroup v2).
 std::optional<int> container_cores() {
   std::ifstream stream("/sys/fs/cgroup/cpu.max");
   double quota = 0;
@@ -42,6 +28,13 @@ std::optional<int> container_cores() {
     return std::nullopt;
   }
   return static_cast<int>(std::ceil(quota / period));
+}
+
+// Of this job or step.
+std::optional<int> slurm_cores() {
+  const char* text = std::getenv("SLURM_CPUS_ON_NODE");
+  const int cores = text == nullptr ? 0 : std::atoi(text);
+  return cores > 0 ? std::optional(cores) : std::nullopt;
 }
 
 struct ProcessStat {
@@ -102,9 +95,15 @@ std::optional<pid_t> process_session(long process_id) {
   return stat ? std::optional(stat->session) : std::nullopt;
 }
 
+std::optional<int> cpu_limit() {
+  const auto container = container_cores();
+  const auto slurm = slurm_cores();
+  return container && slurm ? std::min(*container, *slurm) : container ? container : slurm;
+}
+
 int usable_cores() {
-  const int cores = affinity_cores();
-  return std::max(1, std::min(cores, container_cores().value_or(cores)));
+  const int cores = static_cast<int>(allowed_cpus().size());
+  return std::max(1, std::min(cores, cpu_limit().value_or(cores)));
 }
 
 }  // namespace regatta

@@ -14,8 +14,13 @@ std::string host_name();  // "localhost" where the system does not tell
 // Changes with every start of the host; empty where the system does not tell.
 std::string boot_id();
 
-// Cores that this process may use: its affinity, and its container's limit on CPU time; at least 1.
+// Cores that this process may use: its affinity, and cpu_limit(); at least 1.
 int usable_cores();
+
+// How many cores' time this process may use, whichever these are: its container's limit (`docker run --cpus`)
+// and, where Slurm counts CPUs but does not confine processes to them, what it has given of this host.
+// nullopt: no limit.
+std::optional<int> cpu_limit();
 
 bool process_exists(long process_id);
 

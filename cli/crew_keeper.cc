@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <iterator>
 
+#include "base/log.h"
 #include "cli/study_folder.h"
 
 namespace regatta {
@@ -59,20 +62,29 @@ Microseconds back_off(int quick_deaths) {
 
 CrewKeeper::CrewKeeper(std::unique_ptr<Launcher> launcher, const Clock& clock, CrewKeeperOptions options)
     : launcher_(std::move(launcher)), clock_(clock), options_(std::move(options)) {
-  for (int number = 0; number < options_.crews; ++number) {
-    slots_.push_back({.number = number, .incarnation = last_incarnation(options_.folder, number)});
+  for (int slot = 0; slot < options_.crews; ++slot) {
+    incarnations_.push_back(last_incarnation(options_.folder, slot));
+    places_.push_back({.slots = {slot}});
   }
 }
 
+// Of two that have the same slot the larger one keeps it: it was to take over, or is to make room, and either
+// way the other one's place comes back when it ends.
 std::vector<CrewExit> CrewKeeper::adopt() {
   std::vector<CrewExit> gone;
   adopted_at_ = clock_.monotonic();
-  for (const CrewRecord& record : read_crew_records(options_.folder)) {
+  std::vector<CrewRecord> records = read_crew_records(options_.folder);
+  std::ranges::stable_sort(records, {}, [](const CrewRecord& record) { return record.slots.size(); });
+  for (const CrewRecord& record : records) {
     const auto name = parse_crew_name(record.crew);
     const CrewLife life = life_of(record);
     if (life == CrewLife::alive && name && name->slot < options_.crews) {
-      slots_[static_cast<std::size_t>(name->slot)].crew = record.crew;
-      slots_[static_cast<std::size_t>(name->slot)].record = record;
+      const std::vector<int> slots = record.slots.empty() ? std::vector{name->slot} : record.slots;
+      if (slots.back() >= options_.crews) {
+        continue;
+      }
+      clear(slots);
+      places_.push_back({.slots = slots, .crew = record.crew, .record = record});
     } else if (life == CrewLife::dead) {
       gone.push_back(
           {.name = record.crew, .preempted = true, .reason = record.crew + " ended with its study"});
@@ -83,42 +95,117 @@ std::vector<CrewExit> CrewKeeper::adopt() {
 }
 
 CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
-  Tended tended{.exits = launcher_->poll(), .failure = {}};
-  const auto heed = [&tended](const Status& status) {
-    if (!status.ok() && !tended.failure) {
-      tended.failure = status.error();
-    }
-  };
-  for (const CrewExit& exit : tended.exits) {
-    remove_crew_record(options_.folder, exit.name);
-    for (Slot& slot : slots_) {
-      if (slot.crew == exit.name) {
-        heed(note_exit(slot, exit));
-      }
-    }
-  }
+  Tended tended{.exits = launcher_->poll(), .replaced = {}, .failure = {}};
   kill_absent(connected);
-  poll_adopted(tended.exits);
-  for (Slot& slot : slots_) {
-    const bool wanted = slot.crew.empty() && !winding_down_ && !tended.failure;
-    if (wanted && clock_.monotonic() >= slot.due) {
-      heed(start(slot));
+  poll_adopted(tended);
+  note_exits(tended);
+  for (std::size_t i = 0; i < places_.size(); ++i) {  // a start that fails may add places
+    const bool wanted = places_[i].crew.empty() && !winding_down_ && !tended.failure;
+    if (wanted && clock_.monotonic() >= places_[i].due) {
+      if (const Status started = start(places_[i]); !started.ok()) {
+        tended.failure = started.error();
+      }
     }
   }
   return tended;
 }
 
-Status CrewKeeper::note_exit(Slot& slot, const CrewExit& exit) {
+void CrewKeeper::note_exits(Tended& tended) {
+  for (const CrewExit& exit : tended.exits) {
+    remove_crew_record(options_.folder, exit.name);
+    const auto runs = [&](const Place& place) { return place.crew == exit.name; };
+    if (std::erase_if(leaving_, runs) > 0) {
+      tended.replaced.push_back(exit.name);
+      continue;
+    }
+    const auto place = std::ranges::find_if(places_, runs);
+    if (place == places_.end()) {
+      continue;
+    }
+    place->record.reset();
+    if (place->slots.size() > 1) {
+      const std::vector<int> slots = place->slots;
+      places_.erase(place);
+      give_back(slots);
+    } else if (const Status noted = note_exit(*place, exit); !noted.ok() && !tended.failure) {
+      tended.failure = noted.error();
+    }
+  }
+}
+
+Status CrewKeeper::note_exit(Place& place, const CrewExit& exit) {
   const Microseconds now = clock_.monotonic();
-  const bool quick = now - slot.started < options_.quick;
-  slot.crew.clear();
-  slot.quick_deaths = quick ? slot.quick_deaths + 1 : 0;
-  slot.due = now + back_off(slot.quick_deaths);
-  if (winding_down_ || slot.quick_deaths < options_.max_quick_deaths) {
+  const bool quick = !exit.preempted && now - place.started < options_.quick;
+  place.crew.clear();
+  place.quick_deaths = quick ? place.quick_deaths + 1 : 0;
+  place.due = now + back_off(place.quick_deaths);
+  if (winding_down_ || place.quick_deaths < options_.max_quick_deaths) {
     return {};
   }
   return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
-                             slot.number, slot.quick_deaths, exit.reason));
+                             place.slots.front(), place.quick_deaths, exit.reason));
+}
+
+void CrewKeeper::reshape(const std::vector<std::vector<int>>& crews) {
+  for (const std::vector<int>& slots : crews) {
+    const bool is_so = std::ranges::find(places_, slots, &Place::slots) != places_.end();
+    if (!is_so) {
+      settle(slots);
+    }
+  }
+}
+
+// One new place, the last one, has these slots.
+void CrewKeeper::settle(const std::vector<int>& slots) {
+  clear(slots);
+  places_.push_back({.slots = slots});
+  const auto back = std::ranges::find(leaving_, slots, &Place::slots);
+  if (back != leaving_.end()) {
+    places_.back() = std::move(*back);
+    leaving_.erase(back);
+  }
+}
+
+// No place has any of these slots; what else such places had goes back to crews of its own.
+void CrewKeeper::clear(const std::vector<int>& slots) {
+  std::vector<int> rest;
+  const auto is_cleared = [&](int slot) { return std::ranges::find(slots, slot) != slots.end(); };
+  std::erase_if(places_, [&](Place& place) {
+    if (std::ranges::none_of(place.slots, is_cleared)) {
+      return false;
+    }
+    std::ranges::copy_if(place.slots, std::back_inserter(rest), std::not_fn(is_cleared));
+    if (!place.crew.empty()) {
+      leaving_.push_back(std::move(place));
+    }
+    return true;
+  });
+  give_back(std::move(rest));
+}
+
+// To those that have them still, and else to crews of one slot each.
+void CrewKeeper::give_back(std::vector<int> slots) {
+  const auto is_free = [&](int slot) { return std::ranges::find(slots, slot) != slots.end(); };
+  std::erase_if(leaving_, [&](Place& place) {
+    if (!std::ranges::all_of(place.slots, is_free)) {
+      return false;
+    }
+    std::erase_if(slots, [&](int slot) { return std::ranges::find(place.slots, slot) != place.slots.end(); });
+    places_.push_back(std::move(place));
+    return true;
+  });
+  for (const int slot : slots) {
+    places_.push_back({.slots = {slot}});
+  }
+}
+
+std::vector<int> CrewKeeper::slots_of(const std::string& crew) const {
+  for (const auto* places : {&places_, &leaving_}) {
+    if (const auto place = std::ranges::find(*places, crew, &Place::crew); place != places->end()) {
+      return place->slots;
+    }
+  }
+  return {};
 }
 
 // Once: a crew that came back and is lost later is the server's to notice. The trials of those that are
@@ -128,63 +215,83 @@ void CrewKeeper::kill_absent(const std::vector<std::string>& connected) {
     return;
   }
   rejoin_over_ = true;
-  for (const Slot& slot : slots_) {
-    if (slot.record && std::find(connected.begin(), connected.end(), slot.crew) == connected.end()) {
-      signal_crew(*slot.record, SIGKILL);
+  for (const auto* places : {&places_, &leaving_}) {
+    for (const Place& place : *places) {
+      if (place.record && std::find(connected.begin(), connected.end(), place.crew) == connected.end()) {
+        signal_crew(*place.record, SIGKILL);
+      }
     }
   }
 }
 
-void CrewKeeper::poll_adopted(std::vector<CrewExit>& exits) {
-  for (Slot& slot : slots_) {
-    if (slot.record && life_of(*slot.record) != CrewLife::alive) {
-      exits.push_back(
-          {.name = slot.crew, .preempted = true, .reason = slot.crew + " of the earlier session has ended"});
-      remove_crew_record(options_.folder, slot.crew);
-      slot.crew.clear();
-      slot.record.reset();
+void CrewKeeper::poll_adopted(Tended& tended) {
+  for (const auto* places : {&places_, &leaving_}) {
+    for (const Place& place : *places) {
+      if (place.record && life_of(*place.record) != CrewLife::alive) {
+        tended.exits.push_back({.name = place.crew,
+                                .preempted = true,
+                                .reason = place.crew + " of the earlier session has ended"});
+      }
     }
   }
 }
 
-Status CrewKeeper::start(Slot& slot) {
-  ++slot.incarnation;
-  const std::string name = fmt::format("crew-{}.{}", slot.number, slot.incarnation);
+// A crew of several slots that cannot be started is done without.
+Status CrewKeeper::start(Place& place) {
+  const int first = place.slots.front();
+  const std::string name =
+      fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
   const CrewSpec spec{.name = name,
-                      .slots = {slot.number},
+                      .slots = place.slots,
                       .folder = options_.folder,
                       .log = crew_log(options_.folder, name)};
-  RETURN_IF_ERROR(launcher_->start(spec));
-  slot.crew = name;
-  slot.started = clock_.monotonic();
+  if (const Status started = launcher_->start(spec); !started.ok()) {
+    if (place.slots.size() == 1) {
+      return started;
+    }
+    spdlog::warn("{} was not started: {}", name, started.error().message);
+    const std::vector<int> slots = place.slots;
+    clear(slots);
+    give_back(slots);
+    return {};
+  }
+  place.crew = name;
+  place.started = clock_.monotonic();
   return {};
 }
 
 bool CrewKeeper::any_running() const {
-  return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.crew.empty(); });
+  return !leaving_.empty() ||
+         std::any_of(places_.begin(), places_.end(), [](const Place& place) { return !place.crew.empty(); });
 }
 
 std::vector<CrewExit> CrewKeeper::stop_all(Microseconds grace) {
   winding_down_ = true;
-  for (const Slot& slot : slots_) {
-    if (slot.record) {
-      signal_crew(*slot.record, SIGTERM);
+  const auto signal_adopted = [this](int signal) {
+    for (const auto* places : {&places_, &leaving_}) {
+      for (const Place& place : *places) {
+        if (place.record) {
+          signal_crew(*place.record, signal);
+        }
+      }
     }
-  }
+  };
+  signal_adopted(SIGTERM);
   launcher_->stop_all(grace);
+  signal_adopted(SIGKILL);
   std::vector<CrewExit> ended;
-  for (Slot& slot : slots_) {
-    if (slot.record) {
-      signal_crew(*slot.record, SIGKILL);
+  for (auto* places : {&places_, &leaving_}) {
+    for (Place& place : *places) {
+      if (!place.crew.empty()) {
+        remove_crew_record(options_.folder, place.crew);
+        ended.push_back(
+            {.name = place.crew, .preempted = true, .reason = place.crew + " was ended with its study"});
+      }
+      place.crew.clear();
+      place.record.reset();
     }
-    if (!slot.crew.empty()) {
-      remove_crew_record(options_.folder, slot.crew);
-      ended.push_back(
-          {.name = slot.crew, .preempted = true, .reason = slot.crew + " was ended with its study"});
-    }
-    slot.crew.clear();
-    slot.record.reset();
   }
+  leaving_.clear();
   return ended;
 }
 

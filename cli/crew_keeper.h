@@ -23,13 +23,14 @@ struct CrewKeeperOptions {
   Microseconds rejoin_limit{std::chrono::seconds(45)};  // for crews of an earlier session
 };
 
-// Not thread-safe. A slot is one of the study's crews; each start of a slot is an incarnation with a name of
-// its own, crew-SLOT.INCARNATION.
+// Not thread-safe. Each slot belongs to one crew, as a rule to one of its own; reshape() changes that. Each
+// start of a crew is an incarnation with a name of its own, crew-SLOT.INCARNATION, after its first slot.
 class CrewKeeper {
  public:
   struct Tended {
-    std::vector<CrewExit> exits;   // since the last call
-    std::optional<Error> failure;  // a slot's crew dies whenever it is started; tells its last words
+    std::vector<CrewExit> exits;        // since the last call
+    std::vector<std::string> replaced;  // of these: others have their slots, they are not started again
+    std::optional<Error> failure;       // a crew dies whenever it is started; tells its last words
   };
 
   // The clock must outlive the keeper.
@@ -43,6 +44,13 @@ class CrewKeeper {
   // adopted crews that have not come back to it by the rejoin limit are killed.
   Tended tend(const std::vector<std::string>& connected);
 
+  // From now on each of these sets of slots belongs to one crew, which is started where it is not there. A
+  // crew that loses a slot by this runs on, and is not started again. So is none of several slots: when it
+  // ends, its slots go back to crews of their own.
+  void reshape(const std::vector<std::vector<int>>& crews);
+  // Of a crew that runs here; empty: it does not.
+  std::vector<int> slots_of(const std::string& crew) const;
+
   // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
@@ -50,24 +58,29 @@ class CrewKeeper {
   std::vector<CrewExit> stop_all(Microseconds grace);
 
  private:
-  struct Slot {
-    int number = 0;
-    int incarnation = 0;               // of the last start
+  struct Place {                       // of one crew
+    std::vector<int> slots;            // ascending
     std::string crew;                  // running now; empty: none
     std::optional<CrewRecord> record;  // of a crew of an earlier session
     Microseconds started{0};
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
   };
-  Status start(Slot& slot);
-  Status note_exit(Slot& slot, const CrewExit& exit);
+  Status start(Place& place);
+  Status note_exit(Place& place, const CrewExit& exit);
+  void note_exits(Tended& tended);
+  void clear(const std::vector<int>& slots);
+  void settle(const std::vector<int>& slots);
+  void give_back(std::vector<int> slots);
   void kill_absent(const std::vector<std::string>& connected);
-  void poll_adopted(std::vector<CrewExit>& exits);
+  void poll_adopted(Tended& tended);
 
   std::unique_ptr<Launcher> launcher_;
   const Clock& clock_;
   CrewKeeperOptions options_;
-  std::vector<Slot> slots_;
+  std::vector<int> incarnations_;  // by slot: the last one
+  std::vector<Place> places_;      // each slot belongs to exactly one
+  std::vector<Place> leaving_;     // crews that run on slots which have gone to others
   Microseconds adopted_at_{0};
   bool rejoin_over_ = false;
   bool winding_down_ = false;

@@ -39,7 +39,8 @@ Status write_crew_record(const std::filesystem::path& study, const CrewRecord& r
                                     {"boot", record.boot},
                                     {"process_id", record.process_id},
                                     {"process_start", record.process_start},
-                                    {"process_group", record.process_group}};
+                                    {"process_group", record.process_group},
+                                    {"slots", record.slots}};
   return write_file_atomically(record_path(study, record.crew), json.dump(2) + "\n");
 }
 
@@ -58,7 +59,8 @@ std::vector<CrewRecord> read_crew_records(const std::filesystem::path& study) {
                          .boot = json.at("boot"),
                          .process_id = json.at("process_id"),
                          .process_start = json.at("process_start"),
-                         .process_group = json.at("process_group")});
+                         .process_group = json.at("process_group"),
+                         .slots = json.value("slots", std::vector<int>())});
     } catch (const nlohmann::json::exception&) {
       continue;
     }

@@ -18,6 +18,7 @@ struct CrewRecord {
   long process_id = 0;             // of the leader
   std::int64_t process_start = 0;  // guards against another process with the same id
   long process_group = 0;          // signalling it reaches every rank; 0: the crew has no group of its own
+  std::vector<int> slots;          // of a crew that takes up several; else its name says it
 };
 
 // The record of this process as the leader of `crew`. With `by_mpirun`, the parent is the crew's mpirun.

@@ -29,6 +29,12 @@ std::string cards_of_rank(const std::vector<int>& crew, int rank, int ranks, con
   return fmt::format("{}", fmt::join(cards, ", "));
 }
 
+std::string cpus_of_rank(const Resources& resources, int crew, int rank) {
+  return resources.cpus.empty()
+             ? "any"
+             : format_cpus(resources.cpus[static_cast<std::size_t>(crew)][static_cast<std::size_t>(rank)]);
+}
+
 }  // namespace
 
 std::string format_memory(std::uint64_t bytes) {
@@ -50,14 +56,16 @@ std::string describe_crews(const Resources& resources, const FoundDevices& found
   Table table({{"crew", Table::Align::right},
                {"rank", Table::Align::right},
                {"card"},
-               {"threads", Table::Align::right}});
+               {"threads", Table::Align::right},
+               {"CPUs"}});
   for (int crew = 0; crew < resources.crews; ++crew) {
     for (int rank = 0; rank < resources.ranks; ++rank) {
       const std::string card =
           resources.cards.empty()
               ? "none: on CPUs"
               : cards_of_rank(resources.cards[static_cast<std::size_t>(crew)], rank, resources.ranks, found);
-      table.add({std::to_string(crew), std::to_string(rank), card, std::to_string(resources.threads)});
+      table.add({std::to_string(crew), std::to_string(rank), card, std::to_string(resources.threads),
+                 cpus_of_rank(resources, crew, rank)});
     }
   }
   return table.str("  ");

@@ -97,6 +97,9 @@ Result<int> devices(const DevicesOptions& options) {
   if (!plan->resources.why_cpus.empty()) {
     print_out("  {}; `ranks_per_gpu: N` lets them share\n", plan->resources.why_cpus);
   }
+  if (!plan->resources.why_unbound.empty()) {
+    print_out("  the system chooses the CPUs: {}\n", plan->resources.why_unbound);
+  }
   if (const auto warning = oversubscription_warning(plan->resources, usable_cores())) {
     print_out("  {}\n", *warning);
   }

@@ -15,6 +15,7 @@
 #include "collectives/mpi_communicator.h"
 #include "devices/assignment.h"
 #include "worker/crew.h"
+#include "worker/rank_cpus.h"
 
 namespace regatta {
 namespace {
@@ -29,6 +30,7 @@ struct Invitation {
   int threads = 1;
   int lanes = 1;
   int ranks_per_gpu = 0;  // 0: the crews compute on CPUs
+  int bind = 0;           // 1: ranks that share CPUs take a part each
   std::array<char, 4096> folder{};
   std::array<char, 16384> cards{};  // CUDA_VISIBLE_DEVICES of each crew, with a ';' after each
 };
@@ -124,6 +126,7 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
   RETURN_IF_ERROR(tell_cards(resources, invitation));
   invitation.threads = resources.threads;
   invitation.lanes = resources.lanes;
+  invitation.bind = resources.bind ? 1 : 0;
   ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
   const std::string folder = std::filesystem::absolute(session->folder()).string();
   if (folder.size() >= invitation.folder.size()) {
@@ -132,6 +135,16 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
   std::memcpy(invitation.folder.data(), folder.data(), folder.size());
   invitation.welcome = 1;
   return session;
+}
+
+// Of all ranks, those that do not compute included.
+Status divide_cpus(Communicator& world, const Invitation& invitation) {
+  if (invitation.bind == 0) {
+    return {};
+  }
+  return divide_cpus(world, {.computes = crew_of_rank(world.rank(), invitation.ranks, invitation.crews) >= 0,
+                             .ranks = invitation.ranks,
+                             .threads = invitation.threads});
 }
 
 Status row(Communicator& crew, const std::string& name, const Invitation& invitation) {
@@ -163,6 +176,7 @@ Result<int> coordinate(MpiSession& mpi, Communicator& world, const NewStudy& req
   if (!session.ok()) {
     return session.error();
   }
+  RETURN_IF_ERROR(divide_cpus(world, invitation));
   mpi.split(-1);
   Result<int> code = (*session)->run();
   if (!code.ok() || *code != kExitDone) {
@@ -177,6 +191,7 @@ Result<int> join(MpiSession& mpi, Communicator& world) {
   if (invitation.welcome == 0) {
     return kExitDone;  // rank 0 tells why
   }
+  RETURN_IF_ERROR(divide_cpus(world, invitation));
   const int crew = crew_of_rank(world.rank(), invitation.ranks, invitation.crews);
   const auto communicator = mpi.split(crew);
   if (communicator == nullptr) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/file.h"
@@ -125,9 +126,7 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
   interrupts_ = std::make_unique<Interrupts>();
   ASSIGN_OR_RETURN(const std::string address, coordinator_address(plan_->resources));
-  ASSIGN_OR_RETURN(
-      server_, Server::start(*study_, *store_, clock_,
-                             {.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs}));
+  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address)));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
         std::move(launcher), clock_, CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews});
@@ -135,6 +134,25 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   display_ = make_display(stdout, clock_);
   forecast_ = std::make_unique<Forecast>(*study_, clock_);
   return {};
+}
+
+ServerOptions Session::server_options(const std::string& address) {
+  ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
+  options.slots_of = [this, possible = can_start_large_crews(plan_->resources)](const std::string& crew) {
+    return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
+  };
+  options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
+  options.started = [this](const StartAttempt& start) { note_start(start); };
+  return options;
+}
+
+void Session::note_start(const StartAttempt& start) {
+  const std::size_t slots = crews_ == nullptr ? 1 : crews_->slots_of(start.crew).size();
+  if (slots > 1) {
+    display_->note(fmt::format("trial {} {} with {} ranks", start.trial,
+                               start.checkpoint.empty() ? "begins" : "goes on",
+                               slots * static_cast<std::size_t>(plan_->resources.ranks)));
+  }
 }
 
 Result<int> Session::run() {
@@ -199,7 +217,8 @@ Status Session::tend_crews() {
   }
   const CrewKeeper::Tended tended = crews_->tend(server_->connected_crews());
   for (const CrewExit& exit : tended.exits) {
-    if (!save_until_ && !tended.failure && !study_->ended()) {
+    const bool is_replaced = std::ranges::find(tended.replaced, exit.name) != tended.replaced.end();
+    if (!is_replaced && !save_until_ && !tended.failure && !study_->ended()) {
       // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
       display_->note(fmt::format("{} (see {}); it is started again",
                                  exit.reason.substr(0, exit.reason.find(';')),

@@ -64,6 +64,8 @@ class Session {
   Status serve();
   Status step();
   Status tend_crews();
+  ServerOptions server_options(const std::string& address);
+  void note_start(const StartAttempt& start);
   void heed_interrupts();
   void begin_stop();
   void dismiss_crews();

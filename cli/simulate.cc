@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/elastic_plan.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/simulate_costs.h"
@@ -64,6 +65,7 @@ Result<int> run_simulation(SimulateOptions& options) {
   }
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
   options.simulation.lanes = std::max(1, plan->resources.lanes);
+  options.simulation.elastic = elastic_options(*plan).has_value();
   const std::string lanes =
       options.simulation.lanes > 1 ? fmt::format(" of {} lanes", options.simulation.lanes) : "";
   print_out("simulating  {}, {} crews{}, seed {}, epochs of {} s\n", plan->experiment.name,
@@ -123,6 +125,16 @@ void add_simulate_command(CLI::App& program, Action& action) {
       ->capture_default_str();
   command->add_option("--restart-seconds", simulation.restart_seconds, "until a dead crew is back")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--reshape-seconds", simulation.reshape_seconds,
+                   "until a larger crew, of several others' slots, is there")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--elastic-efficiency", simulation.elastic_efficiency,
+                   "speed of a larger crew, as a share of what its slots have apart")
+      ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
   add_cost_options(*command, options->costs);
   command->add_flag("--sweep", options->sweep,

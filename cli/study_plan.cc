@@ -7,6 +7,8 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
+#include "cluster/binding.h"
+#include "cli/elastic_plan.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
@@ -125,6 +127,9 @@ HostCards cards_for(const StudyPlan& plan) {
   cards.why_none = found.why_none;
   if (can_use_cards) {
     cards.count = static_cast<int>(found.cards.size());
+    for (const Card& card : found.cards) {
+      cards.buses.push_back(card.bus);
+    }
   } else if (cards.why_none.empty()) {
     cards.why_none = "this build trains networks on CPUs only";
   }
@@ -135,13 +140,18 @@ Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
   if (is_table_study(plan.experiment)) {
     return {};
   }
-  return settle_devices(plan.resources, plan.resources_section, cards_for(plan), usable_cores(), crews);
+  const HostCards cards = cards_for(plan);
+  RETURN_IF_ERROR(settle_devices(plan.resources, plan.resources_section, cards, usable_cores(), crews));
+  settle_cores(plan.resources, find_host_cores(cards.buses));
+  return {};
 }
 
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {
   const bool trains_network =
       plan.experiment.section("command") == nullptr && !is_table_study(plan.experiment);
-  StudyOptions options{.max_attempts = plan.resources.max_attempts, .evaluate_best = trains_network};
+  StudyOptions options{.max_attempts = plan.resources.max_attempts,
+                       .evaluate_best = trains_network,
+                       .elastic = elastic_options(plan)};
   if (plan.resources.lanes != 1 && trains_network) {
     options.shape_of = [&plan](const Point& point) {
       const auto key = shape_key(plan.experiment, point);

@@ -42,8 +42,8 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
 // A `command` gets its own only where `device: cuda` asks for them; else its programs see what there is.
 HostCards cards_for(const StudyPlan& plan);
 
-// What resources.device comes to on this host (see settle_devices). Before crews are started; not for a
-// table.
+// What resources.device and resources.bind come to on this host (see settle_devices, settle_cores). Before
+// crews are started; not for a table.
 Status settle_devices(StudyPlan& plan, std::optional<int> crews = {});
 
 // A fresh study; the plan must outlive it.

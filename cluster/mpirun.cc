@@ -86,6 +86,17 @@ std::vector<int> cards_of(const CrewSpec& crew, const Resources& resources) {
   return cards;
 }
 
+// By rank; slots keep their own.
+std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
+  std::vector<std::string> ranks;
+  for (const int slot : crew.slots) {
+    for (const CpuSet& rank : resources.cpus[static_cast<std::size_t>(slot)]) {
+      ranks.push_back(format_cpus(rank));
+    }
+  }
+  return fmt::format("{}", fmt::join(ranks, "/"));
+}
+
 struct Running {
   Process process;
   fs::path log;
@@ -233,6 +244,12 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
                                            "--lanes",
                                            std::to_string(resources.lanes)};
   result.command.insert(result.command.end(), worker.begin(), worker.end());
+  if (!resources.cpus.empty()) {
+    result.command.insert(result.command.end(), {"--cpus", cpus_of(crew, resources)});
+  }
+  if (crew.slots.size() > 1) {
+    result.command.insert(result.command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
+  }
   if (!resources.cards.empty()) {
     // The crew sees its own cards only, as do the programs that it starts.
     result.variables["CUDA_VISIBLE_DEVICES"] =
@@ -243,6 +260,10 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
     result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
   }
   return result;
+}
+
+bool can_start_large_crews(const Resources& resources) {
+  return resources.ranks > 1 || (in_path("mpirun") && !inside_mpi_job());
 }
 
 Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, const fs::path& program) {

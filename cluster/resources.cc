@@ -98,11 +98,13 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.crews = count(section, "crews", std::max<std::int64_t>(1, cores / cores_a_crew));
   resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
+  resources.elastic = section.flag("elastic", true);
   resources.device = section.choice("device", {"auto", "cpu", "cuda"}, "auto");
   const Node* const lanes = section.child("lanes");
   const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
+  resources.bind = section.choice("bind", {"auto", "none"}, "auto") == "auto";
   read_gpus(section, resources);
   resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);
   if (fits_lanes && resources.ranks_per_gpu > 1) {

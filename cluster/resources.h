@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "devices/core_assignment.h"
 #include "experiment/node.h"
 
 namespace regatta {
@@ -17,6 +18,7 @@ struct Resources {
   int ranks = 1;                // a crew
   int threads = 1;              // a rank; by default the cores divided by all ranks
   int max_attempts = 3;         // a trial: lost crews before it counts as failed
+  bool elastic = true;          // idle crews join others that train
   std::string device = "auto";  // auto, cpu, cuda: as the file says
   std::optional<int> gpus_a_crew;
   std::vector<int> gpus;  // which of the host's cards may be used; empty: all
@@ -29,6 +31,10 @@ struct Resources {
   int lanes = 1;
   bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
   std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
+  bool bind = true;           // ranks keep to cores of their own where there are enough: `bind: auto`
+  // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.
+  std::vector<RankCpus> cpus;
+  std::string why_unbound;  // a sentence without an end
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.
@@ -39,6 +45,7 @@ struct HostCards {
   std::string host;
   int count = 0;
   std::string why_none;
+  std::vector<std::string> buses;  // by card, where they are known
 };
 
 // What `device` comes to here: `auto` takes the cards where there are some. Deals them to the crews, and

@@ -92,6 +92,15 @@ bool started_by_mpi() {
   return std::getenv("PMIX_RANK") != nullptr;
 }
 
+std::optional<int> rank_from_environment() {
+  for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"}) {
+    if (const auto rank = number_from_environment(variable)) {
+      return rank;
+    }
+  }
+  return std::nullopt;
+}
+
 Status check_world_size(int mpi_size) {
   const auto from_mpirun = size_from_mpirun();
   const int started = from_mpirun ? *from_mpirun : in_slurm_step() ? tasks_of_slurm_step() : 1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -29,6 +30,10 @@ struct CrewLayout {
 //   SLURM_STEP_NUM_TASKS above 1       srun; batch scripts and shells in an allocation do not count
 //   PMIX_RANK outside a Slurm step     another PMIx launcher
 bool started_by_mpi();
+
+// This process's number among those that were started with it, from the environment alone: before MPI is
+// started. nullopt: the launcher does not tell.
+std::optional<int> rank_from_environment();
 
 // MPI_Init to MPI_Finalize. At most one in a process, which then makes MPI calls from one thread at a time
 // (MPI_THREAD_SERIALIZED). Its communicators must be gone before it.

@@ -2,6 +2,8 @@
 #include "coordinator/crew_roster.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace regatta {
 
@@ -30,8 +32,25 @@ Crew& CrewRoster::join(const std::string& name, int lanes, Microseconds now) {
 
 void CrewRoster::remove(const std::string& name) {
   if (Crew* crew = find(name)) {
+    place(*crew, {});
     unlist(*crew);
     crews_.erase(name);
+  }
+}
+
+void CrewRoster::place(Crew& crew, const std::vector<int>& slots) {
+  for (const int slot : crew.slots) {
+    const auto holders = by_slot_.find(slot);
+    holders->second.erase(&crew);
+    if (holders->second.empty()) {
+      by_slot_.erase(holders);
+    }
+  }
+  of_several_slots_ -= crew.slots.size() > 1 ? 1 : 0;
+  of_several_slots_ += slots.size() > 1 ? 1 : 0;
+  crew.slots = slots;
+  for (const int slot : slots) {
+    by_slot_[slot].insert(&crew);
   }
 }
 
@@ -57,6 +76,31 @@ Crew* CrewRoster::next_partly_idle(Crew& after) {
                                           IdleKey{1, 0, static_cast<Crew*>(nullptr)});
   const auto next = idle_.upper_bound(busiest_before);
   return next == idle_.end() ? nullptr : std::get<Crew*>(*next);
+}
+
+std::vector<Crew*> CrewRoster::idle() const {
+  std::vector<Crew*> crews;
+  for (const auto& [attempts, sequence, crew] : idle_) {
+    if (attempts > 0) {
+      break;
+    }
+    crews.push_back(crew);
+  }
+  return crews;
+}
+
+std::vector<Crew*> CrewRoster::holders(const std::vector<int>& slots) const {
+  std::set<std::pair<std::uint64_t, Crew*>> found;
+  for (const int slot : slots) {
+    if (const auto holders = by_slot_.find(slot); holders != by_slot_.end()) {
+      for (Crew* crew : holders->second) {
+        found.emplace(crew->sequence, crew);
+      }
+    }
+  }
+  std::vector<Crew*> crews;
+  std::ranges::transform(found, std::back_inserter(crews), [](const auto& entry) { return entry.second; });
+  return crews;
 }
 
 std::vector<Crew*> CrewRoster::fall_silent(Microseconds limit) {

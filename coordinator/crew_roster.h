@@ -17,6 +17,7 @@ namespace regatta {
 struct Crew {
   std::string name;
   int lanes = 1;
+  std::vector<int> slots;      // of this coordinator's launcher, ascending; empty: a crew that came by itself
   std::uint64_t sequence = 0;  // of joining: the order in which idle crews are served
   Microseconds heard{0};
   std::set<AttemptId> attempts;     // current ones that it is known to run
@@ -24,9 +25,10 @@ struct Crew {
   bool silent = false;              // not heard for a lease; gets no work until it is heard again
   bool leaving = false;             // ended an attempt as interrupted unasked: it is being taken away
   bool evaluating = false;
+  bool reserved = false;  // for a trial that another crew is still to leave
 
   bool has_free_lane() const {
-    return !silent && !leaving && !evaluating && static_cast<int>(attempts.size()) < lanes;
+    return !silent && !leaving && !evaluating && !reserved && static_cast<int>(attempts.size()) < lanes;
   }
 };
 
@@ -36,6 +38,7 @@ class CrewRoster {
   Crew& join(const std::string& name, int lanes, Microseconds now);  // known already: it has reconnected
   void remove(const std::string& name);
   void hear(Crew& crew, Microseconds now);
+  void place(Crew& crew, const std::vector<int>& slots);
 
   void renew(Microseconds now);  // as if all but the silent had just been heard
 
@@ -51,6 +54,11 @@ class CrewRoster {
   Crew* next_idle();
   // Of the crews with a free lane that run something, the next one in that order; or nullptr.
   Crew* next_partly_idle(Crew& after);
+  // Crews that run nothing and could, in the order in which they joined.
+  std::vector<Crew*> idle() const;
+  bool any_of_several_slots() const { return of_several_slots_ > 0; }
+  // The crews that have any of these slots, in the order in which they joined.
+  std::vector<Crew*> holders(const std::vector<int>& slots) const;
   // Crews last heard at `limit` or before; they are silent from now on.
   std::vector<Crew*> fall_silent(Microseconds limit);
   std::vector<std::string> names() const;  // in the order of names
@@ -64,6 +72,8 @@ class CrewRoster {
   using HeardKey = std::tuple<Microseconds, std::uint64_t, Crew*>;
   std::map<std::string, Crew> crews_;
   std::set<IdleKey> idle_;
+  std::map<int, std::set<Crew*>> by_slot_;
+  std::size_t of_several_slots_ = 0;
   std::set<HeardKey> heard_;  // without the silent ones
   std::uint64_t joined_ = 0;
 };

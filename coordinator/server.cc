@@ -231,6 +231,10 @@ class Server::Implementation {
         }
         return;
       case wire::FromCrew::kGoodbye:
+        if (peer != peers_.end() && peer->second.dismissed && !slots_of(received.crew).empty()) {
+          peers_.erase(peer);
+          return;  // the end of its process is awaited
+        }
         peers_.erase(received.crew);
         tell(CrewLost{
             .crew = received.crew,
@@ -286,7 +290,12 @@ class Server::Implementation {
     reply(received.crew) = welcome_;
     tell(CrewJoined{.crew = received.crew,
                     .lanes = static_cast<int>(hello.lanes()),
-                    .attempts = {hello.attempts().begin(), hello.attempts().end()}});
+                    .attempts = {hello.attempts().begin(), hello.attempts().end()},
+                    .slots = slots_of(received.crew)});
+  }
+
+  std::vector<int> slots_of(const std::string& crew) const {
+    return options_.slots_of ? options_.slots_of(crew) : std::vector<int>();
   }
 
   wire::ToCrew& reply(const std::string& crew) {
@@ -305,8 +314,13 @@ class Server::Implementation {
     for (const Command& command : reaction.commands) {
       if (auto outgoing = outgoing_from(command)) {
         outbox_.push_back(*std::move(outgoing));
+      } else if (const auto* reshape = std::get_if<ReshapeCrews>(&command)) {
+        reshapings_.push_back(*reshape);
       } else {
         obsolete_.push_back(std::get<DeleteCheckpoint>(command).checkpoint);
+      }
+      if (const auto* start = std::get_if<StartAttempt>(&command); start != nullptr && options_.started) {
+        options_.started(*start);
       }
     }
   }
@@ -325,6 +339,10 @@ class Server::Implementation {
     }
     for (const Outgoing& outgoing : std::exchange(outbox_, {})) {
       send(outgoing);
+    }
+    for (const ReshapeCrews& reshaping : std::exchange(reshapings_, {})) {
+      CHECK(options_.reshape, "only crews that were started here have slots");
+      options_.reshape(reshaping);
     }
     for (const std::string& checkpoint : std::exchange(obsolete_, {})) {
       delete_checkpoint(options_.folder, checkpoint);
@@ -361,6 +379,7 @@ class Server::Implementation {
   // Of the batch at hand.
   std::vector<TimedEvent> events_;
   std::vector<Outgoing> outbox_;
+  std::vector<ReshapeCrews> reshapings_;
   std::vector<std::string> obsolete_;
   std::optional<Error> broken_;
 };

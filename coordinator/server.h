@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,10 @@ struct ServerOptions {
   int max_epochs = 0;                                   // told to crews: the schedules' horizon
   Microseconds heartbeat{std::chrono::seconds(2)};      // of crews: well below the study's lease
   Microseconds orphan_limit{std::chrono::minutes(10)};  // how long a crew waits for a lost coordinator
+  // Where crews are started here: which slots one has; none for those that came by themselves.
+  std::function<std::vector<int>(const std::string& crew)> slots_of;
+  std::function<void(const ReshapeCrews&)> reshape;
+  std::function<void(const StartAttempt&)> started;  // for people
 };
 
 // Owns the ROUTER socket. Not thread-safe: one thread calls step() in a loop. Study, store and clock must

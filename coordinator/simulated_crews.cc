@@ -26,9 +26,19 @@ std::string checkpoint_name(int trial, int epoch) {
   return fmt::format("checkpoints/trial-{}/epoch-{}", trial, epoch);
 }
 
+std::string name_of(std::size_t index, int starts) { return fmt::format("crew-{}.{}", index, starts); }
+
+std::size_t index_in(const std::string& name) {
+  std::size_t index = 0;
+  const std::size_t begin = name.find('-') + 1;
+  std::from_chars(name.data() + begin, name.data() + name.size(), index);
+  return index;
+}
+
 int epoch_of(const std::string& checkpoint) {
+  constexpr std::string_view kEpoch = "epoch-";
   int epoch = 0;
-  const std::size_t digits = checkpoint.find_last_not_of("0123456789") + 1;
+  const std::size_t digits = checkpoint.empty() ? 0 : checkpoint.rfind(kEpoch) + kEpoch.size();
   std::from_chars(checkpoint.data() + digits, checkpoint.data() + checkpoint.size(), epoch);
   return epoch;
 }
@@ -47,6 +57,8 @@ SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOpt
       now_(options.start),
       crews_(static_cast<std::size_t>(options.crews)) {
   for (std::size_t index = 0; index < crews_.size(); ++index) {
+    crews_[index].slots = {static_cast<int>(index)};
+    crew_of_slot_.push_back(index);
     schedule({.happening = Happening::start, .crew = index}, {});
   }
   if (faults_.tick_seconds > 0) {
@@ -128,10 +140,21 @@ void SimulatedCrews::happen(const Item& item) {
 
 void SimulatedCrews::start(std::size_t index) {
   SimulatedCrew& crew = crews_[index];
+  if (crew.alive || !is_wanted(crew)) {
+    return;
+  }
   crew.alive = true;
+  crew.dismissed = false;
   ++crew.starts;
-  crew.name = fmt::format("crew-{}.{}", index, crew.starts);
-  arrived_.push_back(CrewJoined{.crew = crew.name, .lanes = options_.lanes});
+  crew.name = name_of(index, crew.starts);
+  arrived_.push_back(CrewJoined{
+      .crew = crew.name, .lanes = options_.lanes, .slots = options_.elastic ? crew.slots : std::vector<int>()});
+  if (crew.slots.size() > 1) {
+    schedule({.happening = Happening::deliver,
+              .crew = index,
+              .letter = std::make_unique<const Letter>(LaneFree{.crew = crew.name, .lanes = options_.lanes})},
+             microseconds(options_.reshape_seconds / 2));
+  }
   if (options_.mean_seconds_to_failure > 0) {
     const double uniform = failures_.substream(index).uniform(static_cast<std::uint64_t>(crew.starts));
     const double lifetime = -options_.mean_seconds_to_failure * std::log1p(-uniform);
@@ -139,12 +162,29 @@ void SimulatedCrews::start(std::size_t index) {
   }
 }
 
+bool SimulatedCrews::is_wanted(const SimulatedCrew& crew) const {
+  return std::ranges::all_of(crew.slots, [&](int slot) {
+    return crew_of_slot_[static_cast<std::size_t>(slot)] == index_of(crew);
+  });
+}
+
 void SimulatedCrews::die(std::size_t index) {
   SimulatedCrew& crew = crews_[index];
   leave_attempts(crew);
   crew.alive = false;
   arrived_.push_back(CrewLost{.crew = crew.name, .reason = "killed by the simulation"});
-  schedule({.happening = Happening::start, .crew = index}, microseconds(options_.restart_seconds));
+  give_slots_back(index);
+}
+
+// To crews of one slot each; they may be there still.
+void SimulatedCrews::give_slots_back(std::size_t index) {
+  for (const int number : crews_[index].slots) {
+    const auto slot = static_cast<std::size_t>(number);
+    if (crew_of_slot_[slot] == index) {
+      crew_of_slot_[slot] = slot;
+      schedule({.happening = Happening::start, .crew = slot}, microseconds(options_.restart_seconds));
+    }
+  }
 }
 
 void SimulatedCrews::tick() {
@@ -159,15 +199,18 @@ void SimulatedCrews::tick() {
   }
 }
 
-Microseconds SimulatedCrews::epoch_time(const Attempt& attempt) const {
-  if (options_.curves != nullptr) {
-    if (const auto known = options_.curves->epoch_seconds(attempt.trial, attempt.point)) {
-      return microseconds(*known);
-    }
-  }
+// What is left of the epoch that begins. The lanes of a crew share what it runs on.
+Microseconds SimulatedCrews::epoch_time(const SimulatedCrew& crew, const Attempt& attempt) const {
+  const auto known =
+      options_.curves == nullptr ? std::nullopt : options_.curves->epoch_seconds(attempt.trial, attempt.point);
   const double spread =
       std::exp(options_.epoch_spread * durations_.normal(static_cast<std::uint64_t>(attempt.trial)));
-  return microseconds(options_.epoch_seconds * spread);
+  double time = known.value_or(options_.epoch_seconds * spread);
+  if (const std::size_t others = crew.attempts.size() - 1; others > 0) {
+    time *= 1 + options_.lane_cost * static_cast<double>(others);
+  }
+  return microseconds(time * (1 - attempt.part) /
+                      speed_of(static_cast<int>(crew.slots.size()), options_.elastic_efficiency));
 }
 
 // nullopt: there is no such epoch.
@@ -190,21 +233,19 @@ bool SimulatedCrews::ends_by_itself(const Attempt& attempt) const {
   return attempt.until_epoch == kUnlimitedEpochs && attempt.epoch >= kProgramEpochs;
 }
 
-// The lanes of a crew share what it runs on.
 void SimulatedCrews::begin_epoch(std::size_t index, Attempt& attempt, Microseconds more) {
   attempt.epoch_began = now_ + more;
-  Microseconds time = epoch_time(attempt);
-  if (const std::size_t others = crews_[index].attempts.size() - 1; others > 0) {
-    time = microseconds(seconds(time) * (1 + options_.lane_cost * static_cast<double>(others)));
-  }
+  const Microseconds time = epoch_time(crews_[index], attempt);
   schedule({.happening = Happening::epoch_done, .crew = index, .attempt = attempt.id}, more + time);
 }
 
 void SimulatedCrews::finish_epoch(std::size_t index, Attempt& attempt) {
   SimulatedCrew& crew = crews_[index];
   const double spent = seconds(now_ - *attempt.epoch_began);
-  seconds_trained_ += spent;
+  seconds_trained_ += spent * static_cast<double>(crew.slots.size());
   attempt.epoch_began.reset();
+  attempt.part = 0;
+  attempt.part_seconds = 0;
   ++attempt.epoch;
   const AttemptFinished finished{.crew = crew.name, .attempt = attempt.id, .outcome = Outcome::complete};
   const auto metrics = metrics_of(attempt);
@@ -232,7 +273,8 @@ void SimulatedCrews::finish_epoch(std::size_t index, Attempt& attempt) {
 
 void SimulatedCrews::leave_attempt(SimulatedCrew& crew, AttemptId id) {
   if (const Attempt& attempt = crew.attempts.at(id); attempt.epoch_began) {
-    seconds_trained_ += std::max(0.0, seconds(now_ - *attempt.epoch_began));
+    seconds_trained_ +=
+        std::max(0.0, seconds(now_ - *attempt.epoch_began)) * static_cast<double>(crew.slots.size());
   }
   crew.attempts.erase(id);
 }
@@ -276,6 +318,9 @@ void SimulatedCrews::reconnect() {
       continue;
     }
     CrewJoined joined{.crew = crew.name, .lanes = options_.lanes};
+    if (options_.elastic) {
+      joined.slots = crew.slots;
+    }
     for (const auto& [id, attempt] : crew.attempts) {
       joined.attempts.push_back(id);
     }
@@ -301,12 +346,9 @@ void SimulatedCrews::carry_out_at(Microseconds time, Command command) {
   }
 }
 
-// By name: "crew-INDEX.STARTS". nullptr: it has died.
+// nullptr: it has died.
 SimulatedCrews::SimulatedCrew* SimulatedCrews::find(const std::string& name) {
-  std::size_t index = 0;
-  const std::size_t begin = name.find('-') + 1;
-  std::from_chars(name.data() + begin, name.data() + name.size(), index);
-  SimulatedCrew& crew = crews_.at(index);
+  SimulatedCrew& crew = crews_.at(index_in(name));
   return crew.alive && crew.name == name ? &crew : nullptr;
 }
 
@@ -348,6 +390,9 @@ void SimulatedCrews::carry(const StartAttempt& command) {
              .trial = command.trial,
              .epoch = epoch_of(command.checkpoint),
              .until_epoch = command.until_epoch};
+  if (const auto part = parts_.find(command.checkpoint); part != parts_.end()) {
+    std::tie(attempt.part, attempt.part_seconds) = part->second;
+  }
   if (attempt.epoch >= command.until_epoch) {
     violations_.push_back(fmt::format("attempt {} has nothing to train", command.attempt));
     return;
@@ -380,10 +425,37 @@ void SimulatedCrews::carry(const EndAttempt& command) {
 
 void SimulatedCrews::carry(const SuspendAttempt& command) {
   if (SimulatedCrew* crew = find_running(command.crew, command.attempt)) {
+    const std::string checkpoint = save_part(*crew, crew->attempts.at(command.attempt));
     leave_attempt(*crew, command.attempt);
-    send(index_of(*crew),
-         AttemptFinished{.crew = command.crew, .attempt = command.attempt, .outcome = Outcome::interrupted});
+    send(index_of(*crew), AttemptFinished{.crew = command.crew,
+                                          .attempt = command.attempt,
+                                          .outcome = Outcome::interrupted,
+                                          .checkpoint = checkpoint});
   }
+}
+
+// Within an epoch. Empty: the checkpoint of the epoch before is the newest.
+std::string SimulatedCrews::save_part(const SimulatedCrew& crew, const Attempt& attempt) {
+  if (!attempt.epoch_began || *attempt.epoch_began >= now_) {
+    return {};
+  }
+  const double spent = seconds(now_ - *attempt.epoch_began);
+  const double left = seconds(epoch_time(crew, attempt));
+  const std::string name =
+      fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
+  parts_[name] = {attempt.part + (1 - attempt.part) * std::min(spent / left, 1.0),
+                  attempt.part_seconds + spent * static_cast<double>(crew.slots.size())};
+  files_.insert(name);
+  return name;
+}
+
+int SimulatedCrews::slots_of(const std::string& crew) const {
+  return static_cast<int>(crews_.at(index_in(crew)).slots.size());
+}
+
+double SimulatedCrews::seconds_of_part(const std::string& checkpoint) const {
+  const auto part = parts_.find(checkpoint);
+  return part == parts_.end() ? 0 : part->second.second;
 }
 
 void SimulatedCrews::carry(const EvaluateTrial& command) {
@@ -399,10 +471,37 @@ void SimulatedCrews::carry(const DismissCrew& command) {
     leave_attempts(*crew);
     crew->alive = false;
     crew->dismissed = true;
+    if (options_.elastic) {
+      arrived_.push_back(CrewLost{.crew = command.crew, .preempted = true, .reason = "dismissed"});
+      give_slots_back(index_of(*crew));
+    }
   }
 }
 
+void SimulatedCrews::carry(const ReshapeCrews& command) {
+  for (const std::vector<int>& slots : command.crews) {
+    const std::size_t index = index_of_slots(slots);
+    for (const int slot : slots) {
+      crew_of_slot_[static_cast<std::size_t>(slot)] = index;
+    }
+    schedule({.happening = Happening::start, .crew = index}, microseconds(options_.reshape_seconds / 2));
+  }
+}
+
+std::size_t SimulatedCrews::index_of_slots(const std::vector<int>& slots) {
+  if (slots.size() == 1) {
+    return static_cast<std::size_t>(slots.front());
+  }
+  const auto known = std::ranges::find(crews_, slots, &SimulatedCrew::slots);
+  if (known != crews_.end()) {
+    return index_of(*known);
+  }
+  crews_.emplace_back().slots = slots;
+  return crews_.size() - 1;
+}
+
 void SimulatedCrews::carry(const DeleteCheckpoint& command) {
+  parts_.erase(command.checkpoint);
   if (files_.erase(command.checkpoint) == 0) {
     violations_.push_back(fmt::format("{} is deleted, but does not exist", command.checkpoint));
   }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -51,7 +52,10 @@ class SimulatedCrews {
   // In the lanes of a crew; empty: it has died.
   std::vector<int> trials_of(const std::string& crew);
 
-  double seconds_trained() const { return seconds_trained_; }  // over all crews, lost work and all
+  double seconds_trained() const { return seconds_trained_; }  // over all slots, lost work and all
+  int slots_of(const std::string& crew) const;  // how many; also of one that has died
+  // What the part of an epoch took that this checkpoint holds, of all slots.
+  double seconds_of_part(const std::string& checkpoint) const;
   // What no study may do: needing a file that it had deleted, deleting twice, overfilling a crew.
   const std::vector<std::string>& violations() const { return violations_; }
 
@@ -62,11 +66,14 @@ class SimulatedCrews {
     int trial = 0;
     int epoch = 0;  // trained
     int until_epoch = 0;
+    double part = 0;                          // of the next epoch, done by an attempt before this one
+    double part_seconds = 0;                  // that it took, of all slots
     std::optional<Microseconds> epoch_began;  // while it trains; else it waits for an answer
     std::deque<ReportReceived> unanswered;
   };
   struct SimulatedCrew {
     std::string name;
+    std::vector<int> slots;  // that it has when it runs
     int starts = 0;
     bool alive = false;
     bool dismissed = false;
@@ -92,6 +99,11 @@ class SimulatedCrews {
   void schedule(Item item, Microseconds delay);
   void happen(const Item& item);
   void start(std::size_t index);
+  void come_back(std::size_t index, double delay_seconds);
+  bool is_wanted(const SimulatedCrew& crew) const;
+  std::size_t index_of_slots(const std::vector<int>& slots);
+  std::string save_part(const SimulatedCrew& crew, const Attempt& attempt);
+  void give_slots_back(std::size_t index);
   void die(std::size_t index);
   void finish_epoch(std::size_t index, Attempt& attempt);
   void begin_epoch(std::size_t index, Attempt& attempt, Microseconds more);
@@ -105,7 +117,7 @@ class SimulatedCrews {
   std::size_t index_of(const SimulatedCrew& crew) const {
     return static_cast<std::size_t>(&crew - crews_.data());
   }
-  Microseconds epoch_time(const Attempt& attempt) const;
+  Microseconds epoch_time(const SimulatedCrew& crew, const Attempt& attempt) const;
   std::optional<Metrics> metrics_of(const Attempt& attempt) const;
   bool ends_by_itself(const Attempt& attempt) const;
   void need_file(const std::string& checkpoint, const char* why);
@@ -116,6 +128,7 @@ class SimulatedCrews {
   void carry(const SuspendAttempt& command);
   void carry(const EvaluateTrial& command);
   void carry(const DismissCrew& command);
+  void carry(const ReshapeCrews& command);
   void carry(const DeleteCheckpoint& command);
 
   const Experiment& experiment_;
@@ -132,7 +145,10 @@ class SimulatedCrews {
   int coordinator_ = 0;
   std::vector<Item> queue_;  // a heap, the next one first
   std::deque<Input> arrived_;
+  // One a slot, and after them those of several slots that were ever asked for.
   std::vector<SimulatedCrew> crews_;
+  std::vector<std::size_t> crew_of_slot_;  // to which each slot belongs
+  std::map<std::string, std::pair<double, double>> parts_;  // Attempt::part and part_seconds, by checkpoint
   std::unordered_set<std::string> files_;
   double seconds_trained_ = 0;
   std::vector<std::string> violations_;

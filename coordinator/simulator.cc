@@ -9,6 +9,7 @@
 #include <cmath>
 #include <deque>
 #include <iterator>
+#include <map>
 #include <numbers>
 #include <utility>
 
@@ -94,13 +95,21 @@ namespace {
 // What the events add up to.
 class Tally {
  public:
+  explicit Tally(const SimulatedCrews& crews) : crews_(crews) {}
+
   void count(const TimedEvent& event) {
     fingerprint_.add(event);
     if (const auto* reported = std::get_if<Reported>(&event.event)) {
-      seconds_counted_ += reported->seconds;
+      Running& running = running_[reported->trial];
+      seconds_counted_ += reported->seconds * running.slots + std::exchange(running.part_seconds, 0);
       ++result_.epochs;
+    } else if (const auto* started = std::get_if<AttemptStarted>(&event.event)) {
+      running_[started->trial] = {.slots = crews_.slots_of(started->crew),
+                                  .part_seconds = crews_.seconds_of_part(started->checkpoint)};
+      ++result_.attempts;
+    } else if (const auto* ended = std::get_if<AttemptEnded>(&event.event)) {
+      running_.erase(ended->trial);
     }
-    result_.attempts += std::holds_alternative<AttemptStarted>(event.event) ? 1 : 0;
   }
 
   SimulationResult finish(const Study& study, double makespan, double lane_seconds, double trained) {
@@ -115,6 +124,12 @@ class Tally {
   }
 
  private:
+  struct Running {
+    int slots = 1;            // of its crew
+    double part_seconds = 0;  // of an epoch that an earlier attempt began
+  };
+  const SimulatedCrews& crews_;
+  std::map<int, Running> running_;  // by trial
   SimulationResult result_;
   Fingerprint fingerprint_;
   double seconds_counted_ = 0;
@@ -141,7 +156,8 @@ class Simulation {
         hooks_(hooks),
         crews_(study.experiment(), options),
         coordinator_(options.costs.value_or(no_costs()), heartbeats),
-        start_(crews_.now()) {
+        start_(crews_.now()),
+        tally_(crews_) {
     crews_.know_files(study.checkpoints());
     if (const auto hours = study.config().stop.hours) {
       crews_.tick_at(start_ + Microseconds(static_cast<std::int64_t>(std::ceil(*hours * 3600e6))));

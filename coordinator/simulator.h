@@ -34,6 +34,9 @@ struct SimulationOptions {
   double start_seconds = 1;                     // to start an attempt: process, data, checkpoint
   double mean_seconds_to_failure = 0;           // of a crew; 0: crews never die
   double restart_seconds = 5;                   // until a dead crew is back
+  bool elastic = false;                         // crews have slots, and may be reshaped
+  double reshape_seconds = 4;                   // from the order until a reshaped crew has its data
+  double elastic_efficiency = 0.85;             // of each slot in a crew of several
   std::optional<CoordinatorCosts> costs;        // nullopt: the coordinator takes no time
   TrialCurves* curves = nullptr;                // outlives the simulation; nullptr: made up
   Microseconds start = std::chrono::hours(24);  // wall time; not 0, which means "never" in records
@@ -41,8 +44,8 @@ struct SimulationOptions {
 
 struct SimulationResult {
   double makespan_seconds = 0;
-  double busy_fraction = 0;  // of the lanes' time spent training epochs that counted
-  double lost_fraction = 0;  // of the lanes' time spent on work that was lost
+  double busy_fraction = 0;  // of the time of all slots' lanes, spent training epochs that counted
+  double lost_fraction = 0;  // of the same time, spent on work that was lost
   int trials = 0;
   int complete = 0;
   int stopped = 0;

@@ -36,7 +36,10 @@ Study::Implementation::Implementation(const Experiment& experiment, SearchConfig
     : options(std::move(the_options)),
       sampler(sampler_of(experiment, config)),
       state(experiment, std::move(config), options.kept_models),
-      shapes(options.shape_of) {}
+      shapes(options.shape_of),
+      epoch_times(options.elastic ? options.elastic->efficiency : 1),
+      takeover_seconds(options.elastic ? options.elastic->start_seconds : 0),
+      handover_seconds(options.elastic ? options.elastic->handover_seconds : 0) {}
 
 Reaction Study::Implementation::handle(const Input& input, Microseconds time) {
   live = true;
@@ -110,7 +113,12 @@ Crew* Study::Implementation::hear(const std::string& name) {
 }
 
 void Study::Implementation::on(const CrewJoined& input) {
+  if (retired.contains(input.crew)) {
+    command(DismissCrew{.crew = input.crew});
+    return;
+  }
   Crew& crew = crews.join(input.crew, input.lanes, now);
+  crews.place(crew, input.slots);
   const std::set<AttemptId> before = crew.attempts;
   crews.change(crew, [](Crew& changed) {
     changed.attempts.clear();
@@ -135,11 +143,14 @@ void Study::Implementation::on(const CrewJoined& input) {
   }
   if (state.ended()) {
     command(DismissCrew{.crew = input.crew});
+  } else if (options.elastic && !stopping) {
+    take_place(crew);
   }
 }
 
 void Study::Implementation::adopt(Crew& crew, AttemptId id) {
   unconfirmed.erase(id);
+  epoch_times.began(id, state.attempt(id)->trial, static_cast<int>(crew.slots.size()), false, now);
   crews.change(crew, [&](Crew& changed) { changed.attempts.insert(id); });
   if (stopping) {
     command(SuspendAttempt{.crew = crew.name, .attempt = id});
@@ -167,6 +178,7 @@ void Study::Implementation::on(const CrewLost& input) {
     ending->lost_reason = input.reason;
   }
   crews.remove(input.crew);
+  leave_place(input.crew);
 }
 
 void Study::Implementation::on(const ReportReceived& input) {
@@ -214,6 +226,8 @@ void Study::Implementation::take_report(const ReportReceived& report, const Runn
                           .seconds = report.seconds,
                           .card = report.card};
   emit(reported);
+  measure_takeover(report);
+  epoch_times.reported(report.attempt, report.seconds, now);
   std::optional<Outcome> outcome = attempt.due;
   if (outcome != Outcome::diverged && state.reaches_target(trial)) {
     outcome = Outcome::complete;  // so that it is the best trial, whatever the scheduler thinks of it
@@ -265,6 +279,10 @@ void Study::Implementation::on(const AttemptFinished& input) {
 }
 
 void Study::Implementation::on(const LaneFree& input) {
+  if (retired.contains(input.crew)) {
+    return;  // the order to leave is on its way
+  }
+  crew_has_data(input.crew);
   Crew* crew = hear(input.crew);
   if (crew == nullptr || crew->leaving || crew->lanes != input.lanes) {
     crews.join(input.crew, input.lanes, now);
@@ -355,6 +373,8 @@ void Study::Implementation::end_attempt(AttemptId id, Outcome outcome, std::stri
                     .checkpoint = checkpoint,
                     .message = valid_text(std::move(message))});
   unconfirmed.erase(id);
+  takeovers.erase(id);
+  epoch_times.ended(id);
   if (Crew* crew = crews.find(attempt.crew)) {
     crews.change(*crew, [&](Crew& changed) { changed.attempts.erase(id); });
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "coordinator/elastic.h"
 #include "coordinator/events.h"
 #include "experiment/experiment.h"
 #include "search/search.h"
@@ -23,6 +24,9 @@ struct CrewJoined {
   std::string crew;
   int lanes = 1;                    // attempts that it can run at once
   std::vector<AttemptId> attempts;  // still running there: a crew that outlived a coordinator
+  // That it takes up, ascending: it was started by whom ReshapeCrews goes to. Empty: it came by itself, and
+  // stays as it is.
+  std::vector<int> slots;
 };
 struct CrewHeard {  // any sign of life renews the leases of the crew's attempts
   std::string crew;
@@ -48,7 +52,8 @@ struct AttemptFinished {  // the crew ended the attempt by itself
   std::string checkpoint;
   std::string message;
 };
-struct LaneFree {  // the crew has room for one more attempt
+// The crew has room for one more attempt. One of several slots says so, too, once it has its data.
+struct LaneFree {
   std::string crew;
   int lanes = 1;  // in all, now
 };
@@ -103,11 +108,17 @@ struct EvaluateTrial {
 struct DismissCrew {  // nothing is left to do
   std::string crew;
 };
+// From now on each of these sets of slots makes one crew. Crews that are not there yet are started; others
+// that have any of these slots are not started again, and go on until they are dismissed. A crew of several
+// slots that ends is not started again either: its slots make crews of their own then.
+struct ReshapeCrews {
+  std::vector<std::vector<int>> crews;
+};
 struct DeleteCheckpoint {  // no longer needed by anyone
   std::string checkpoint;
 };
 using Command = std::variant<StartAttempt, AnswerReport, EndAttempt, SuspendAttempt, EvaluateTrial,
-                             DismissCrew, DeleteCheckpoint>;
+                             DismissCrew, ReshapeCrews, DeleteCheckpoint>;
 
 // Everything that follows from one input, in order.
 struct Reaction {
@@ -140,6 +151,8 @@ struct StudyOptions {
   int kept_models = 1;        // best checkpoints kept of ended trials
   // Only trials of equal shapes can share a crew of several lanes. Empty: all can.
   std::function<std::string(const Point&)> shape_of;
+  // Idle crews join others that train. nullopt: each crew stays as it is.
+  std::optional<ElasticOptions> elastic;
 };
 
 // Not thread-safe. Of one session: constructed, told the stored events by replay() and then resume() where

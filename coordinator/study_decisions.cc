@@ -33,8 +33,14 @@ void Study::Implementation::settle() {
   if (!ending) {
     look_for_end();
   }
+  if (options.elastic && !state.ended()) {
+    take_over();
+  }
   if (!ending && !state.ended()) {
     serve();
+  }
+  if (options.elastic && !ending && !state.ended()) {
+    reshape();
   }
   if (ending) {
     evaluate();
@@ -92,7 +98,7 @@ Study::Implementation::Shape Study::Implementation::shape_of(const Crew& crew) {
 
 Study::Implementation::Work Study::Implementation::choose_work(Shape shape) {
   for (const int trial : state.waiting()) {
-    if (fits(trial, shape)) {
+    if (fits(trial, shape) && !is_held(trial)) {
       return Retry{.trial = trial};
     }
   }
@@ -108,7 +114,7 @@ Study::Implementation::Work Study::Implementation::choose_work(Shape shape) {
       }
       return work;
     }
-    if (!state.attempts().empty()) {
+    if (!state.attempts().empty() || any_held()) {
       return WaitForReports{};
     }
     if (std::holds_alternative<WaitForReports>(next) && !state.closed()) {
@@ -235,6 +241,9 @@ void Study::Implementation::start_attempt(Crew& crew, int trial, int until_epoch
                        .until_epoch = until_epoch,
                        .checkpoint = checkpoint});
   crews.change(crew, [&](Crew& changed) { changed.attempts.insert(id); });
+  const auto& reports = state.records()[static_cast<std::size_t>(trial)].reports;
+  const bool whole = checkpoint == (reports.empty() ? "" : reports.back().checkpoint);
+  epoch_times.began(id, trial, static_cast<int>(crew.slots.size()), whole, now);
 }
 
 void Study::Implementation::look_for_end() {

@@ -1,12 +1,14 @@
 // The parts of a study: facts (StudyState), crews (CrewRoster), and the decisions that stand here. study.cc
-// takes the inputs, study_decisions.cc chooses work and the end.
+// takes the inputs, study_decisions.cc chooses work and the end, study_elastic.cc reshapes crews.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "coordinator/crew_roster.h"
 #include "coordinator/shapes.h"
@@ -84,6 +86,52 @@ struct Study::Implementation {
   std::optional<int> trial_limit() const;
   bool limit_reached() const;
 
+  // study_elastic.cc
+  // A larger crew is to take over from one that trains.
+  struct Growth {
+    std::string from;
+    std::vector<int> slots;  // of the larger crew, those of `from` among them
+    Microseconds ordered{0};
+    std::string to;            // the larger crew, once it has joined
+    bool ready = false;        // it has its data
+    std::optional<int> trial;  // `from` was told to suspend it, at that time
+    Microseconds suspended{0};
+  };
+  // A crew of several slots is to make room for one crew each.
+  struct Split {
+    std::string from;
+    std::vector<int> slots;
+    std::set<int> joined;  // slots that have crews of their own
+    Microseconds ordered{0};
+    bool suspended = false;
+  };
+  void take_place(Crew& crew);          // it has joined; may be dismissed at once
+  void settle_conflict(Crew& newcomer, Crew& other);
+  void crew_has_data(const std::string& crew);
+  void leave_place(const std::string& crew);  // it is gone
+  void take_over();                           // what is due of growths and splits; before work is given out
+  void reshape();                             // what to begin; after it
+  bool advance(Growth& growth);               // whether it is over
+  bool advance(Split& split);
+  void hand_over(Crew& to, const Growth& growth);
+  void abandon(const Growth& growth);
+  bool is_worth_suspending(const Crew& crew, std::size_t slots) const;
+  bool waits_for_exit() const;
+  void suspend(Crew& crew);
+  void retire(Crew& crew);
+  void consider_growth();
+  void grow(const Crew& from, const std::vector<Crew*>& joining);
+  void consider_split();
+  bool is_reshaped(const Crew& crew) const;
+  bool is_held(int trial) const;  // for the larger crew, while the processes of the old one end
+  bool any_held() const;
+  bool work_waits() const;
+  double epochs_granted(int trial) const;  // still to be trained
+  double epochs_to_come(int trial, std::size_t crews) const;
+  ElasticTerms elastic_terms() const;
+  void measure_takeover(const ReportReceived& report);
+  void count_failed_takeover();
+
   const StudyOptions options;
   const std::unique_ptr<Sampler> sampler;
   StudyState state;
@@ -104,6 +152,15 @@ struct Study::Implementation {
     std::string lost_reason;
   };
   std::optional<Ending> ending;
+
+  std::vector<Growth> growths;
+  std::vector<Split> splits;
+  std::set<std::string> retired;               // dismissed with work left, until they are gone
+  std::map<AttemptId, Microseconds> takeovers;  // without a report; when the crew before was suspended
+  EpochTimes epoch_times;
+  double takeover_seconds = 0;  // ElasticOptions::start_seconds, or as measured
+  double handover_seconds = 0;
+
   bool live = false;  // replay is over
   bool stopping = false;
   bool nothing_for_now = false;  // no event since choose_work() last said so

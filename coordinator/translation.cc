@@ -142,7 +142,8 @@ std::optional<Input> input_from(const std::string& crew, const wire::FromCrew& m
 std::optional<Outgoing> outgoing_from(const Command& command) {
   return std::visit(
       [](const auto& what) -> std::optional<Outgoing> {
-        if constexpr (std::is_same_v<std::decay_t<decltype(what)>, DeleteCheckpoint>) {
+        using What = std::decay_t<decltype(what)>;
+        if constexpr (std::is_same_v<What, DeleteCheckpoint> || std::is_same_v<What, ReshapeCrews>) {
           return std::nullopt;
         } else {
           return to_wire(what);

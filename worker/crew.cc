@@ -116,13 +116,17 @@ class Crew {
                                                {.threads = options_.threads,
                                                 .lanes = options_.lanes,
                                                 .ranks_per_gpu = options_.ranks_per_gpu}));
+    if (options_.takes_over) {
+      member_->load_ahead();
+    }
     return {};
   }
 
   Status carry_out(const wire::ToCrew& order, CoordinatorLink& link, LeaderControl& control) {
     if (order.has_welcome()) {
       RETURN_IF_ERROR(join(order.welcome()));
-      return member_->lanes() == link.lanes() ? Status() : control.set_lanes(member_->lanes());
+      const bool is_news = options_.takes_over || member_->lanes() != link.lanes();
+      return is_news ? control.set_lanes(member_->lanes()) : Status();
     }
     if (order.has_start_attempt()) {
       const wire::StartAttempt& start = order.start_attempt();

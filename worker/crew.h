@@ -17,6 +17,7 @@ struct CrewOptions {
   int lanes = 1;                 // attempts at once; 0: as many as the ranks' cards have memory for
   // Each rank computes on one of the cards that it sees, which so many ranks may share; nullopt: on CPUs.
   std::optional<int> ranks_per_gpu;
+  bool takes_over = false;  // from another crew, which trains until this one says that it has its data
 };
 
 // Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit.

@@ -33,6 +33,8 @@ class CrewMember {
                                                   const wire::Welcome& welcome, const Capacity& capacity);
 
   int lanes() const { return bench_.options().lanes; }
+  // Loads the data before there is an attempt, if no point has a say in which they are.
+  void load_ahead() { bench_.load_ahead(); }
 
   // All ranks, with the same orders. Errors mean that the crew itself is broken.
   bool is_busy() const;   // some attempt runs

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "base/host.h"
 #include "base/random.h"
 #include "models/cpu/engine.h"
 #include "worker/agreement.h"
 #include "worker/plan.h"
+#include "worker/rank_cpus.h"
 #include "worker/shape_key.h"
 #include "worker/sharded_engine.h"
 
@@ -77,6 +77,18 @@ Result<std::optional<Workbench::Refusal>> Workbench::prepare(const Point& point)
   }
   engine_key_ = key;
   return std::optional<Refusal>();
+}
+
+void Workbench::load_ahead() {
+  const Node* const data = experiment_.section("data");
+  const std::vector<Point> points = representative_points(experiment_.space);
+  if (data == nullptr || points.empty()) {
+    return;
+  }
+  const auto known = section_at(experiment_, "data", points.front());
+  if (known.ok() && to_yaml(*known) == to_yaml(*data)) {
+    (void)load_data_for(points.front());
+  }
 }
 
 bool Workbench::fits(const Point& point) const {
@@ -203,7 +215,9 @@ Status Workbench::make_exchange() {
   const auto floats = static_cast<std::size_t>(options_.lanes * config_.network.parameter_count);
   rows_ = config_.train.gradient_clip ? 1 : shared_rows(config_.train.optimizer.kind);
   ASSIGN_OR_RETURN(memory_, communicator_.allocate(floats, rows_));
-  double busy_ranks = options_.threads * communicator_.host_size() < usable_cores() ? 0 : 1;
+  ASSIGN_OR_RETURN(const auto masks, gather_masks(communicator_));
+  const int cores = cores_of_host(masks, communicator_.rank());
+  double busy_ranks = options_.threads * communicator_.host_size() < cores ? 0 : 1;
   RETURN_IF_ERROR(communicator_.allreduce({&busy_ranks, 1}));  // all ranks choose among the same plans
   exchange_ = std::make_unique<CrewExchange>(
       communicator_, clock_, *memory_, rows_,

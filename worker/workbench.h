@@ -48,6 +48,8 @@ class Workbench {
   // All ranks: loads the data and makes the engine for a point, where those at hand do not fit. What stands
   // in the lanes is lost with the old engine.
   Result<std::optional<Refusal>> prepare(const Point& point);
+  // Loads the data where they do not depend on the point. Why it could not is for prepare() to tell.
+  void load_ahead();
   // Whether prepare() would leave the engine as it is, with all that stands in its lanes.
   bool fits(const Point& point) const;
 

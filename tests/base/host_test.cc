@@ -5,12 +5,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/clock.h"
 
 namespace regatta {
 namespace {
 
 TEST(Host, ThisMachineHasACore) { EXPECT_GE(usable_cores(), 1); }
+
+TEST(Host, SlurmsCountLimitsTheCoresInUse) {
+  ::setenv("SLURM_CPUS_ON_NODE", "1", 1);
+  EXPECT_EQ(cpu_limit(), 1);
+  EXPECT_EQ(usable_cores(), 1);
+  ::setenv("SLURM_CPUS_ON_NODE", "1000000", 1);
+  const int cores = usable_cores();
+  ::unsetenv("SLURM_CPUS_ON_NODE");
+  EXPECT_EQ(usable_cores(), cores) << "more than there are is no limit";
+}
 
 TEST(Host, AProcessIsItsNumberAndItsStart) {
   const auto start = process_start(::getpid());

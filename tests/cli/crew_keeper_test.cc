@@ -16,17 +16,24 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 struct FakeCrews {
   std::vector<std::string> started;
-  std::vector<CrewExit> exits;  // for the next poll
+  std::vector<std::vector<int>> slots;  // of those
+  std::vector<CrewExit> exits;          // for the next poll
+  bool refuses_large = false;
 };
 
 class FakeLauncher final : public Launcher {
  public:
   explicit FakeLauncher(FakeCrews& crews) : crews_(crews) {}
   Status start(const CrewSpec& crew) override {
+    if (crews_.refuses_large && crew.slots.size() > 1) {
+      return failure("no room for it");
+    }
     crews_.started.push_back(crew.name);
+    crews_.slots.push_back(crew.slots);
     return write_file_atomically(crew.log, "started\n");
   }
   std::vector<CrewExit> poll() override { return std::exchange(crews_.exits, {}); }
@@ -208,6 +215,87 @@ TEST_F(CrewKeeperTest, TellsWhichCrewsHadToBeStopped) {
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_EQ(ended[0].name, "crew-1.1");
   EXPECT_TRUE(ended[0].preempted);
+}
+
+TEST_F(CrewKeeperTest, StartsALargeCrewWhileTheOldOnesRunOnAndDoesNotStartThoseAgain) {
+  CrewKeeper keeper = make_keeper(3);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  keeper.reshape({{0, 2}});
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-2.1", "crew-0.2"));
+  EXPECT_THAT(crews_.slots.back(), ElementsAre(0, 2));
+  EXPECT_THAT(keeper.slots_of("crew-0.1"), ElementsAre(0));
+  EXPECT_THAT(keeper.slots_of("crew-0.2"), ElementsAre(0, 2));
+  EXPECT_THAT(keeper.slots_of("crew-7.1"), IsEmpty());
+  die("crew-0.1");
+  EXPECT_THAT(keeper.tend({}).replaced, ElementsAre("crew-0.1"));
+  die("crew-2.1");
+  EXPECT_THAT(keeper.tend({}).replaced, ElementsAre("crew-2.1"));
+  pass(seconds(60));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_THAT(crews_.started, SizeIs(4));
+}
+
+TEST_F(CrewKeeperTest, TheSlotsOfALargeCrewThatEndsGoBackToWhoIsStillThereAndElseToNewCrews) {
+  CrewKeeper keeper = make_keeper(2);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  keeper.reshape({{0, 1}});
+  die("crew-1.1");
+  ASSERT_FALSE(keeper.tend({}).failure);
+  die("crew-0.2");
+  const CrewKeeper::Tended tended = keeper.tend({});
+  EXPECT_FALSE(tended.failure);
+  EXPECT_THAT(tended.replaced, IsEmpty());
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-0.2", "crew-1.2"));
+  die("crew-0.1");
+  ASSERT_FALSE(keeper.tend({}).failure);
+  pass(seconds(1));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_EQ(crews_.started.back(), "crew-0.3") << "it has its slot back, and is started again";
+}
+
+TEST_F(CrewKeeperTest, SplitsALargeCrewAndIsToldTwiceWithoutHarm) {
+  CrewKeeper keeper = make_keeper(2);
+  keeper.reshape({{0, 1}});
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1"));
+  for (int i = 0; i < 2; ++i) {
+    keeper.reshape({{0}, {1}});
+    ASSERT_FALSE(keeper.tend({}).failure);
+  }
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-0.2", "crew-1.1"));
+  die("crew-0.1");
+  EXPECT_THAT(keeper.tend({}).replaced, ElementsAre("crew-0.1"));
+  EXPECT_TRUE(keeper.any_running());
+}
+
+TEST_F(CrewKeeperTest, ALargeCrewThatCannotBeStartedIsDoneWithout) {
+  CrewKeeper keeper = make_keeper(2);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  crews_.refuses_large = true;
+  keeper.reshape({{0, 1}});
+  die("crew-1.1");
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(keeper.tend({}).failure);
+    pass(seconds(1));
+  }
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-1.2"));
+  EXPECT_THAT(keeper.slots_of("crew-0.1"), ElementsAre(0));
+}
+
+TEST_F(CrewKeeperTest, TakesOverALargeCrewWithItsSlots) {
+  Sleeper large;
+  Sleeper old;
+  CrewRecord record = large.record("crew-0.2");
+  record.slots = {0, 1};
+  ASSERT_TRUE(write_crew_record(folder_.path(), record).ok());
+  ASSERT_TRUE(write_crew_record(folder_.path(), old.record("crew-0.1")).ok());
+  CrewKeeper keeper = make_keeper(3);
+  ASSERT_THAT(keeper.adopt(), IsEmpty());
+  ASSERT_FALSE(keeper.tend({"crew-0.1", "crew-0.2"}).failure);
+  EXPECT_THAT(crews_.started, ElementsAre("crew-2.1"));
+  EXPECT_THAT(keeper.slots_of("crew-0.2"), ElementsAre(0, 1));
+  EXPECT_THAT(keeper.slots_of("crew-0.1"), ElementsAre(0));
 }
 
 TEST_F(CrewKeeperTest, StartsNothingWhenWindingDown) {

@@ -57,6 +57,7 @@ TEST(CrewCommand, ACrewOfSeveralSlotsHasTheRanksAndCardsOfAll) {
   ASSERT_GE(crew.command.size(), 3U);
   EXPECT_THAT(std::vector(crew.command.begin(), crew.command.begin() + 3), ElementsAre("mpirun", "-n", "3"));
   EXPECT_THAT(crew.variables, Contains(Pair("CUDA_VISIBLE_DEVICES", "3,0")));
+  EXPECT_THAT(crew.command, Contains("0,2,3")) << "the worker tells its slots to a later coordinator";
 }
 
 TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {

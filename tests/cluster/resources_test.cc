@@ -24,6 +24,18 @@ TEST(Resources, NothingSaidMeansACrewOfOneForEveryCore) {
   EXPECT_EQ(resources->max_attempts, 3);
 }
 
+TEST(Resources, RanksKeepToTheirCoresUnlessToldNot) {
+  EXPECT_TRUE(read("{crews: 2}")->bind);
+  EXPECT_FALSE(read("{bind: none}")->bind);
+  EXPECT_FALSE(read("{bind: cores}").ok());
+}
+
+TEST(Resources, CrewsAreElasticUnlessTheFileSaysOtherwise) {
+  EXPECT_TRUE(read("{}")->elastic);
+  EXPECT_FALSE(read("{elastic: false}")->elastic);
+  EXPECT_THAT(read("{elastic: 3}").error().message, HasSubstr("elastic"));
+}
+
 TEST(Resources, CrewsFillTheCoresThatTheirRanksAndThreadsLeave) {
   EXPECT_EQ(read("{ranks: 2}")->crews, 4);
   EXPECT_EQ(read("{ranks: 2, threads: 2}")->crews, 2);

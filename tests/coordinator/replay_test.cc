@@ -25,12 +25,13 @@ constexpr const char* kSearches[] = {
 struct Setting {
   const char* search;
   int lanes = 1;
+  bool elastic = false;
 };
 std::vector<Setting> settings() {
   std::vector<Setting> all;
-  for (const int lanes : {1, 3}) {
+  for (const Setting& kind : {Setting{.search = ""}, {.search = "", .lanes = 3}, {.search = "", .elastic = true}}) {
     for (const char* search : kSearches) {
-      all.push_back({search, lanes});
+      all.push_back({search, kind.lanes, kind.elastic});
     }
   }
   return all;
@@ -42,6 +43,9 @@ StudyOptions options_of(const Setting& setting) {
   StudyOptions options;
   if (setting.lanes > 1) {
     options.shape_of = [](const Point& point) { return std::to_string(size_of(point)); };
+  }
+  if (setting.elastic) {  // cheap, so that crews change often
+    options.elastic = ElasticOptions{.start_seconds = 1, .handover_seconds = 1, .margin = 1};
   }
   return options;
 }
@@ -57,11 +61,13 @@ bool chooses_points(const std::string& search) {
 }
 
 std::string name_of_setting(const testing::TestParamInfo<Setting>& info) {
-  return fmt::format("search{}_{}lanes", info.index % std::size(kSearches), info.param.lanes);
+  return fmt::format("search{}_{}lanes{}", info.index % std::size(kSearches), info.param.lanes,
+                     info.param.elastic ? "_elastic" : "");
 }
 
-SimulationOptions with_lanes(SimulationOptions options, int lanes) {
-  options.lanes = lanes;
+SimulationOptions for_setting(SimulationOptions options, const Setting& setting) {
+  options.lanes = setting.lanes;
+  options.elastic = setting.elastic;
   return options;
 }
 
@@ -71,7 +77,7 @@ class Rehearsal {
   Rehearsal(const Setting& setting, const SimulationOptions& options, const TransportFaults& faults)
       : study_options_(options_of(setting)),
         experiment_(make_experiment(setting.search)),
-        crews_(experiment_, with_lanes(options, setting.lanes), faults),
+        crews_(experiment_, for_setting(options, setting), faults),
         study_(make_study(experiment_, study_options_)) {}
 
   // Until the study has ended, or `limit` events are in the log.
@@ -87,7 +93,8 @@ class Rehearsal {
   // not stored, and none of its commands is sent. False: the study ended before.
   bool run_and_die(std::size_t limit) {
     while (!study_->ended()) {
-      const Reaction reaction = study_->handle(*crews_.next(), crews_.now());
+      const auto input = crews_.next();
+      const Reaction reaction = study_->handle(input.value(), crews_.now());
       for (const TimedEvent& event : reaction.events) {
         log_.push_back(event);
         if (log_.size() >= limit) {
@@ -171,12 +178,13 @@ class ReplayTest : public testing::TestWithParam<Setting> {};
 TEST_P(ReplayTest, AReplayedStudyEqualsTheLiveOneAfterEveryReaction) {
   const Experiment experiment = make_experiment(GetParam().search);
   const StudyOptions options = options_of(GetParam());
-  SimulatedCrews crews(experiment, with_lanes(kFailing, GetParam().lanes),
+  SimulatedCrews crews(experiment, for_setting(kFailing, GetParam()),
                        {.duplicate_probability = 0.2, .max_delay_seconds = 20});
   const auto live = make_study(experiment, options);
   std::vector<TimedEvent> log;
   while (!live->ended()) {
-    const Reaction reaction = live->handle(*crews.next(), crews.now());
+    const auto input = crews.next();
+    const Reaction reaction = live->handle(input.value(), crews.now());
     log.insert(log.end(), reaction.events.begin(), reaction.events.end());
     ASSERT_EQ(describe(*replayed(experiment, options, log)), describe(*live))
         << "after " << log.size() << " events";

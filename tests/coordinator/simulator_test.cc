@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "study_kit.h"
 
@@ -150,6 +152,36 @@ TEST(Simulator, AStudyThatWasCutShortGoesOn) {
     EXPECT_EQ(result->failed, 0);
     EXPECT_EQ(describe(*replayed(experiment, {.evaluate_best = false}, events)), describe(*again));
   }
+}
+
+// The last trial trains on all slots; what it reports is what it would have reported on one.
+TEST(Simulator, ElasticCrewsEndAStudySoonerWithTheSameReports) {
+  const char* search = "sampler: random, scheduler: {type: hyperband, max_epochs: 81}, stop: {trials: 81}";
+  const Experiment experiment = make_experiment(search);
+  std::map<std::pair<int, int>, double> reports[2];
+  SimulationResult results[2];
+  for (const bool elastic : {false, true}) {
+    StudyOptions study_options{.evaluate_best = false};
+    SimulationOptions options{.crews = 8, .seed = 2};
+    if (elastic) {
+      study_options.elastic.emplace();
+      options.elastic = true;
+    }
+    const auto study = make_study(experiment, study_options);
+    const auto result = simulate(*study, options, {.observe = [&](const TimedEvent& event) {
+                                   if (const auto* report = std::get_if<Reported>(&event.event)) {
+                                     reports[elastic][{report->trial, report->epoch}] =
+                                         report->metrics.front().second;
+                                   }
+                                 }});
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    results[elastic] = *result;
+  }
+  EXPECT_EQ(reports[0], reports[1]);
+  EXPECT_EQ(results[0].best_trial, results[1].best_trial);
+  EXPECT_LT(results[1].makespan_seconds, 0.8 * results[0].makespan_seconds);
+  EXPECT_GT(results[1].busy_fraction, results[0].busy_fraction);
+  EXPECT_NEAR(results[1].lost_fraction, 0, 1e-3);
 }
 
 TEST(Simulator, AStudyIsStoppedOnRequest) {
