@@ -95,7 +95,7 @@ std::vector<CrewExit> CrewKeeper::adopt() {
 }
 
 CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
-  Tended tended{.exits = launcher_->poll(), .replaced = {}, .failure = {}};
+  Tended tended{.exits = launcher_->poll(), .replaced = {}, .divided = {}, .failure = {}};
   kill_absent(connected);
   poll_adopted(tended);
   note_exits(tended);
@@ -124,6 +124,7 @@ void CrewKeeper::note_exits(Tended& tended) {
     }
     place->record.reset();
     if (place->slots.size() > 1) {
+      tended.divided.push_back(exit.name);
       const std::vector<int> slots = place->slots;
       places_.erase(place);
       give_back(slots);
@@ -239,12 +240,9 @@ void CrewKeeper::poll_adopted(Tended& tended) {
 // A crew of several slots that cannot be started is done without.
 Status CrewKeeper::start(Place& place) {
   const int first = place.slots.front();
-  const std::string name =
-      fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
-  const CrewSpec spec{.name = name,
-                      .slots = place.slots,
-                      .folder = options_.folder,
-                      .log = crew_log(options_.folder, name)};
+  const std::string name = fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
+  const CrewSpec spec{
+      .name = name, .slots = place.slots, .folder = options_.folder, .log = crew_log(options_.folder, name)};
   if (const Status started = launcher_->start(spec); !started.ok()) {
     if (place.slots.size() == 1) {
       return started;

@@ -30,6 +30,7 @@ class CrewKeeper {
   struct Tended {
     std::vector<CrewExit> exits;        // since the last call
     std::vector<std::string> replaced;  // of these: others have their slots, they are not started again
+    std::vector<std::string> divided;   // of these: their slots make crews of their own again
     std::optional<Error> failure;       // a crew dies whenever it is started; tells its last words
   };
 

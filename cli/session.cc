@@ -217,12 +217,15 @@ Status Session::tend_crews() {
   }
   const CrewKeeper::Tended tended = crews_->tend(server_->connected_crews());
   for (const CrewExit& exit : tended.exits) {
-    const bool is_replaced = std::ranges::find(tended.replaced, exit.name) != tended.replaced.end();
-    if (!is_replaced && !save_until_ && !tended.failure && !study_->ended()) {
+    const auto is_among = [&](const std::vector<std::string>& crews) {
+      return std::ranges::find(crews, exit.name) != crews.end();
+    };
+    if (!is_among(tended.replaced) && !save_until_ && !tended.failure && !study_->ended()) {
       // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
-      display_->note(fmt::format("{} (see {}); it is started again",
-                                 exit.reason.substr(0, exit.reason.find(';')),
-                                 crew_log(folder_, exit.name).string()));
+      display_->note(fmt::format("{} (see {}); {}", exit.reason.substr(0, exit.reason.find(';')),
+                                 crew_log(folder_, exit.name).string(),
+                                 is_among(tended.divided) ? "its ranks are divided into smaller crews again"
+                                                          : "it is started again"));
     }
     RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
   }

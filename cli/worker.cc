@@ -51,7 +51,8 @@ Status row_traced(Communicator& communicator, const CrewOptions& options, const 
   }
   Status rowed = row(communicator, options, start.slots, by_mpirun);
   if (!start.traces.empty()) {
-    const Status written = write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
+    const Status written =
+        write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
     return rowed.ok() ? written : rowed;
   }
   return rowed;
@@ -120,7 +121,9 @@ void add_worker_command(CLI::App& program, Action& action) {
   command->add_option("--cpus", start->cpus, "the CPUs that each rank runs on: 0-3/4-7");
   command->add_flag("--divide-cpus", start->divide_cpus,
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
-  command->add_option("--slots", start->slots, "the study's slots that the crew takes up, where it takes over others'")
+  command
+      ->add_option("--slots", start->slots,
+                   "the study's slots that the crew takes up, where it takes over others'")
       ->delimiter(',');
   command->callback([=, &action] {
     options->takes_over = start->slots.size() > 1;

@@ -246,6 +246,7 @@ TEST_F(CrewKeeperTest, TheSlotsOfALargeCrewThatEndsGoBackToWhoIsStillThereAndEls
   const CrewKeeper::Tended tended = keeper.tend({});
   EXPECT_FALSE(tended.failure);
   EXPECT_THAT(tended.replaced, IsEmpty());
+  EXPECT_THAT(tended.divided, ElementsAre("crew-0.2"));
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-0.2", "crew-1.2"));
   die("crew-0.1");
   ASSERT_FALSE(keeper.tend({}).failure);
