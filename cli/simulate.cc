@@ -137,9 +137,10 @@ void add_simulate_command(CLI::App& program, Action& action) {
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
   add_cost_options(*command, options->costs);
-  command->add_flag("--sweep", options->sweep,
-                    "a table instead: how busy 16 to 100,000 crews (or at most --crews) are with trials of 1 s to "
-                    "1 h while the search goes on");
+  command->add_flag(
+      "--sweep", options->sweep,
+      "a table instead: how busy 16 to 100,000 crews (or at most --crews) are with trials of 1 s to "
+      "1 h while the search goes on");
   command->callback([options, &action] { action = [options] { return run_simulation(*options); }; });
 }
 

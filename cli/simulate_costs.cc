@@ -1,5 +1,5 @@
-// Points of a sweep are drawn at random, because only the time of a proposal matters there; the file's own sampler
-// is what is paid for.
+// Points of a sweep are drawn at random, because only the time of a proposal matters there; the file's own
+// sampler is what is paid for.
 #include "cli/simulate_costs.h"
 
 #include <fmt/format.h>
@@ -74,7 +74,8 @@ void add_cost_options(CLI::App& command, CostOptions& options) {
   add("--delete-us", options.costs.delete_us, "to delete a checkpoint");
   add("--relay-us", options.costs.relay_us, "to encrypt or decrypt a message, in a thread of its own");
   add("--network-us", options.costs.network_us, "of a message on its way");
-  command.add_option("--proposal-ms", options.proposal_ms, "of one proposal, in place of what the sampler takes")
+  command
+      .add_option("--proposal-ms", options.proposal_ms, "of one proposal, in place of what the sampler takes")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
   command

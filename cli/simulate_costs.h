@@ -1,4 +1,5 @@
-// What a simulation is told of the coordinator's own costs, and the table that shows where they begin to matter.
+// What a simulation is told of the coordinator's own costs, and the table that shows where they begin to
+// matter.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,8 +21,8 @@ struct CostOptions {
 void add_cost_options(CLI::App& command, CostOptions& options);
 std::optional<CoordinatorCosts> costs_of(const CostOptions& options);
 
-// Plays the plan's search for a while with 16 to `most_crews` crews and trials of 1 s to 1 h, and prints which share
-// of their time the crews train, and which the coordinator works. Exit code.
+// Plays the plan's search for a while with 16 to `most_crews` crews and trials of 1 s to 1 h, and prints
+// which share of their time the crews train, and which the coordinator works. Exit code.
 Result<int> run_sweep(StudyPlan& plan, const SimulationOptions& options, std::optional<int> most_crews);
 
 }  // namespace regatta

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kBatch = 1000;  // messages in one transaction, as in the server
 
-// search-benchmark suggest, in five dimensions, once n trials are known: fixed + linear · n microseconds, at most
-// `most`.
+// search-benchmark suggest, in five dimensions, once n trials are known: fixed + linear · n microseconds, at
+// most `most`.
 struct SamplerCost {
   std::string_view sampler;
   double fixed_us = 0;

@@ -35,8 +35,8 @@ class SimulatedCrews {
   // Checkpoints that are there already.
   void know_files(const std::vector<std::string>& files) { files_.insert(files.begin(), files.end()); }
 
-  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen, or, with a limit, no
-  // message comes before it.
+  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen, or, with a limit,
+  // no message comes before it.
   std::optional<Input> next(std::optional<Microseconds> before = {});
   Microseconds now() const { return now_; }
   void carry_out(const Command& command);
@@ -53,7 +53,7 @@ class SimulatedCrews {
   std::vector<int> trials_of(const std::string& crew);
 
   double seconds_trained() const { return seconds_trained_; }  // over all slots, lost work and all
-  int slots_of(const std::string& crew) const;  // how many; also of one that has died
+  int slots_of(const std::string& crew) const;                 // how many; also of one that has died
   // What the part of an epoch took that this checkpoint holds, of all slots.
   double seconds_of_part(const std::string& checkpoint) const;
   // What no study may do: needing a file that it had deleted, deleting twice, overfilling a crew.
@@ -147,7 +147,7 @@ class SimulatedCrews {
   std::deque<Input> arrived_;
   // One a slot, and after them those of several slots that were ever asked for.
   std::vector<SimulatedCrew> crews_;
-  std::vector<std::size_t> crew_of_slot_;  // to which each slot belongs
+  std::vector<std::size_t> crew_of_slot_;                   // to which each slot belongs
   std::map<std::string, std::pair<double, double>> parts_;  // Attempt::part and part_seconds, by checkpoint
   std::unordered_set<std::string> files_;
   double seconds_trained_ = 0;

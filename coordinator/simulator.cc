@@ -246,8 +246,8 @@ class Simulation {
 
   SimulationResult result() {
     const double makespan = seconds(std::max(crews_.now(), coordinator_.now()) - start_);
-    SimulationResult result = tally_.finish(study_, makespan, makespan * options_.crews * options_.lanes,
-                                            crews_.seconds_trained());
+    SimulationResult result =
+        tally_.finish(study_, makespan, makespan * options_.crews * options_.lanes, crews_.seconds_trained());
     result.coordinator_busy_fraction = makespan > 0 ? coordinator_.busy_seconds() / makespan : 0;
     result.longest_answer_seconds = coordinator_.longest_wait_seconds();
     result.messages = coordinator_.messages();
@@ -262,7 +262,7 @@ class Simulation {
   BusyCoordinator coordinator_;
   const Microseconds start_;
   Tally tally_;
-  std::deque<Input> first_;         // told before anything that crews say
+  std::deque<Input> first_;        // told before anything that crews say
   std::vector<Command> commands_;  // of the batch
 };
 

@@ -55,9 +55,9 @@ struct SimulationResult {
   double best_value = 0;  // in the user's direction
   int best_trial = -1;
   // Of a coordinator with costs.
-  double coordinator_busy_fraction = 0;   // of the makespan
-  double longest_answer_seconds = 0;      // that a message waited for its answer
-  std::int64_t messages = 0;              // without heartbeats
+  double coordinator_busy_fraction = 0;  // of the makespan
+  double longest_answer_seconds = 0;     // that a message waited for its answer
+  std::int64_t messages = 0;             // without heartbeats
   std::int64_t transactions = 0;
   double wall_seconds = 0;        // what the simulation itself took; not deterministic
   std::uint64_t fingerprint = 0;  // of all events: equal runs have equal fingerprints

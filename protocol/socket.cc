@@ -62,8 +62,7 @@ void set_limits(zmq::socket_t& socket) {
 
 // Also ends when `wake`, a descriptor, becomes readable.
 bool wait_until_readable(zmq::socket_t& socket, Microseconds wait, int wake = -1) {
-  std::array<zmq::pollitem_t, 2> items{
-      {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake, ZMQ_POLLIN, 0}}};
+  std::array<zmq::pollitem_t, 2> items{{{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake, ZMQ_POLLIN, 0}}};
   zmq::poll(items.data(), wake < 0 ? 1 : 2, std::chrono::ceil<milliseconds>(wait));
   return (items[0].revents & ZMQ_POLLIN) != 0;
 }

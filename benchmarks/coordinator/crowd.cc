@@ -1,4 +1,5 @@
-// One ZeroMQ context for all connections; ClientSocket has one each, which is what a process of its own needs.
+// One ZeroMQ context for all connections; ClientSocket has one each, which is what a process of its own
+// needs.
 #include "benchmarks/coordinator/crowd.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// Thousands of connections to a coordinator from one other process, so that the coordinator's own processor time can
-// be told from theirs.
+// Thousands of connections to a coordinator from one other process, so that the coordinator's own processor
+// time can be told from theirs.
 #pragma once
 
 #include <sys/types.h>

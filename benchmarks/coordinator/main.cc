@@ -1,5 +1,5 @@
-// Measures what the coordinator's own work takes and prints it as `regatta simulate` wants to be told; then holds
-// the simulator's prediction for a crowd of crews whose trials take no time against the real server.
+// Measures what the coordinator's own work takes and prints it as `regatta simulate` wants to be told; then
+// holds the simulator's prediction for a crowd of crews whose trials take no time against the real server.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -40,10 +40,11 @@ CoordinatorCosts measure(const std::filesystem::path& folder, nlohmann::json& re
   costs.send_us = sockets.send;
   costs.delete_us = deletion;
   costs.relay_us = sockets.relay;
-  fmt::print("--message-us {:.1f} --heartbeat-us {:.1f} --event-us {:.1f} --commit-ms {:.2f} --send-us {:.1f} "
-             "--delete-us {:.1f} --relay-us {:.1f}\n",
-             costs.message_us, costs.heartbeat_us, costs.event_us, costs.commit_us / 1000, costs.send_us,
-             costs.delete_us, costs.relay_us);
+  fmt::print(
+      "--message-us {:.1f} --heartbeat-us {:.1f} --event-us {:.1f} --commit-ms {:.2f} --send-us {:.1f} "
+      "--delete-us {:.1f} --relay-us {:.1f}\n",
+      costs.message_us, costs.heartbeat_us, costs.event_us, costs.commit_us / 1000, costs.send_us,
+      costs.delete_us, costs.relay_us);
   record["microseconds"] = {{"message", costs.message_us}, {"heartbeat", costs.heartbeat_us},
                             {"event", costs.event_us},     {"commit", costs.commit_us},
                             {"send", costs.send_us},       {"delete", costs.delete_us},
@@ -64,8 +65,8 @@ int run(const Options& options) {
   const std::filesystem::path folder = options.folder.empty() ? made.value().path() : options.folder;
   nlohmann::json record;
   const CoordinatorCosts costs = measure(folder, record);
-  fmt::print("\n{:>7} {:>9} {:>14} {:>14} {:>7} {:>16} {:>15}\n", "crews", "trials", "trials/s", "predicted", "ratio",
-             "thread us/trial", "other us/trial");
+  fmt::print("\n{:>7} {:>9} {:>14} {:>14} {:>7} {:>16} {:>15}\n", "crews", "trials", "trials/s", "predicted",
+             "ratio", "thread us/trial", "other us/trial");
   for (int crews = 16; crews <= options.crews; crews *= 8) {
     const WholeCosts whole = measure_whole(folder / fmt::format("whole-{}", crews), crews, options.trials);
     const double predicted = predicted_trials_per_second(costs, crews, options.trials);

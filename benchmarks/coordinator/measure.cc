@@ -1,5 +1,5 @@
-// Processor time of one thread where possible: other work on the machine does not count. Transactions are wall
-// time, because they mostly wait for the disk.
+// Processor time of one thread where possible: other work on the machine does not count. Transactions are
+// wall time, because they mostly wait for the disk.
 #include "benchmarks/coordinator/measure.h"
 
 #include <fmt/format.h>
@@ -88,7 +88,8 @@ std::vector<double> time_transactions(const fs::path& folder, std::size_t events
 Experiment experiment_of(int trials, int epochs) {
   return parse_experiment(
              fmt::format("name: costs\nobjective: {{minimize: loss}}\n"
-                         "search: {{sampler: random, scheduler: {{type: fifo, max_epochs: {}}}, stop: {{trials: {}}}}}\n"
+                         "search: {{sampler: random, scheduler: {{type: fifo, max_epochs: {}}}, stop: "
+                         "{{trials: {}}}}}\n"
                          "space: {{a: {{float: [0, 1]}}, b: {{float: [0, 1]}}, c: {{float: [0, 1]}},"
                          " d: {{float: [0, 1]}}, e: {{float: [0, 1]}}}}\n"
                          "command: [train, $a, $b, $c, $d, $e]\n",
@@ -138,8 +139,9 @@ SocketCosts measure_sockets(const fs::path& folder, int crews, int messages) {
 TransactionCosts measure_transactions(const fs::path& folder, int repeats) {
   TransactionCosts costs;
   for (const int events : {4, 16, 64, 256, 1024, 4096}) {
-    const auto times = time_transactions(folder / fmt::format("store-{}", events),
-                                         static_cast<std::size_t>(events), std::max(8, repeats * 64 / (events + 64)));
+    const auto times =
+        time_transactions(folder / fmt::format("store-{}", events), static_cast<std::size_t>(events),
+                          std::max(8, repeats * 64 / (events + 64)));
     costs.sizes.push_back({.events = events, .milliseconds = median(times)});
   }
   fit(costs);

@@ -21,7 +21,7 @@ SimulationResult simulated(const std::string& search, const SimulationOptions& o
 }
 
 // A coordinator that only one thing costs time.
-CoordinatorCosts only(double CoordinatorCosts::* cost, double value) {
+CoordinatorCosts only(double CoordinatorCosts::*cost, double value) {
   CoordinatorCosts costs = no_costs();
   costs.*cost = value;
   return costs;
@@ -64,8 +64,11 @@ TEST(CoordinatorCosts, ACoordinatorThatIsTooBusyTakesAsLongAsItsWork) {
 
 TEST(CoordinatorCosts, AFewCrewsOfLongTrialsDoNotNoticeThem) {
   const SimulationResult result =
-      simulated("scheduler: {type: fifo, max_epochs: 1}, stop: {trials: 160}",
-                {.crews = 16, .epoch_seconds = 600, .epoch_spread = 0, .start_seconds = 0, .costs = CoordinatorCosts{}});
+      simulated("scheduler: {type: fifo, max_epochs: 1}, stop: {trials: 160}", {.crews = 16,
+                                                                                .epoch_seconds = 600,
+                                                                                .epoch_spread = 0,
+                                                                                .start_seconds = 0,
+                                                                                .costs = CoordinatorCosts{}});
   EXPECT_GT(result.busy_fraction, 0.9995);
   EXPECT_LT(result.coordinator_busy_fraction, 0.001);
 }
@@ -113,8 +116,7 @@ TEST(CoordinatorCosts, MoreSignsOfLifeThanItCanAnswerAreAMistakeWithARemedy) {
   const Experiment experiment = make_experiment("scheduler: {type: fifo, max_epochs: 1}, stop: {trials: 10}");
   const auto study = make_study(experiment);
   const auto result = simulate(
-      *study,
-      {.crews = 100'000, .epoch_seconds = 60, .costs = only(&CoordinatorCosts::heartbeat_us, 100)});
+      *study, {.crews = 100'000, .epoch_seconds = 60, .costs = only(&CoordinatorCosts::heartbeat_us, 100)});
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message, HasSubstr("100,000 crews"));
   EXPECT_THAT(result.error().message, HasSubstr("--heartbeat-seconds"));
