@@ -7,8 +7,8 @@
 
 #include "base/host.h"
 #include "cli/earlier_studies.h"
-#include "cli/elastic_plan.h"
 #include "cluster/binding.h"
+#include "cli/elastic_plan.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
