@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
+#include "cli/host_check.h"
 #include "cli/output.h"
 #include "cli/summary.h"
 #include "cluster/network.h"
@@ -94,6 +95,7 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
   ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment,
                                                   encode_learned(session->plan_->search.earlier)));
+  session->one_job_ = request.one_job;
   RETURN_IF_ERROR(session->start(std::move(launcher)));
   return session;
 }
@@ -110,7 +112,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   ASSIGN_OR_RETURN(StudyView view, rebuild_study(request.folder, std::move(stored), overrides, {}));
   session->plan_ = std::move(view.plan);
   session->study_ = std::move(view.study);
-  RETURN_IF_ERROR(settle_devices(*session->plan_));
+  RETURN_IF_ERROR(settle_resources(*session->plan_, session->folder_));
   ASSIGN_OR_RETURN(auto launcher, make_launcher(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
@@ -129,7 +131,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address)));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
-        std::move(launcher), clock_, CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews});
+        std::move(launcher), clock_,
+        CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews, .restarts = !one_job_});
   }
   display_ = make_display(stdout, clock_);
   forecast_ = std::make_unique<Forecast>(*study_, clock_);
@@ -138,7 +141,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 ServerOptions Session::server_options(const std::string& address) {
   ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
-  options.slots_of = [this, possible = can_start_large_crews(plan_->resources)](const std::string& crew) {
+  options.slots_of = [this, possible = !one_job_ &&
+                                       can_start_large_crews(plan_->resources)](const std::string& crew) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
@@ -163,6 +167,9 @@ Result<int> Session::run() {
   }
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
+  if (!plan_->resources.places.empty()) {
+    display_->note(describe_places(plan_->resources));
+  }
   if (!plan_->resources.why_cpus.empty()) {
     display_->note(
         fmt::format("on CPUs, because {}; `ranks_per_gpu: N` lets them share", plan_->resources.why_cpus));
@@ -222,10 +229,11 @@ Status Session::tend_crews() {
     };
     if (!is_among(tended.replaced) && !save_until_ && !tended.failure && !study_->ended()) {
       // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
+      const char* const next = one_job_                   ? "its ranks end, and the other crews go on"
+                               : is_among(tended.divided) ? "its ranks are divided into smaller crews again"
+                                                          : "it is started again";
       display_->note(fmt::format("{} (see {}); {}", exit.reason.substr(0, exit.reason.find(';')),
-                                 crew_log(folder_, exit.name).string(),
-                                 is_among(tended.divided) ? "its ranks are divided into smaller crews again"
-                                                          : "it is started again"));
+                                 crew_log(folder_, exit.name).string(), next));
     }
     RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
   }
@@ -241,6 +249,9 @@ void Session::heed_interrupts() {
   const int interrupts = interrupts_->count();
   if (interrupts > 0 && !save_until_ && !study_->ended()) {
     display_->note("stopping: crews save their checkpoints; Ctrl-C again ends at once");
+    if (one_job_) {  // mpirun may end this process before it can say more
+      display_->note("go on with: " + resume_command(folder_));
+    }
     begin_stop();
   }
   at_once_ = interrupts > 1;

@@ -25,6 +25,7 @@ struct NewStudy {
   std::optional<std::string> name;     // else the experiment's own
   std::filesystem::path runs = "runs";
   std::filesystem::path trace;  // a file for the timeline; empty: none
+  bool one_job = false;         // the crews are ranks of the mpirun that has started this process
 };
 
 struct OldStudy {
@@ -88,6 +89,7 @@ class Session {
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
   bool at_once_ = false;
   bool reopened_ = false;
+  bool one_job_ = false;
 
  public:
   ~Session();

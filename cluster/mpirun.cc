@@ -86,6 +86,73 @@ std::vector<int> cards_of(const CrewSpec& crew, const Resources& resources) {
   return cards;
 }
 
+CrewPlace place_of(const CrewSpec& crew, const Resources& resources) {
+  std::vector<CrewPlace> places;
+  for (const int slot : crew.slots) {
+    if (!resources.places.empty()) {
+      places.push_back(resources.places[static_cast<std::size_t>(slot)]);
+    }
+  }
+  return join_places(places);
+}
+
+bool is_elsewhere(const CrewPlace& place) {
+  return std::ranges::any_of(place, [](const PlacedRanks& part) { return !part.here; });
+}
+
+// How mpirun reaches other hosts.
+std::vector<std::string> network_arguments(const Resources& resources) {
+  // Without tree spawn every host is started from this one, as it was tried before. Attached agents let
+  // mpirun see that a daemon has failed; otherwise it waits forever for one that cannot reach it. Left alone,
+  // it takes minutes to notice that a host is cut off.
+  std::vector<std::string> arguments = {"--leave-session-attached",
+                                        "--mca",
+                                        "plm_rsh_no_tree_spawn",
+                                        "1",
+                                        "--mca",
+                                        "oob_tcp_keepalive_time",
+                                        "5",
+                                        "--mca",
+                                        "oob_tcp_keepalive_intvl",
+                                        "5",
+                                        "--mca",
+                                        "oob_tcp_keepalive_probes",
+                                        "2"};
+  if (!resources.agent.empty()) {
+    arguments.insert(arguments.end(), {"--mca", "plm_rsh_agent", resources.agent});
+  }
+  if (!resources.interface.empty()) {
+    arguments.insert(arguments.end(), {"--mca", "btl_tcp_if_include", resources.interface, "--mca",
+                                       "oob_tcp_if_include", resources.interface});
+  }
+  return arguments;
+}
+
+// One context of mpirun for each host, because cards and ranks may differ from host to host. Variables do not
+// travel by themselves, those of Open MPI excepted.
+std::vector<std::string> contexts(const CrewPlace& place, const std::map<std::string, std::string>& variables,
+                                  const std::vector<std::string>& worker) {
+  std::vector<std::string> arguments;
+  for (const PlacedRanks& part : place) {
+    if (!arguments.empty()) {
+      arguments.emplace_back(":");
+    }
+    arguments.insert(arguments.end(), {"-n", std::to_string(part.ranks), "--host",
+                                       fmt::format("{}:{}", part.host, part.ranks)});
+    for (const auto& [name, value] : variables) {
+      if (!name.starts_with("OMPI_")) {
+        arguments.insert(arguments.end(), {"-x", fmt::format("{}={}", name, value)});
+      }
+    }
+    if (!part.cards.empty()) {
+      arguments.insert(arguments.end(),
+                       {"-x", "CUDA_VISIBLE_DEVICES=" + visible_devices(std::nullopt, part.cards)});
+    }
+    arguments.insert(arguments.end(), worker.begin(), worker.end());
+  }
+  return arguments;
+}
+
 // By rank; slots keep their own.
 std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
   std::vector<std::string> ranks;
@@ -97,10 +164,43 @@ std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
   return fmt::format("{}", fmt::join(ranks, "/"));
 }
 
+bool computes_on_cards(const CrewPlace& place, const Resources& resources) {
+  return !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
+}
+
+// What each rank runs.
+std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& resources,
+                                        const Surroundings& surroundings) {
+  std::vector<std::string> command = {surroundings.program.string(),
+                                      "worker",
+                                      "--study",
+                                      fs::absolute(crew.folder).string(),
+                                      "--crew",
+                                      crew.name,
+                                      "--threads",
+                                      std::to_string(resources.threads),
+                                      "--lanes",
+                                      std::to_string(resources.lanes)};
+  if (!resources.cpus.empty()) {
+    command.insert(command.end(), {"--cpus", cpus_of(crew, resources)});
+  }
+  if (crew.slots.size() > 1) {
+    command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
+  }
+  if (computes_on_cards(place_of(crew, resources), resources)) {
+    command.insert(command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
+  }
+  if (resources.trace) {
+    command.insert(command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
+  }
+  return command;
+}
+
 struct Running {
   Process process;
   fs::path log;
   std::uintmax_t log_start = 0;  // earlier crews may have written to the same file
+  bool elsewhere = false;        // it has ranks on other hosts
 };
 
 CrewExit describe_exit(const std::string& name, const Running& crew, const ExitStatus& status) {
@@ -134,8 +234,15 @@ class MpirunLauncher final : public Launcher {
                                                       .output = crew.log,
                                                       .own_session = true}));
     spdlog::debug("started {} as process {}, log {}", crew.name, process.id(), crew.log.string());
-    running_.emplace(crew.name, Running{std::move(process), crew.log, log_start});
+    running_.emplace(crew.name, Running{std::move(process), crew.log, log_start,
+                                        is_elsewhere(place_of(crew, resources_))});
     return {};
+  }
+
+  std::optional<long> process_of(const std::string& crew) const override {
+    const auto found = running_.find(crew);
+    const bool elsewhere = found != running_.end() && found->second.elsewhere;
+    return elsewhere ? std::optional<long>(found->second.process.id()) : std::nullopt;
   }
 
   std::vector<CrewExit> poll() override {
@@ -212,16 +319,19 @@ int ranks_of(const CrewSpec& crew, const Resources& resources) {
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings) {
   CrewCommand result;
   const int ranks = ranks_of(crew, resources);
+  const CrewPlace place = place_of(crew, resources);
+  const bool elsewhere = is_elsewhere(place);
   const std::string threads = std::to_string(resources.threads);
   result.variables["OMP_NUM_THREADS"] = threads;
   const bool oversubscribed = oversubscription_warning(resources, surroundings.cores).has_value();
   if (oversubscribed) {
     result.variables["OMP_WAIT_POLICY"] = "passive";  // waiting threads leave their core to others
   }
-  if (ranks > 1) {
+  if (ranks > 1 || elsewhere) {
     // Several jobs share this machine and none knows of the others: left alone, each would bind its rank 0 to
     // core 0 and count all cores as its own.
     result.command = {"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+    result.command.insert(result.command.end(), resources.mpirun.begin(), resources.mpirun.end());
     if (oversubscribed) {
       result.variables["OMPI_MCA_mpi_yield_when_idle"] = "1";
     }
@@ -233,32 +343,23 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
       result.variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
     }
   }
-  const std::vector<std::string> worker = {surroundings.program.string(),
-                                           "worker",
-                                           "--study",
-                                           fs::absolute(crew.folder).string(),
-                                           "--crew",
-                                           crew.name,
-                                           "--threads",
-                                           threads,
-                                           "--lanes",
-                                           std::to_string(resources.lanes)};
-  result.command.insert(result.command.end(), worker.begin(), worker.end());
-  if (!resources.cpus.empty()) {
-    result.command.insert(result.command.end(), {"--cpus", cpus_of(crew, resources)});
+  const bool on_cards = computes_on_cards(place, resources);
+  std::vector<std::string> worker = worker_command(crew, resources, surroundings);
+  if (elsewhere) {
+    worker.emplace_back("--recorded");  // what the launcher's host knows of the crew serves better
+    const auto network = network_arguments(resources);
+    const auto on_hosts = contexts(place, result.variables, worker);
+    result.command.erase(result.command.begin() + 1, result.command.begin() + 3);  // each context has its -n
+    result.command.insert(result.command.end(), network.begin(), network.end());
+    result.command.insert(result.command.end(), on_hosts.begin(), on_hosts.end());
+    return result;
   }
-  if (crew.slots.size() > 1) {
-    result.command.insert(result.command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
-  }
-  if (!resources.cards.empty()) {
+  if (on_cards) {
     // The crew sees its own cards only, as do the programs that it starts.
-    result.variables["CUDA_VISIBLE_DEVICES"] =
-        visible_devices(surroundings.visible_devices, cards_of(crew, resources));
-    result.command.insert(result.command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
+    result.variables["CUDA_VISIBLE_DEVICES"] = visible_devices(
+        surroundings.visible_devices, place.empty() ? cards_of(crew, resources) : place.front().cards);
   }
-  if (resources.trace) {
-    result.command.insert(result.command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
-  }
+  result.command.insert(result.command.end(), worker.begin(), worker.end());
   return result;
 }
 
@@ -271,15 +372,18 @@ Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, cons
 }
 
 Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources, const fs::path& program) {
-  if (resources.ranks > 1 && inside_mpi_job()) {
+  const bool needs_mpirun = resources.ranks > 1 || std::ranges::any_of(resources.places, is_elsewhere);
+  if (needs_mpirun && inside_mpi_job()) {
     return user_mistake(
-        "cannot start crews of several ranks from within an MPI job: start without mpirun, and each crew "
-        "gets its own");
+        "cannot start crews of several ranks or on other hosts from within an MPI job: start without mpirun, "
+        "and "
+        "each crew gets its own");
   }
-  if (resources.ranks > 1 && !in_path("mpirun")) {
+  if (needs_mpirun && !in_path("mpirun")) {
     return user_mistake(
-        "crews of several ranks need mpirun, which is not in PATH: install Open MPI (Debian: apt install "
-        "openmpi-bin), or set resources.ranks to 1");
+        "crews of several ranks, and crews on other hosts, need mpirun, which is not in PATH: install Open "
+        "MPI "
+        "(Debian: apt install openmpi-bin), or set resources.ranks to 1 and leave out the hosts");
   }
   fs::path workers = program;
   if (workers.empty()) {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/hosts.h"
+#include "cluster/placement.h"
 #include "devices/core_assignment.h"
 #include "experiment/node.h"
 
@@ -35,6 +37,15 @@ struct Resources {
   // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.
   std::vector<RankCpus> cpus;
   std::string why_unbound;  // a sentence without an end
+
+  std::vector<HostSlots> hosts;     // empty: this host alone
+  std::string agent;                // starts a command on another host; empty: ssh
+  std::string interface;            // of the network between hosts: a name, or a network as 10.0.0.0/24
+  std::vector<std::string> mpirun;  // more arguments for it
+  // By slot, once settle_hosts() has placed them; empty: all crews are on this host.
+  std::vector<CrewPlace> places;
+  std::string address;  // of this host, by which the crews reach it; empty: they are on this host
+  std::string crowded;  // where ranks want more cores than a host has: a sentence
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.

@@ -35,6 +35,19 @@ TEST(AddressFor, AnInterfaceThatIsNotThereIsToldWithThoseThatAre) {
   }
 }
 
+TEST(Interfaces, AreFoundByNameAndByNetworkAmongThoseOfAnyHost) {
+  const std::vector<NetworkInterface> there = {{.name = "lo", .address = "127.0.0.1"},
+                                               {.name = "eth0", .address = "10.0.0.7"}};
+  EXPECT_EQ(find_interface(there, "eth0", "a")->address, "10.0.0.7");
+  EXPECT_EQ(find_interface(there, "10.0.0.0/24", "a")->name, "eth0");
+  const auto missing = find_interface(there, "eth1", "a");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().message,
+            "host a has no network interface 'eth1' with an IPv4 address (did you mean 'eth0'?); it has lo "
+            "(127.0.0.1) "
+            "or eth0 (10.0.0.7)");
+}
+
 TEST(AddressFor, AHostThatCannotBeFoundIsNamed) {
   const auto address = address_for({"no-such-host.invalid"});
   ASSERT_FALSE(address.ok());
