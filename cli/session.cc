@@ -25,7 +25,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Microseconds kStep = milliseconds(50);
+constexpr Microseconds kStep = milliseconds(50);        // between looks at crews and display
 constexpr Microseconds kSaveLimit = seconds(60);        // for crews to write their checkpoints on Ctrl-C
 constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews to end by themselves
 constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
@@ -212,6 +212,11 @@ Status Session::serve() {
 
 Status Session::step() {
   RETURN_IF_ERROR(server_->step(kStep));
+  // These look at every crew and trial: too long a pause between messages that come in thousands a second.
+  if (clock_.monotonic() - looked_ < kStep) {
+    return {};
+  }
+  looked_ = clock_.monotonic();
   if (crews_ != nullptr) {
     RETURN_IF_ERROR(tend_crews());
   }

@@ -89,6 +89,7 @@ class Session {
   std::unique_ptr<class Forecast> forecast_;
   std::unique_ptr<Interrupts> interrupts_;
   std::unique_ptr<StopRequests> stop_requests_;
+  Microseconds looked_{0};              // at crews and display; monotonic
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
   bool at_once_ = false;

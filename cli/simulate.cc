@@ -6,6 +6,7 @@
 #include "cli/elastic_plan.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
+#include "cli/simulate_costs.h"
 #include "cli/study_plan.h"
 #include "cli/table_trials.h"
 #include "cli/trial_text.h"
@@ -21,6 +22,8 @@ struct SimulateOptions {
   std::optional<int> crews;
   std::optional<int> lanes;
   SimulationOptions simulation;
+  CostOptions costs;
+  bool sweep = false;
 };
 
 void print_result(const Study& study, const SimulationResult& result) {
@@ -35,6 +38,11 @@ void print_result(const Study& study, const SimulationResult& result) {
     print_out("best        trial {}, simulated {} {} {}\n", result.best_trial,
               study.experiment().objectives.front().metric, format_number(result.best_value),
               describe_point(study, result.best_trial));
+  }
+  if (result.transactions > 0) {
+    print_out("coordinator {:.2f} % busy, {} messages in {} transactions, longest answer after {:.3f} s\n",
+              100 * result.coordinator_busy_fraction, format_count(result.messages),
+              format_count(result.transactions), result.longest_answer_seconds);
   }
   print_out("fingerprint {:016x}\n", result.fingerprint);
   std::fflush(stdout);
@@ -51,6 +59,10 @@ Result<int> run_simulation(SimulateOptions& options) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = false}));
   const auto study = make_study(*plan);
+  options.simulation.costs = costs_of(options.costs);
+  if (options.sweep) {
+    return run_sweep(*plan, options.simulation, options.crews);
+  }
   options.simulation.crews = options.crews.value_or(plan->resources.crews);
   options.simulation.lanes = std::max(1, plan->resources.lanes);
   options.simulation.elastic = elastic_options(*plan).has_value();
@@ -124,6 +136,11 @@ void add_simulate_command(CLI::App& program, Action& action) {
                    "speed of a larger crew, as a share of what its slots have apart")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
+  add_cost_options(*command, options->costs);
+  command->add_flag(
+      "--sweep", options->sweep,
+      "a table instead: how busy 16 to 100,000 crews (or at most --crews) are with trials of 1 s to "
+      "1 h while the search goes on");
   command->callback([options, &action] { action = [options] { return run_simulation(*options); }; });
 }
 

@@ -3,6 +3,7 @@
 #include "coordinator/server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,6 +65,16 @@ std::string reachable_endpoint(const ServerSocket& socket, const std::string& bi
   return everywhere ? endpoint_at(host_name(), port_of(socket.endpoint())) : socket.endpoint();
 }
 
+// Each crew's connection takes a descriptor, and many systems start programs with 1,024.
+void allow_many_connections() {
+  constexpr rlim_t kEnough = 1 << 18;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < kEnough) {
+    limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
 wire::ToCrew refusal(const std::string& reason) {
   wire::ToCrew message;
   message.mutable_refused()->set_reason(reason);
@@ -88,6 +99,7 @@ class Server::Implementation {
                                       welcome_.ByteSizeLong(), kMaxMessageBytes / 2));
     }
     ASSIGN_OR_RETURN(const StudyKeys keys, make_keys(options_.folder));
+    allow_many_connections();
     ASSIGN_OR_RETURN(socket_, bind_socket(options_, keys));
     endpoint_ = reachable_endpoint(*socket_, options_.bind_address);
     return write_address(options_.folder,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -52,6 +53,7 @@ SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOpt
       failures_(options.seed, "simulated crew failures"),
       durations_(options.seed, "simulated epoch times"),
       transport_(options.seed, "simulated transport"),
+      network_(options.costs ? microseconds(options.costs->network_us * 1e-6) : Microseconds{0}),
       now_(options.start),
       crews_(static_cast<std::size_t>(options.crews)) {
   for (std::size_t index = 0; index < crews_.size(); ++index) {
@@ -69,20 +71,26 @@ void SimulatedCrews::schedule(Item item, Microseconds delay) {
   item.sequence = ++sequence_;
   item.start = crews_.empty() ? 0 : crews_[item.crew].starts;
   item.coordinator = coordinator_;
-  queue_.push(std::move(item));
+  queue_.push_back(std::move(item));
+  std::ranges::push_heap(queue_, std::greater<>());
 }
 
 void SimulatedCrews::tick_at(Microseconds time) {
   schedule({.happening = Happening::tick}, std::max(time - now_, Microseconds{0}));
 }
 
-std::optional<Input> SimulatedCrews::next() {
+std::optional<Input> SimulatedCrews::next(std::optional<Microseconds> before) {
+  const auto is_late = [&](Microseconds time) { return before && time >= *before; };
+  if (!arrived_.empty() && is_late(now_)) {
+    return std::nullopt;
+  }
   while (arrived_.empty()) {
-    if (queue_.empty()) {
+    if (queue_.empty() || is_late(queue_.front().at)) {
       return std::nullopt;
     }
-    const Item item = queue_.top();
-    queue_.pop();
+    std::ranges::pop_heap(queue_, std::greater<>());
+    const Item item = std::move(queue_.back());
+    queue_.pop_back();
     now_ = item.at;
     happen(item);
   }
@@ -110,7 +118,12 @@ void SimulatedCrews::happen(const Item& item) {
       break;
     case Happening::deliver:
       if (same_crew && item.coordinator == coordinator_) {
-        arrived_.push_back(*item.input);
+        arrived_.push_back(std::get<Input>(*item.letter));
+      }
+      break;
+    case Happening::order:
+      if (item.coordinator == coordinator_) {
+        carry_out(std::get<Command>(*item.letter));
       }
       break;
     case Happening::evaluated:
@@ -140,7 +153,7 @@ void SimulatedCrews::start(std::size_t index) {
   if (crew.slots.size() > 1) {
     schedule({.happening = Happening::deliver,
               .crew = index,
-              .input = LaneFree{.crew = crew.name, .lanes = options_.lanes}},
+              .letter = std::make_unique<const Letter>(LaneFree{.crew = crew.name, .lanes = options_.lanes})},
              microseconds(options_.reshape_seconds / 2));
   }
   if (options_.mean_seconds_to_failure > 0) {
@@ -282,13 +295,15 @@ void SimulatedCrews::send_report(std::size_t index, const ReportReceived& report
 }
 
 void SimulatedCrews::send(std::size_t index, Input input) {
-  Microseconds delay{0};
+  Microseconds delay = network_;
   if (faults_.max_delay_seconds > 0) {
-    delay = microseconds(faults_.max_delay_seconds * transport_.uniform(++transport_draws_));
+    delay += microseconds(faults_.max_delay_seconds * transport_.uniform(++transport_draws_));
   }
   SimulatedCrew& crew = crews_[index];
   crew.last_delivery = std::max(crew.last_delivery, now_ + delay);
-  schedule({.happening = Happening::deliver, .crew = index, .input = std::move(input)},
+  schedule({.happening = Happening::deliver,
+            .crew = index,
+            .letter = std::make_unique<const Letter>(std::move(input))},
            crew.last_delivery - now_);
 }
 
@@ -321,6 +336,15 @@ void SimulatedCrews::reconnect() {
 
 void SimulatedCrews::carry_out(const Command& command) {
   std::visit([this](const auto& what) { carry(what); }, command);
+}
+
+void SimulatedCrews::carry_out_at(Microseconds time, Command command) {
+  if (time <= now_) {
+    carry_out(command);
+  } else {
+    schedule({.happening = Happening::order, .letter = std::make_unique<const Letter>(std::move(command))},
+             time - now_);
+  }
 }
 
 // nullptr: it has died.

@@ -6,11 +6,12 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
-#include <queue>
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
@@ -34,10 +35,13 @@ class SimulatedCrews {
   // Checkpoints that are there already.
   void know_files(const std::vector<std::string>& files) { files_.insert(files.begin(), files.end()); }
 
-  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen.
-  std::optional<Input> next();
+  // Time goes on to the next message to the coordinator. nullopt: nothing will ever happen, or, with a limit,
+  // no message comes before it.
+  std::optional<Input> next(std::optional<Microseconds> before = {});
   Microseconds now() const { return now_; }
   void carry_out(const Command& command);
+  // A command that reaches its crew at this time.
+  void carry_out_at(Microseconds time, Command command);
 
   // A new coordinator is there: what was on its way to the old one is lost; the crews that live join, with
   // what they run, and send again the reports that were not answered; dismissed ones are started anew.
@@ -49,7 +53,7 @@ class SimulatedCrews {
   std::vector<int> trials_of(const std::string& crew);
 
   double seconds_trained() const { return seconds_trained_; }  // over all slots, lost work and all
-  int slots_of(const std::string& crew) const;  // how many; also of one that has died
+  int slots_of(const std::string& crew) const;                 // how many; also of one that has died
   // What the part of an epoch took that this checkpoint holds, of all slots.
   double seconds_of_part(const std::string& checkpoint) const;
   // What no study may do: needing a file that it had deleted, deleting twice, overfilling a crew.
@@ -76,7 +80,8 @@ class SimulatedCrews {
     std::map<AttemptId, Attempt> attempts;  // as many as it has lanes
     Microseconds last_delivery{0};
   };
-  enum class Happening { start, die, epoch_done, deliver, evaluated, tick };
+  enum class Happening { start, die, epoch_done, deliver, order, evaluated, tick };
+  using Letter = std::variant<Input, Command>;
   struct Item {
     Microseconds at{0};
     std::uint64_t sequence = 0;  // of equal times, the first made comes first
@@ -84,8 +89,8 @@ class SimulatedCrews {
     std::size_t crew = 0;
     int start = 0;          // of the crew; it may have died meanwhile
     AttemptId attempt = 0;  // or the trial that is evaluated
-    int coordinator = 0;    // of a message: the one it was sent to
-    std::optional<Input> input;
+    int coordinator = 0;    // of a message: the one it was sent to; of an order: the one that gave it
+    std::unique_ptr<const Letter> letter;  // apart, so that items are small: they move about in the queue
     friend bool operator>(const Item& a, const Item& b) {
       return std::tie(a.at, a.sequence) > std::tie(b.at, b.sequence);
     }
@@ -133,15 +138,16 @@ class SimulatedCrews {
   const Random durations_;
   const Random transport_;
   std::uint64_t transport_draws_ = 0;
+  const Microseconds network_;  // from a crew to the coordinator
 
   Microseconds now_;
   std::uint64_t sequence_ = 0;
   int coordinator_ = 0;
-  std::priority_queue<Item, std::vector<Item>, std::greater<>> queue_;
+  std::vector<Item> queue_;  // a heap, the next one first
   std::deque<Input> arrived_;
   // One a slot, and after them those of several slots that were ever asked for.
   std::vector<SimulatedCrew> crews_;
-  std::vector<std::size_t> crew_of_slot_;  // to which each slot belongs
+  std::vector<std::size_t> crew_of_slot_;                   // to which each slot belongs
   std::map<std::string, std::pair<double, double>> parts_;  // Attempt::part and part_seconds, by checkpoint
   std::unordered_set<std::string> files_;
   double seconds_trained_ = 0;

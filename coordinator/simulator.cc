@@ -7,6 +7,8 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <deque>
+#include <iterator>
 #include <map>
 #include <numbers>
 #include <utility>
@@ -144,56 +146,141 @@ std::vector<Input> lost_crews(const Study& study) {
   return lost;
 }
 
+// One session in virtual time. With costs the coordinator decides in batches and answers when each is stored;
+// without, a batch is one message and takes no time.
+class Simulation {
+ public:
+  Simulation(Study& study, const SimulationOptions& options, const SimulationHooks& hooks, double heartbeats)
+      : study_(study),
+        options_(options),
+        hooks_(hooks),
+        crews_(study.experiment(), options),
+        coordinator_(options.costs.value_or(no_costs()), heartbeats),
+        start_(crews_.now()),
+        tally_(crews_) {
+    crews_.know_files(study.checkpoints());
+    if (const auto hours = study.config().stop.hours) {
+      crews_.tick_at(start_ + Microseconds(static_cast<std::int64_t>(std::ceil(*hours * 3600e6))));
+    }
+    std::vector<Input> lost = lost_crews(study);
+    first_.assign(std::make_move_iterator(lost.begin()), std::make_move_iterator(lost.end()));
+  }
+
+  Result<SimulationResult> run() {
+    while (!study_.ended()) {
+      std::optional<Input> input = next({});
+      if (!input) {
+        return failure(fmt::format("the simulation came to a standstill after {}: no crew has anything to do",
+                                   format_duration(seconds(crews_.now() - start_))));
+      }
+      RETURN_IF_ERROR(take_batch(*std::move(input)));
+    }
+    if (!crews_.violations().empty()) {
+      return failure("the study broke a rule: " + crews_.violations().front());
+    }
+    return result();
+  }
+
+ private:
+  std::optional<Input> next(std::optional<Microseconds> before) {
+    if (first_.empty()) {
+      return crews_.next(before);
+    }
+    Input input = std::move(first_.front());
+    first_.pop_front();
+    return input;
+  }
+
+  Status take_batch(Input input) {
+    coordinator_.begin(crews_.now());
+    std::optional<Input> message(std::move(input));
+    while (message) {
+      RETURN_IF_ERROR(decide(*message));
+      const bool more = coordinator_.takes_more() && !study_.ended() && options_.costs;
+      message = more ? next(coordinator_.now()) : std::nullopt;
+    }
+    coordinator_.commit();
+    for (Command& command : std::exchange(commands_, {})) {
+      if (std::holds_alternative<DeleteCheckpoint>(command)) {
+        coordinator_.delete_checkpoint();
+      } else {
+        coordinator_.send();
+      }
+      // At the end at once: nobody waits for an order on its way, and what crews trained until then counts.
+      const Microseconds arrives = study_.ended() ? crews_.now() : coordinator_.now() + network();
+      crews_.carry_out_at(arrives, std::move(command));
+    }
+    coordinator_.finish();
+    return {};
+  }
+
+  Status decide(const Input& input) {
+    Reaction reaction = study_.handle(input, coordinator_.now());
+    double proposals_us = 0;
+    for (const TimedEvent& event : reaction.events) {
+      tally_.count(event);
+      if (const auto* proposed = std::get_if<TrialProposed>(&event.event); proposed && options_.costs) {
+        const CoordinatorCosts& costs = *options_.costs;
+        const std::string& sampler = costs.sampler.empty() ? study_.config().sampler.type : costs.sampler;
+        proposals_us += costs.proposal_us.value_or(proposal_us(sampler, proposed->trial));
+      }
+      if (hooks_.observe) {
+        hooks_.observe(event);
+      }
+    }
+    coordinator_.decide(static_cast<int>(reaction.events.size()), proposals_us);
+    std::ranges::move(reaction.commands, std::back_inserter(commands_));
+    if (hooks_.step) {
+      ASSIGN_OR_RETURN(std::optional<Input> told, hooks_.step());
+      if (told) {
+        first_.push_front(*std::move(told));
+      }
+    }
+    return {};
+  }
+
+  Microseconds network() const {
+    const double one_way_us = options_.costs ? options_.costs->network_us : 0;
+    return Microseconds(static_cast<std::int64_t>(one_way_us));
+  }
+
+  SimulationResult result() {
+    const double makespan = seconds(std::max(crews_.now(), coordinator_.now()) - start_);
+    SimulationResult result =
+        tally_.finish(study_, makespan, makespan * options_.crews * options_.lanes, crews_.seconds_trained());
+    result.coordinator_busy_fraction = makespan > 0 ? coordinator_.busy_seconds() / makespan : 0;
+    result.longest_answer_seconds = coordinator_.longest_wait_seconds();
+    result.messages = coordinator_.messages();
+    result.transactions = coordinator_.transactions();
+    return result;
+  }
+
+  Study& study_;
+  const SimulationOptions& options_;
+  const SimulationHooks& hooks_;
+  SimulatedCrews crews_;
+  BusyCoordinator coordinator_;
+  const Microseconds start_;
+  Tally tally_;
+  std::deque<Input> first_;        // told before anything that crews say
+  std::vector<Command> commands_;  // of the batch
+};
+
 }  // namespace
 
 Result<SimulationResult> simulate(Study& study, const SimulationOptions& options,
                                   const SimulationHooks& hooks) {
   const SystemClock wall_clock;  // for wall_seconds only
   const Microseconds began = wall_clock.monotonic();
-  SimulatedCrews crews(study.experiment(), options);
-  crews.know_files(study.checkpoints());
-  const Microseconds start = crews.now();
-  if (const auto hours = study.config().stop.hours) {
-    crews.tick_at(start + Microseconds(static_cast<std::int64_t>(std::ceil(*hours * 3600e6))));
+  const double heartbeats =
+      options.costs ? heartbeat_load(*options.costs, options.crews, options.epoch_seconds) : 0;
+  if (heartbeats >= 1) {
+    return user_mistake(fmt::format(
+        "the signs of life of {} crews, one in {} s each, would keep the coordinator busy {:.1f} times over: "
+        "let them be rarer (--heartbeat-seconds)",
+        format_count(options.crews), format_number(options.costs->heartbeat_s), heartbeats));
   }
-  Tally tally(crews);
-  std::vector<Input> first = lost_crews(study);
-  std::reverse(first.begin(), first.end());
-  while (!study.ended()) {
-    std::optional<Input> input;
-    if (!first.empty()) {
-      input = std::move(first.back());
-      first.pop_back();
-    } else {
-      input = crews.next();
-    }
-    if (!input) {
-      return failure(fmt::format("the simulation came to a standstill after {}: no crew has anything to do",
-                                 format_duration(seconds(crews.now() - start))));
-    }
-    const Reaction reaction = study.handle(*input, crews.now());
-    for (const TimedEvent& event : reaction.events) {
-      tally.count(event);
-      if (hooks.observe) {
-        hooks.observe(event);
-      }
-    }
-    for (const Command& command : reaction.commands) {
-      crews.carry_out(command);
-    }
-    if (hooks.step) {
-      ASSIGN_OR_RETURN(std::optional<Input> next, hooks.step());
-      if (next) {
-        first.push_back(*std::move(next));
-      }
-    }
-  }
-  if (!crews.violations().empty()) {
-    return failure("the study broke a rule: " + crews.violations().front());
-  }
-  const double makespan = seconds(crews.now() - start);
-  SimulationResult result =
-      tally.finish(study, makespan, makespan * options.crews * options.lanes, crews.seconds_trained());
+  ASSIGN_OR_RETURN(SimulationResult result, Simulation(study, options, hooks, heartbeats).run());
   result.wall_seconds = seconds(wall_clock.monotonic() - began);
   return result;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "coordinator/coordinator_costs.h"
 #include "coordinator/study.h"
 
 namespace regatta {
@@ -36,6 +37,7 @@ struct SimulationOptions {
   bool elastic = false;                         // crews have slots, and may be reshaped
   double reshape_seconds = 4;                   // from the order until a reshaped crew has its data
   double elastic_efficiency = 0.85;             // of each slot in a crew of several
+  std::optional<CoordinatorCosts> costs;        // nullopt: the coordinator takes no time
   TrialCurves* curves = nullptr;                // outlives the simulation; nullptr: made up
   Microseconds start = std::chrono::hours(24);  // wall time; not 0, which means "never" in records
 };
@@ -52,6 +54,11 @@ struct SimulationResult {
   std::int64_t attempts = 0;
   double best_value = 0;  // in the user's direction
   int best_trial = -1;
+  // Of a coordinator with costs.
+  double coordinator_busy_fraction = 0;  // of the makespan
+  double longest_answer_seconds = 0;     // that a message waited for its answer
+  std::int64_t messages = 0;             // without heartbeats
+  std::int64_t transactions = 0;
   double wall_seconds = 0;        // what the simulation itself took; not deterministic
   std::uint64_t fingerprint = 0;  // of all events: equal runs have equal fingerprints
 };

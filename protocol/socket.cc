@@ -31,6 +31,7 @@ constexpr int kLongestReconnectMs = 1000;
 constexpr int kKeepaliveIdleSeconds = 30;
 constexpr int kKeepaliveIntervalSeconds = 5;
 constexpr int kKeepaliveProbes = 3;
+constexpr int kWaitingConnections = 4096;  // thousands of crews may start at once
 
 Status check_curve() {
   if (zmq_has("curve") == 0) {
@@ -59,9 +60,11 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_cnt, kKeepaliveProbes);
 }
 
-bool wait_until_readable(zmq::socket_t& socket, Microseconds wait) {
-  std::array<zmq::pollitem_t, 1> items{{{socket.handle(), 0, ZMQ_POLLIN, 0}}};
-  return zmq::poll(items, std::chrono::ceil<milliseconds>(wait)) > 0;
+// Also ends when `wake`, a descriptor, becomes readable.
+bool wait_until_readable(zmq::socket_t& socket, Microseconds wait, int wake = -1) {
+  std::array<zmq::pollitem_t, 2> items{{{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake, ZMQ_POLLIN, 0}}};
+  zmq::poll(items.data(), wake < 0 ? 1 : 2, std::chrono::ceil<milliseconds>(wait));
+  return (items[0].revents & ZMQ_POLLIN) != 0;
 }
 
 // Interrupted by a signal: no error, the caller looks at its flags and calls again.
@@ -96,6 +99,7 @@ class RouterSocket final : public ServerSocket {
       socket_.set(zmq::sockopt::curve_server, true);
       socket_.set(zmq::sockopt::curve_secretkey, keys.server_secret);
       socket_.set(zmq::sockopt::zap_domain, "regatta");
+      socket_.set(zmq::sockopt::backlog, kWaitingConnections);
       // A crew that reconnects before its old connection is known to be dead takes its name over.
       socket_.set(zmq::sockopt::router_handover, true);
       // Sending to a crew that is gone is an error that send() reports, instead of silence.
@@ -205,11 +209,11 @@ class DealerSocket final : public ClientSocket {
     return {};
   }
 
-  std::optional<wire::ToCrew> receive(Microseconds wait) override {
+  std::optional<wire::ToCrew> receive(Microseconds wait, int wake) override {
     const Deadline deadline(clock_, wait);
     try {
       do {
-        if (!wait_until_readable(socket_, deadline.remaining())) {
+        if (!wait_until_readable(socket_, deadline.remaining(), wake)) {
           return std::nullopt;
         }
         zmq::message_t payload;

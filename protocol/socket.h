@@ -44,8 +44,8 @@ class ClientSocket {
   static Result<std::unique_ptr<ClientSocket>> connect(const std::string& endpoint, const StudyKeys& keys,
                                                        const std::string& crew);
   virtual ~ClientSocket() = default;
-  // nullopt: nothing came in time.
-  virtual std::optional<wire::ToCrew> receive(Microseconds wait) = 0;
+  // nullopt: nothing came in time, or before `wake`, a descriptor, became readable.
+  virtual std::optional<wire::ToCrew> receive(Microseconds wait, int wake = -1) = 0;
   // Messages wait here while there is no connection. False: dropped, since too many wait already.
   virtual bool send(const wire::FromCrew& message) = 0;
 };

@@ -1,7 +1,8 @@
-// The thread's loop: send what is to be said, receive for a few milliseconds, look after the connection.
+// The thread's loop: send what is to be said, receive until there is more to say, look after the connection.
 #include "worker/leader.h"
 
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Microseconds kTick = milliseconds(5);              // the longest that a message waits to be sent
+constexpr Microseconds kTick = milliseconds(50);             // between looks after the connection
 constexpr Microseconds kFirstHeartbeat = milliseconds(500);  // until Welcome says otherwise
 constexpr Microseconds kHelloInterval = seconds(3);          // each Hello that arrives is answered in full
 constexpr Microseconds kLastWords = seconds(2);
@@ -31,6 +32,7 @@ CoordinatorLink::CoordinatorLink(LeaderOptions options, const Clock& clock)
     : options_(std::move(options)),
       lanes_(options_.lanes),
       clock_(clock),
+      wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       heartbeat_(kFirstHeartbeat),
       orphan_limit_(options_.first_contact_limit),
       last_heard_(clock.monotonic()) {
@@ -38,8 +40,14 @@ CoordinatorLink::CoordinatorLink(LeaderOptions options, const Clock& clock)
 }
 
 CoordinatorLink::~CoordinatorLink() {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, kLastWords, [this] { return outbox_.empty() || error_.has_value(); });
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kLastWords, [this] { return outbox_.empty() || error_.has_value(); });
+  }
+  thread_.request_stop();
+  wake();
+  thread_.join();
+  ::close(wake_);
 }
 
 Result<std::optional<wire::ToCrew>> CoordinatorLink::receive(Microseconds wait) {
@@ -68,6 +76,7 @@ Status CoordinatorLink::send(wire::FromCrew message) {
     return timed_out(fmt::format("{} messages wait for the coordinator's answer", kMostQueued));
   }
   outbox_.push_back(std::move(message));
+  wake();
   return {};
 }
 
@@ -75,6 +84,11 @@ void CoordinatorLink::wait_for_answers(Microseconds limit) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, limit,
                     [this] { return (outbox_.empty() && unanswered_ == 0) || error_.has_value(); });
+}
+
+void CoordinatorLink::wake() {
+  const std::uint64_t one = 1;
+  (void)!::write(wake_, &one, sizeof(one));  // refused when it has not been read for ages: then it is awake
 }
 
 Microseconds CoordinatorLink::silence() const {
@@ -105,7 +119,7 @@ void CoordinatorLink::tick() {
   if (socket_ == nullptr || inbox_full()) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kTick, [] { return false; });
-  } else if (const auto message = socket_->receive(kTick)) {
+  } else if (const auto message = socket_->receive(std::min(kTick, heartbeat_), wake_)) {
     handle(*message);
   }
   keep_alive();
@@ -170,6 +184,8 @@ void CoordinatorLink::say_hello() {
 }
 
 void CoordinatorLink::send_outbox() {
+  std::uint64_t ignored = 0;
+  (void)!::read(wake_, &ignored, sizeof(ignored));  // before the outbox: what comes later wakes again
   std::deque<wire::FromCrew> messages;
   {
     const std::lock_guard lock(mutex_);

@@ -64,11 +64,14 @@ class CoordinatorLink {
   void keep_alive();
   void transmit(const wire::FromCrew& message);
   void break_off(Error error);
+  void wake();
   bool inbox_full() const;
 
   const LeaderOptions options_;
   std::atomic<int> lanes_;
   const Clock& clock_;
+
+  const int wake_;  // an eventfd: something is to be sent
 
   // Of the thread.
   std::unique_ptr<ClientSocket> socket_;
