@@ -20,6 +20,7 @@
 
 #include "base/host.h"
 #include "base/text.h"
+#include "cluster/slurm_jobs.h"
 
 namespace regatta {
 namespace {
@@ -156,6 +157,12 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
   return address;
 }
 
-Result<std::string> coordinator_address(const Resources& /*resources*/) { return kLoopback; }
+Result<std::string> coordinator_address(const Resources& resources) {
+  if (resources.slurm) {
+    ASSIGN_OR_RETURN(const auto nodes, node_addresses(resources.slurm->allocation.node_list));
+    return address_for(nodes);
+  }
+  return kLoopback;
+}
 
 }  // namespace regatta

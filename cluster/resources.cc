@@ -104,6 +104,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
+  resources.launcher = section.choice("launcher", {"auto", "mpirun", "slurm"}, "auto");
   resources.bind = section.choice("bind", {"auto", "none"}, "auto") == "auto";
   read_gpus(section, resources);
   resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);
