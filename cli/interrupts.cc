@@ -7,11 +7,14 @@ namespace regatta {
 namespace {
 
 std::atomic<int> interrupt_count{0};
+std::atomic<int> time_signals{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 // A terminal that goes away may hang up more than once: that asks to save, never to end at once.
 void count_interrupt(int number) {
-  if (number == SIGHUP) {
+  if (number == SIGUSR1) {
+    time_signals = 1;
+  } else if (number == SIGHUP) {
     int none = 0;
     interrupt_count.compare_exchange_strong(none, 1);
   } else {
@@ -23,12 +26,14 @@ void count_interrupt(int number) {
 
 Interrupts::Interrupts() {
   interrupt_count = 0;
+  time_signals = 0;
   struct sigaction action {};
   action.sa_handler = count_interrupt;
   sigemptyset(&action.sa_mask);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals[i], nullptr, &before_[i]);
-    if (before_[i].sa_handler != SIG_IGN) {  // else nohup or a shell's & wants it to be ignored
+    if (before_[i].sa_handler != SIG_IGN ||
+        kSignals[i] == SIGUSR1) {  // else nohup or a shell's & wants it to be ignored
       ::sigaction(kSignals[i], &action, nullptr);
     }
   }
@@ -41,6 +46,8 @@ Interrupts::~Interrupts() {
 }
 
 int Interrupts::count() const { return interrupt_count.load(); }
+
+bool Interrupts::time_is_up() const { return time_signals.load() != 0; }
 
 void ignore_interrupts() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
