@@ -7,14 +7,17 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+
+#include "base/host.h"
 
 namespace regatta {
 namespace {
+
+constexpr int kStaleAttempts = 5;
 
 Error system_error(std::string_view doing, const std::filesystem::path& path) {
   return failure(fmt::format("{} {}: {}", doing, path.string(), std::strerror(errno)));
@@ -34,6 +37,31 @@ Status write_all(int descriptor, std::string_view bytes, const std::filesystem::
   return {};
 }
 
+// False: errno tells why.
+bool read_all(const std::filesystem::path& path, std::string& content) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return false;
+  }
+  struct stat about {};
+  if (::fstat(descriptor, &about) == 0 && about.st_size > 0) {
+    content.reserve(static_cast<std::size_t>(about.st_size));  // a first guess: /proc tells 0
+  }
+  std::array<char, 1 << 16> part{};
+  ssize_t count = 0;
+  while ((count = ::read(descriptor, part.data(), part.size())) != 0) {
+    if (count > 0) {
+      content.append(part.data(), static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  const int error = errno;
+  ::close(descriptor);
+  errno = error;
+  return count == 0;
+}
+
 // A rename is durable only once its directory is.
 void flush_directory(const std::filesystem::path& directory) {
   const int descriptor =
@@ -47,24 +75,23 @@ void flush_directory(const std::filesystem::path& directory) {
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) {
-    return failure(fmt::format("cannot read {}: it is a folder", path.string()));
+  for (int attempt = 1;; ++attempt) {
+    std::string content;
+    if (read_all(path, content)) {
+      return content;
+    }
+    // On NFS: another host has put a new file in the place of this one meanwhile.
+    if (errno == ESTALE && attempt < kStaleAttempts) {
+      continue;
+    }
+    return errno == EISDIR ? failure(fmt::format("cannot read {}: it is a folder", path.string()))
+                           : system_error("cannot read", path);
   }
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) {
-    return system_error("cannot read", path);
-  }
-  std::ostringstream content;
-  content << stream.rdbuf();
-  if (stream.bad()) {
-    return system_error("cannot read", path);
-  }
-  return std::move(content).str();
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                              std::filesystem::perms permissions) {
-  const std::filesystem::path draft = fmt::format("{}.{}.tmp", path.string(), ::getpid());
+  const std::filesystem::path draft = fmt::format("{}.{}.{}.tmp", path.string(), host_name(), ::getpid());
   const int descriptor =
       ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(permissions));
   if (descriptor < 0) {

@@ -95,12 +95,15 @@ std::vector<CrewExit> CrewKeeper::adopt() {
 }
 
 CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
-  Tended tended{.exits = launcher_->poll(), .replaced = {}, .failure = {}};
+  Tended tended{.exits = launcher_->poll(), .replaced = {}, .divided = {}, .failure = {}};
   kill_absent(connected);
   poll_adopted(tended);
-  note_exits(tended);
+  note_exits(tended, connected);
+  kill_unheard(connected);
   for (std::size_t i = 0; i < places_.size(); ++i) {  // a start that fails may add places
-    const bool wanted = places_[i].crew.empty() && !winding_down_ && !tended.failure;
+    const bool may_start =
+        options_.restarts || incarnations_[static_cast<std::size_t>(places_[i].slots.front())] == 0;
+    const bool wanted = places_[i].crew.empty() && may_start && !winding_down_ && !tended.failure;
     if (wanted && clock_.monotonic() >= places_[i].due) {
       if (const Status started = start(places_[i]); !started.ok()) {
         tended.failure = started.error();
@@ -110,7 +113,10 @@ CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
   return tended;
 }
 
-void CrewKeeper::note_exits(Tended& tended) {
+void CrewKeeper::note_exits(Tended& tended, const std::vector<std::string>& connected) {
+  const bool others_live = std::ranges::any_of(connected, [&](const std::string& crew) {
+    return std::ranges::find(tended.exits, crew, &CrewExit::name) == tended.exits.end();
+  });
   for (const CrewExit& exit : tended.exits) {
     remove_crew_record(options_.folder, exit.name);
     const auto runs = [&](const Place& place) { return place.crew == exit.name; };
@@ -124,22 +130,31 @@ void CrewKeeper::note_exits(Tended& tended) {
     }
     place->record.reset();
     if (place->slots.size() > 1) {
+      tended.divided.push_back(exit.name);
       const std::vector<int> slots = place->slots;
       places_.erase(place);
       give_back(slots);
-    } else if (const Status noted = note_exit(*place, exit); !noted.ok() && !tended.failure) {
+    } else if (const Status noted = note_exit(*place, exit, others_live); !noted.ok() && !tended.failure) {
       tended.failure = noted.error();
     }
   }
 }
 
-Status CrewKeeper::note_exit(Place& place, const CrewExit& exit) {
+Status CrewKeeper::note_exit(Place& place, const CrewExit& exit, bool others_live) {
   const Microseconds now = clock_.monotonic();
   const bool quick = !exit.preempted && now - place.started < options_.quick;
   place.crew.clear();
   place.quick_deaths = quick ? place.quick_deaths + 1 : 0;
   place.due = now + back_off(place.quick_deaths);
-  if (winding_down_ || place.quick_deaths < options_.max_quick_deaths) {
+  if (!options_.restarts) {
+    return any_running() || winding_down_
+               ? Status()
+               : failure(
+                     fmt::format("no crew is left; the last one: {}\nThe state is saved. Go on with:\n  {}",
+                                 exit.reason, resume_command(options_.folder)));
+  }
+  const int most = place.elsewhere ? options_.max_quick_deaths_elsewhere : options_.max_quick_deaths;
+  if (winding_down_ || others_live || place.quick_deaths < most) {
     return {};
   }
   return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
@@ -147,6 +162,9 @@ Status CrewKeeper::note_exit(Place& place, const CrewExit& exit) {
 }
 
 void CrewKeeper::reshape(const std::vector<std::vector<int>>& crews) {
+  if (!options_.restarts) {
+    return;
+  }
   for (const std::vector<int>& slots : crews) {
     const bool is_so = std::ranges::find(places_, slots, &Place::slots) != places_.end();
     if (!is_so) {
@@ -224,6 +242,20 @@ void CrewKeeper::kill_absent(const std::vector<std::string>& connected) {
   }
 }
 
+// Its end is then seen as any other.
+void CrewKeeper::kill_unheard(const std::vector<std::string>& connected) {
+  for (auto* places : {&places_, &leaving_}) {
+    for (Place& place : *places) {
+      place.heard = place.heard || std::ranges::find(connected, place.crew) != connected.end();
+      const bool waits = !place.crew.empty() && !place.record && !place.heard &&
+                         clock_.monotonic() - place.started > options_.join_limit;
+      if (const auto process = waits ? launcher_->process_of(place.crew) : std::nullopt) {
+        signal_crew(record_of_group(place.crew, *process), SIGKILL);
+      }
+    }
+  }
+}
+
 void CrewKeeper::poll_adopted(Tended& tended) {
   for (const auto* places : {&places_, &leaving_}) {
     for (const Place& place : *places) {
@@ -239,12 +271,9 @@ void CrewKeeper::poll_adopted(Tended& tended) {
 // A crew of several slots that cannot be started is done without.
 Status CrewKeeper::start(Place& place) {
   const int first = place.slots.front();
-  const std::string name =
-      fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
-  const CrewSpec spec{.name = name,
-                      .slots = place.slots,
-                      .folder = options_.folder,
-                      .log = crew_log(options_.folder, name)};
+  const std::string name = fmt::format("crew-{}.{}", first, ++incarnations_[static_cast<std::size_t>(first)]);
+  const CrewSpec spec{
+      .name = name, .slots = place.slots, .folder = options_.folder, .log = crew_log(options_.folder, name)};
   if (const Status started = launcher_->start(spec); !started.ok()) {
     if (place.slots.size() == 1) {
       return started;
@@ -255,6 +284,14 @@ Status CrewKeeper::start(Place& place) {
     give_back(slots);
     return {};
   }
+  const auto process = launcher_->process_of(name);
+  place.elsewhere = process.has_value();
+  if (process) {
+    CrewRecord record = record_of_group(name, *process);
+    record.slots = place.slots;
+    RETURN_IF_ERROR(write_crew_record(options_.folder, record));
+  }
+  place.heard = false;
   place.crew = name;
   place.started = clock_.monotonic();
   return {};

@@ -18,9 +18,15 @@ namespace regatta {
 struct CrewKeeperOptions {
   std::filesystem::path folder;  // of the study
   int crews = 1;
-  int max_quick_deaths = 5;  // in a row, of one slot: then something is wrong that a restart does not cure
+  bool restarts = true;  // false: the crews are there once, and one that ends leaves its slot empty
+  // In a row, of one slot, while no other crew lives: then something is wrong that a restart does not cure.
+  int max_quick_deaths = 5;
+  int max_quick_deaths_elsewhere = 15;                  // other hosts may be away for some minutes
   Microseconds quick{std::chrono::seconds(10)};         // a death so soon after the start is a quick one
   Microseconds rejoin_limit{std::chrono::seconds(45)};  // for crews of an earlier session
+  // For a crew with ranks on other hosts to be heard of after its start: mpirun waits for a host that is cut
+  // off for as long as it may.
+  Microseconds join_limit{std::chrono::seconds(120)};
 };
 
 // Not thread-safe. Each slot belongs to one crew, as a rule to one of its own; reshape() changes that. Each
@@ -30,7 +36,9 @@ class CrewKeeper {
   struct Tended {
     std::vector<CrewExit> exits;        // since the last call
     std::vector<std::string> replaced;  // of these: others have their slots, they are not started again
-    std::optional<Error> failure;       // a crew dies whenever it is started; tells its last words
+    std::vector<std::string> divided;   // of these: their slots make crews of their own again
+    // A crew dies whenever it is started, or none is left; tells the last words.
+    std::optional<Error> failure;
   };
 
   // The clock must outlive the keeper.
@@ -46,7 +54,7 @@ class CrewKeeper {
 
   // From now on each of these sets of slots belongs to one crew, which is started where it is not there. A
   // crew that loses a slot by this runs on, and is not started again. So is none of several slots: when it
-  // ends, its slots go back to crews of their own.
+  // ends, its slots go back to crews of their own. Without restarts nothing changes.
   void reshape(const std::vector<std::vector<int>>& crews);
   // Of a crew that runs here; empty: it does not.
   std::vector<int> slots_of(const std::string& crew) const;
@@ -62,13 +70,16 @@ class CrewKeeper {
     std::vector<int> slots;            // ascending
     std::string crew;                  // running now; empty: none
     std::optional<CrewRecord> record;  // of a crew of an earlier session
+    bool heard = false;                // by the server, since its start
+    bool elsewhere = false;            // it has ranks on other hosts
     Microseconds started{0};
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
   };
   Status start(Place& place);
-  Status note_exit(Place& place, const CrewExit& exit);
-  void note_exits(Tended& tended);
+  Status note_exit(Place& place, const CrewExit& exit, bool others_live);
+  void note_exits(Tended& tended, const std::vector<std::string>& connected);
+  void kill_unheard(const std::vector<std::string>& connected);
   void clear(const std::vector<int>& slots);
   void settle(const std::vector<int>& slots);
   void give_back(std::vector<int> slots);

@@ -32,6 +32,15 @@ CrewRecord record_of_this_process(const std::string& crew, bool by_mpirun) {
           .process_group = ::getpgid(started) == started ? started : 0};
 }
 
+CrewRecord record_of_group(const std::string& crew, long process_id) {
+  return {.crew = crew,
+          .host = host_name(),
+          .boot = boot_id(),
+          .process_id = process_id,
+          .process_start = process_start(process_id).value_or(0),
+          .process_group = process_id};
+}
+
 Status write_crew_record(const std::filesystem::path& study, const CrewRecord& record) {
   RETURN_IF_ERROR(make_directories(records_folder(study)));
   const nlohmann::ordered_json json{{"crew", record.crew},

@@ -13,7 +13,8 @@ namespace {
 std::int64_t batch_size_of(const Experiment& experiment, const Point& point) {
   const auto train = section_at(experiment, "train", point);
   const Node* const written = train.ok() ? train->find("batch_size") : nullptr;
-  const auto size = written == nullptr ? Result<std::int64_t>(TrainConfig().batch_size) : read_integer(*written);
+  const auto size =
+      written == nullptr ? Result<std::int64_t>(TrainConfig().batch_size) : read_integer(*written);
   return size.ok() ? *size : 1;  // the trial itself will tell the mistake
 }
 

@@ -2,27 +2,30 @@
 // what a batch system sends before the time is up.
 #pragma once
 
-#include <array>
 #include <csignal>
+#include <vector>
 
 namespace regatta {
 
-// While one is alive, SIGINT, SIGTERM and SIGHUP only count; SIGHUP counts as no more than the first. A
-// signal that was ignored before stays ignored, but for SIGUSR1, which batch scripts ignore until there is
-// somebody to heed it. At most one at a time in a process.
+// While one is alive, its signals only count; SIGHUP counts as no more than the first. A signal that was
+// ignored before stays ignored, but for SIGUSR1, which batch scripts ignore until there is somebody to heed
+// it. At most one at a time in a process.
 class Interrupts {
  public:
-  Interrupts();
+  explicit Interrupts(std::vector<int> signals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1});
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
 
   int count() const;
   bool time_is_up() const;  // SIGUSR1 has come
+  // Whether the first one came from a terminal: a person wants the study to end. Other signals mean that the
+  // process is being taken away.
+  bool by_user() const;
 
  private:
-  static constexpr std::array<int, 4> kSignals{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-  std::array<struct sigaction, kSignals.size()> before_{};
+  std::vector<int> signals_;
+  std::vector<struct sigaction> before_;
 };
 
 // For ranks of a crew inside a larger mpirun or a Slurm job: the coordinator decides what an interrupt means.

@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
-#include "cli/version.h"
+#include "cli/program_version.h"
 
 namespace regatta {
 namespace {
@@ -16,15 +16,19 @@ void add_commands(CLI::App& program, Action& action) {
   add_run_command(program, action);
   add_resume_command(program, action);
   add_submit_command(program, action);
+  add_stop_command(program, action);
+  add_join_command(program, action);
   add_validate_command(program, action);
   add_simulate_command(program, action);
   add_ask_tell_command(program, action);
   add_devices_command(program, action);
+  add_hosts_command(program, action);
   add_status_command(program, action);
   add_best_command(program, action);
   add_trials_command(program, action);
   add_importance_command(program, action);
   add_worker_command(program, action);
+  add_probe_command(program, action);
   program.require_subcommand(1);
   program.footer(kExitCodesHelp);
   for (CLI::App* command : program.get_subcommands({})) {
@@ -53,7 +57,7 @@ std::optional<Error> unknown_command(const CLI::App& program, int count, char** 
 int run_program(int count, char** arguments) {
   CLI::App program("Searches hyperparameters and trains every candidate data-parallel, from one YAML file.",
                    "regatta");
-  program.set_version_flag("--version", std::string("regatta ") + kVersion, "print the version");
+  program.set_version_flag("--version", "regatta " + program_version(), "print the version");
   Action action;
   add_commands(program, action);
   if (const auto mistake = unknown_command(program, count, arguments)) {

@@ -5,16 +5,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "base/host.h"
 #include "base/log.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
+#include "cli/host_check.h"
 #include "cli/output.h"
+#include "cli/rank_crews.h"
+#include "cli/rank_survey.h"
 #include "collectives/mpi_communicator.h"
 #include "devices/assignment.h"
+#include "worker/agreement.h"
 #include "worker/crew.h"
 #include "worker/rank_cpus.h"
 
@@ -23,43 +28,39 @@ namespace {
 
 constexpr CollectiveOptions kPatient{.timeout = std::chrono::minutes(10)};  // rank 0 reads the data meanwhile
 
-// What rank 0 tells every rank: plain bytes, so that one broadcast carries it.
+// What rank 0 tells every rank, once the study is there.
 struct Invitation {
-  int welcome = 0;  // 0: rank 0 has found a mistake and nothing will run
-  int crews = 0;
-  int ranks = 0;
+  std::string folder;
   int threads = 1;
   int lanes = 1;
-  int ranks_per_gpu = 0;  // 0: the crews compute on CPUs
-  int bind = 0;           // 1: ranks that share CPUs take a part each
-  std::array<char, 4096> folder{};
-  std::array<char, 16384> cards{};  // CUDA_VISIBLE_DEVICES of each crew, with a ';' after each
+  int ranks_per_gpu = 0;          // 0: the crews compute on CPUs
+  bool bind = false;              // ranks that share CPUs take a part each
+  std::vector<int> crew_of_rank;  // negative: none
+  // By crew: CUDA_VISIBLE_DEVICES on each of its hosts.
+  std::vector<std::map<std::string, std::string>> cards;
 };
 
-template <class T>
-std::span<std::byte> bytes_of(T& value) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  return std::as_writable_bytes(std::span(&value, 1));
+int crews_in(const Invitation& invitation) { return 1 + *std::ranges::max_element(invitation.crew_of_rank); }
+
+std::string encode(const Invitation& invitation) {
+  const nlohmann::json json{{"folder", invitation.folder}, {"threads", invitation.threads},
+                            {"lanes", invitation.lanes},   {"ranks_per_gpu", invitation.ranks_per_gpu},
+                            {"bind", invitation.bind},     {"crew_of_rank", invitation.crew_of_rank},
+                            {"cards", invitation.cards}};
+  return json.dump();
 }
 
-// Crews of this mode reach the coordinator through the loopback interface.
-Status check_one_host(Communicator& world) {
-  std::array<char, 256> mine{};
-  const std::string host = host_name();
-  std::memcpy(mine.data(), host.data(), std::min(host.size(), mine.size() - 1));
-  std::vector<char> hosts(mine.size() * static_cast<std::size_t>(world.size()));
-  RETURN_IF_ERROR(
-      world.allgather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(hosts)), kPatient));
-  for (int rank = 0; rank < world.size(); ++rank) {
-    const std::string other = hosts.data() + static_cast<std::size_t>(rank) * mine.size();
-    if (other != hosts.data()) {
-      return user_mistake(
-          fmt::format("rank {} is on host {} and rank 0 on {}: one mpirun over several hosts is "
-                      "not supported yet",
-                      rank, other, hosts.data()));
-    }
-  }
-  return {};
+Invitation invitation_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  Invitation invitation{.folder = json.at("folder"),
+                        .threads = json.at("threads"),
+                        .lanes = json.at("lanes"),
+                        .ranks_per_gpu = json.at("ranks_per_gpu"),
+                        .bind = json.at("bind"),
+                        .crew_of_rank = json.at("crew_of_rank").get<std::vector<int>>(),
+                        .cards = {}};
+  json.at("cards").get_to(invitation.cards);
+  return invitation;
 }
 
 bool gives_threads(const Experiment& experiment) {
@@ -67,36 +68,16 @@ bool gives_threads(const Experiment& experiment) {
   return section != nullptr && section->find("threads") != nullptr;
 }
 
-Status tell_cards(const Resources& resources, Invitation& invitation) {
-  if (resources.cards.empty()) {
-    return {};
+std::vector<std::string> hosts_of(const RankSeats& seats) {
+  std::vector<std::string> hosts;
+  for (const CrewRank& rank : seats.ranks) {
+    hosts.push_back(rank.host);
   }
-  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  const auto inherited = visible == nullptr ? std::nullopt : std::optional<std::string>(visible);
-  std::string text;
-  for (const std::vector<int>& cards : resources.cards) {
-    text += visible_devices(inherited, cards) + ";";
-  }
-  if (text.size() >= invitation.cards.size()) {
-    return user_mistake(
-        "the list of all crews' cards is too long for a run under one mpirun: start fewer crews");
-  }
-  std::memcpy(invitation.cards.data(), text.data(), text.size());
-  invitation.ranks_per_gpu = resources.ranks_per_gpu;
-  return {};
+  return hosts;
 }
 
-std::string cards_of_crew(const Invitation& invitation, int crew) {
-  std::string_view rest = invitation.cards.data();
-  for (int i = 0; i < crew; ++i) {
-    rest.remove_prefix(rest.find(';') + 1);
-  }
-  return std::string(rest.substr(0, rest.find(';')));
-}
-
-// Rank 0's part up to the broadcast: the session, with as many crews as the processes make.
-Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int processes,
-                                              Invitation& invitation) {
+// Rank 0's part before anything is asked: what the file says, with as many crews as the processes make.
+Result<std::unique_ptr<StudyPlan>> prepare(const NewStudy& request, int processes) {
   ASSIGN_OR_RETURN(auto plan, Session::check(request));
   if (is_table_study(plan->experiment)) {
     return user_mistake(
@@ -107,6 +88,7 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
         "--trace is not for runs under mpirun: start regatta run alone, and it starts the crews itself");
   }
   Resources& resources = plan->resources;
+  resources.hosts.clear();  // mpirun has chosen the hosts
   resources.crews = (processes - 1) / resources.ranks;
   if (resources.crews == 0) {
     return user_mistake(
@@ -118,93 +100,177 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, int proce
     print_to(stderr, "{} of {} MPI processes are left over: {} crews of {} ranks and rank 0 take {}\n", left,
              processes, resources.crews, resources.ranks, processes - left);
   }
-  invitation.crews = resources.crews;
-  invitation.ranks = resources.ranks;
-  if (!gives_threads(plan->experiment)) {
+  return plan;
+}
+
+Status settle_one_host(StudyPlan& plan, Invitation& invitation) {
+  Resources& resources = plan.resources;
+  if (!gives_threads(plan.experiment)) {
     resources.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
   }
-  RETURN_IF_ERROR(settle_devices(*plan, resources.crews));
-  RETURN_IF_ERROR(tell_cards(resources, invitation));
+  RETURN_IF_ERROR(settle_devices(plan, resources.crews));
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  const auto inherited = visible == nullptr ? std::nullopt : std::optional<std::string>(visible);
+  for (const std::vector<int>& cards : resources.cards) {
+    invitation.cards.push_back({{host_name(), visible_devices(inherited, cards)}});
+  }
+  return {};
+}
+
+Status settle_several_hosts(Communicator& world, const RankSeats& seats, StudyPlan& plan,
+                            const std::filesystem::path& folder, Invitation& invitation) {
+  Resources& resources = plan.resources;
+  ASSIGN_OR_RETURN(const RankSurvey survey, survey_ranks(world, seats, plan, folder));
+  RETURN_IF_ERROR(refuse_troubles(survey.reports));
+  resources.address = survey.address;
+  std::vector<HostFacts> facts;
+  const auto room = room_for_crews(hosts_of(seats));
+  for (HostFacts& host : facts_of(survey.reports, why_no_cards(plan))) {
+    host.slots = std::ranges::find(room, host.name, &RoomOnHost::host)->slots;
+    if (host.slots > 0) {
+      facts.push_back(std::move(host));
+    }
+  }
+  RETURN_IF_ERROR(settle_hosts(resources, plan.resources_section, facts, resources.crews));
+  for (const CrewPlace& place : resources.places) {
+    auto& cards = invitation.cards.emplace_back();
+    for (const PlacedRanks& part : place) {
+      cards[part.host] = visible_devices(std::nullopt, part.cards);
+    }
+  }
+  if (resources.places.front().front().cards.empty()) {
+    invitation.cards.clear();
+  }
+  return {};
+}
+
+// Rank 0's part up to the invitation. The other ranks take part in the survey, if there is one.
+Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communicator& world,
+                                              const RankSeats& seats, Invitation& invitation) {
+  auto prepared = prepare(request, world.size());
+  if (!prepared.ok()) {
+    RETURN_IF_ERROR(seats.one_host ? Status() : call_off_survey(world));
+    return prepared.error();
+  }
+  std::unique_ptr<StudyPlan> plan = std::move(prepared).value();
+  const Resources& resources = plan->resources;
+  const auto folder = request.runs / plan->experiment.name;
+  std::vector<CrewPlace> places;
+  if (seats.one_host) {
+    RETURN_IF_ERROR(settle_one_host(*plan, invitation));
+    places.assign(static_cast<std::size_t>(resources.crews),
+                  {{.host = host_name(), .ranks = resources.ranks}});
+  } else {
+    RETURN_IF_ERROR(settle_several_hosts(world, seats, *plan, folder, invitation));
+    places = resources.places;
+  }
+  invitation.crew_of_rank = crews_of_ranks(hosts_of(seats), places);
   invitation.threads = resources.threads;
   invitation.lanes = resources.lanes;
-  invitation.bind = resources.bind ? 1 : 0;
-  ASSIGN_OR_RETURN(auto session, Session::create(request, std::move(plan), nullptr));
-  const std::string folder = std::filesystem::absolute(session->folder()).string();
-  if (folder.size() >= invitation.folder.size()) {
-    return user_mistake("the path of the study's folder is too long: " + folder);
-  }
-  std::memcpy(invitation.folder.data(), folder.data(), folder.size());
-  invitation.welcome = 1;
+  invitation.ranks_per_gpu = invitation.cards.empty() ? 0 : resources.ranks_per_gpu;
+  invitation.bind = resources.bind;
+  NewStudy one_job = request;
+  one_job.one_job = true;
+  ASSIGN_OR_RETURN(auto session, Session::create(one_job, std::move(plan), make_rank_launcher()));
+  invitation.folder = std::filesystem::absolute(session->folder()).string();
   return session;
 }
 
 // Of all ranks, those that do not compute included.
 Status divide_cpus(Communicator& world, const Invitation& invitation) {
-  if (invitation.bind == 0) {
+  if (!invitation.bind) {
     return {};
   }
-  return divide_cpus(world, {.computes = crew_of_rank(world.rank(), invitation.ranks, invitation.crews) >= 0,
-                             .ranks = invitation.ranks,
+  return divide_cpus(world, {.computes = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())] >= 0,
+                             .ranks = static_cast<int>(std::ranges::count(invitation.crew_of_rank, 0)),
                              .threads = invitation.threads});
 }
 
-Status row(Communicator& crew, const std::string& name, const Invitation& invitation) {
-  const std::filesystem::path folder = invitation.folder.data();
-  ignore_interrupts();  // rank 0 tells the crews what an interrupt means
-  set_up_log({.name = name, .file = crew_log(folder, name)});
+Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitation) {
+  const std::filesystem::path folder = invitation.folder;
   if (crew.rank() == 0) {
-    RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(name, false)));
+    RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(mine.crew, false)));
   }
   CrewOptions options{.folder = folder,
-                      .name = name,
+                      .name = mine.crew,
                       .threads = invitation.threads,
                       .lanes = invitation.lanes,
                       .ranks_per_gpu = {}};
   if (invitation.ranks_per_gpu > 0) {
     options.ranks_per_gpu = invitation.ranks_per_gpu;
   }
-  Status rowed = run_crew(crew, options);
-  if (crew.rank() == 0 && rowed.ok()) {
-    remove_crew_record(folder, name);
-  }
-  return rowed;
+  return run_crew(crew, options);
 }
 
-Result<int> coordinate(MpiSession& mpi, Communicator& world, const NewStudy& request) {
+Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& seats,
+                       const NewStudy& request) {
   Invitation invitation;
-  auto session = open_session(request, world.size(), invitation);
-  RETURN_IF_ERROR(world.broadcast(bytes_of(invitation), 0, kPatient));
+  auto session = open_session(request, world, seats, invitation);
+  const auto told = broadcast_text(world, session.ok() ? encode(invitation) : "", kPatient);
   if (!session.ok()) {
     return session.error();
   }
+  RETURN_IF_ERROR(told.ok() ? Status() : Status(told.error()));
   RETURN_IF_ERROR(divide_cpus(world, invitation));
   mpi.split(-1);
   Result<int> code = (*session)->run();
-  if (!code.ok() || *code != kExitDone) {
-    mpi.abandon();  // crews that did not end are ended by mpirun
+  const bool lost = any_crew_lost(invitation.folder, crews_in(invitation));
+  if (!code.ok() || *code != kExitDone || lost) {
+    mpi.abandon();  // crews that did not end are ended by mpirun, or by the word that they are lost
   }
-  return code;
+  if (!lost || !survives_dead_ranks() || seats.one_host) {
+    return code;
+  }
+  // Open MPI 4.1 with ranks on other hosts: mpirun waits for a dead rank's word for ever. All that is to be
+  // said comes first, for the end of mpirun is the end of this process too.
+  const int exit_code = code.ok() ? *code : report_error(code.error());
+  std::fflush(stdout);
+  if (!end_mpirun()) {
+    print_to(stderr, "{}", "mpirun may not notice that all its processes have ended: stop it with Ctrl-C\n");
+  }
+  return exit_code;
 }
 
-Result<int> join(MpiSession& mpi, Communicator& world) {
-  Invitation invitation;
-  RETURN_IF_ERROR(world.broadcast(bytes_of(invitation), 0, kPatient));
-  if (invitation.welcome == 0) {
+Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
+  RETURN_IF_ERROR(seats.one_host ? Status() : answer_survey(world, seats));
+  ASSIGN_OR_RETURN(const std::string text, broadcast_text(world, "", kPatient));
+  if (text.empty()) {
     return kExitDone;  // rank 0 tells why
   }
+  const Invitation invitation = invitation_of(text);
+  for (CrewRank& rank : seats.ranks) {
+    const int crew = invitation.crew_of_rank[static_cast<std::size_t>(rank.rank)];
+    rank.crew = crew < 0 ? "" : rank_crew_name(crew);
+  }
+  const CrewRank& mine = seats.ranks[static_cast<std::size_t>(world.rank())];
+  const int crew = invitation.crew_of_rank[static_cast<std::size_t>(world.rank())];
   RETURN_IF_ERROR(divide_cpus(world, invitation));
-  const int crew = crew_of_rank(world.rank(), invitation.ranks, invitation.crews);
   const auto communicator = mpi.split(crew);
   if (communicator == nullptr) {
+    if (survives_dead_ranks()) {
+      wait_for_crews(invitation.folder, crews_in(invitation));
+    }
+    if (any_crew_lost(invitation.folder, crews_in(invitation))) {
+      mpi.abandon();
+    }
     return kExitDone;
   }
   if (invitation.ranks_per_gpu > 0) {
-    ::setenv("CUDA_VISIBLE_DEVICES", cards_of_crew(invitation, crew).c_str(),
-             1);  // before CUDA is first called
+    const auto& cards = invitation.cards[static_cast<std::size_t>(crew)];
+    ::setenv("CUDA_VISIBLE_DEVICES", cards.at(mine.host).c_str(), 1);  // before CUDA is first called
   }
-  const Status rowed = row(*communicator, fmt::format("crew-{}.1", crew), invitation);
-  if (!rowed.ok()) {
+  ignore_interrupts();  // rank 0 tells the crews what an interrupt means
+  set_up_log({.name = mine.crew, .file = crew_log(invitation.folder, mine.crew)});
+  const RankWatch watch(invitation.folder, mine, seats.ranks);
+  const Status rowed = row(*communicator, mine, invitation);
+  if (communicator->rank() == 0 || !rowed.ok()) {
+    remove_crew_record(invitation.folder, mine.crew);
+    note_crew_end(invitation.folder, mine.crew, rowed.ok() ? "" : rowed.error().message);
+  }
+  if (!rowed.ok() || any_crew_lost(invitation.folder, crews_in(invitation))) {
     mpi.abandon();
+  }
+  if (!rowed.ok() && !survives_dead_ranks()) {
     return rowed.error();
   }
   return kExitDone;
@@ -222,9 +288,34 @@ bool is_later_process() {
 
 }  // namespace
 
-int crew_of_rank(int rank, int ranks_per_crew, int crews) {
-  const int crew = rank == 0 ? -1 : (rank - 1) / ranks_per_crew;
-  return crew < crews ? crew : -1;
+std::vector<RoomOnHost> room_for_crews(const std::vector<std::string>& host_of_rank) {
+  std::vector<RoomOnHost> room;
+  for (std::size_t rank = 0; rank < host_of_rank.size(); ++rank) {
+    auto host = std::ranges::find(room, host_of_rank[rank], &RoomOnHost::host);
+    if (host == room.end()) {
+      host = room.insert(room.end(), {.host = host_of_rank[rank], .slots = 0});
+    }
+    host->slots += rank == 0 ? 0 : 1;
+  }
+  return room;
+}
+
+std::vector<int> crews_of_ranks(const std::vector<std::string>& host_of_rank,
+                                const std::vector<CrewPlace>& places) {
+  std::vector<int> crews(host_of_rank.size(), -1);
+  for (std::size_t crew = 0; crew < places.size(); ++crew) {
+    for (const PlacedRanks& part : places[crew]) {
+      int wanted = part.ranks;
+      for (std::size_t rank = 1; rank < host_of_rank.size() && wanted > 0; ++rank) {
+        if (crews[rank] < 0 && host_of_rank[rank] == part.host) {
+          crews[rank] = static_cast<int>(crew);
+          --wanted;
+        }
+      }
+      CHECK(wanted == 0, "the places are on the ranks' hosts");
+    }
+  }
+  return crews;
 }
 
 Result<int> refuse_under_mpi() {
@@ -249,10 +340,8 @@ Result<int> run_under_mpi(const NewStudy& request) {
         "or start regatta run without mpirun");
   }
   const auto world = mpi->world_communicator();
-  if (const Status one_host = check_one_host(*world); !one_host.ok()) {
-    return launch.rank == 0 ? Result<int>(one_host.error()) : Result<int>(kExitUsersMistake);
-  }
-  return launch.rank == 0 ? coordinate(*mpi, *world, request) : join(*mpi, *world);
+  ASSIGN_OR_RETURN(RankSeats seats, tell_seats(*world));
+  return launch.rank == 0 ? coordinate(*mpi, *world, seats, request) : join(*mpi, *world, seats);
 }
 
 }  // namespace regatta

@@ -1,6 +1,7 @@
 // regatta run FILE
 #include "base/trace.h"
 #include "cli/commands.h"
+#include "cli/host_check.h"
 #include "cli/mpi_run.h"
 #include "cli/session.h"
 #include "cli/table_session.h"
@@ -21,7 +22,7 @@ Result<int> run(const NewStudy& request) {
     }
     return run_table_study(request, std::move(plan));
   }
-  RETURN_IF_ERROR(settle_devices(*plan));
+  RETURN_IF_ERROR(settle_resources(*plan, request.runs / plan->experiment.name));
   plan->resources.trace = !request.trace.empty();
   ASSIGN_OR_RETURN(auto launcher, make_launcher(plan->resources));
   ASSIGN_OR_RETURN(const auto session, Session::create(request, std::move(plan), std::move(launcher)));

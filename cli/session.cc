@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
+#include "cli/host_check.h"
 #include "cli/output.h"
 #include "cli/summary.h"
 #include "cluster/network.h"
@@ -38,6 +39,8 @@ std::string quoted(const std::string& text) {
   }
   return result + "'";
 }
+
+void tell_of_wait(const std::string& sentence) { print_to(stderr, "{}\n", sentence); }
 
 }  // namespace
 
@@ -91,9 +94,11 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   session->plan_ = std::move(plan);
   const Experiment& experiment = session->plan_->experiment;
   session->study_ = make_study(*session->plan_);
+  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
   ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
   ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment,
                                                   encode_learned(session->plan_->search.earlier)));
+  session->one_job_ = request.one_job;
   RETURN_IF_ERROR(session->start(std::move(launcher)));
   return session;
 }
@@ -103,15 +108,16 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   std::unique_ptr<Session> session(new Session);
   session->folder_ = request.folder;
   session->reopened_ = true;
-  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder));
+  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder, {.tell = tell_of_wait}));
   ASSIGN_OR_RETURN(StoredStudy stored, session->store_->load());
   std::vector<std::string> overrides = earlier_overrides(request.folder);
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
   ASSIGN_OR_RETURN(StudyView view, rebuild_study(request.folder, std::move(stored), overrides, {}));
   session->plan_ = std::move(view.plan);
   session->study_ = std::move(view.study);
-  RETURN_IF_ERROR(settle_devices(*session->plan_));
+  RETURN_IF_ERROR(settle_resources(*session->plan_, session->folder_));
   ASSIGN_OR_RETURN(auto launcher, make_launcher(session->plan_->resources));
+  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
   if (!request.overrides.empty()) {
     RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
   }
@@ -126,11 +132,12 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
   interrupts_ = std::make_unique<Interrupts>();
   ASSIGN_OR_RETURN(job_, BatchJob::find(folder_, *study_, clock_));
-  ASSIGN_OR_RETURN(const std::string address, coordinator_address(plan_->resources));
-  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address)));
+  stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());
+  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address_)));
   if (launcher != nullptr) {
     crews_ = std::make_unique<CrewKeeper>(
-        std::move(launcher), clock_, CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews});
+        std::move(launcher), clock_,
+        CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews, .restarts = !one_job_});
   }
   display_ = make_display(stdout, clock_);
   forecast_ = std::make_unique<Forecast>(*study_, clock_);
@@ -139,7 +146,8 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
 
 ServerOptions Session::server_options(const std::string& address) {
   ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
-  options.slots_of = [this, possible = can_start_large_crews(plan_->resources)](const std::string& crew) {
+  options.slots_of = [this, possible = !one_job_ &&
+                                       can_start_large_crews(plan_->resources)](const std::string& crew) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
@@ -164,6 +172,9 @@ Result<int> Session::run() {
   }
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
+  if (!plan_->resources.places.empty()) {
+    display_->note(describe_places(plan_->resources));
+  }
   if (!plan_->resources.why_cpus.empty()) {
     display_->note(
         fmt::format("on CPUs, because {}; `ranks_per_gpu: N` lets them share", plan_->resources.why_cpus));
@@ -177,6 +188,9 @@ Result<int> Session::run() {
   const Status served = serve();
   if (served.ok()) {
     dismiss_crews();
+  }
+  if (store_->lost_lock()) {
+    return give_up_study(served);
   }
   const Status stopped = stop_crews();
   display_->finish(frame());
@@ -216,12 +230,16 @@ Status Session::tend_crews() {
   }
   const CrewKeeper::Tended tended = crews_->tend(server_->connected_crews());
   for (const CrewExit& exit : tended.exits) {
-    const bool is_replaced = std::ranges::find(tended.replaced, exit.name) != tended.replaced.end();
-    if (!is_replaced && !save_until_ && !tended.failure && !study_->ended()) {
+    const auto is_among = [&](const std::vector<std::string>& crews) {
+      return std::ranges::find(crews, exit.name) != crews.end();
+    };
+    if (!is_among(tended.replaced) && !save_until_ && !tended.failure && !study_->ended()) {
       // The reason goes on with the last lines of the log, which are of use when the crew cannot be kept.
-      display_->note(fmt::format("{} (see {}); it is started again",
-                                 exit.reason.substr(0, exit.reason.find(';')),
-                                 crew_log(folder_, exit.name).string()));
+      const char* const next = one_job_                   ? "its ranks end, and the other crews go on"
+                               : is_among(tended.divided) ? "its ranks are divided into smaller crews again"
+                                                          : "it is started again";
+      display_->note(fmt::format("{} (see {}); {}", exit.reason.substr(0, exit.reason.find(';')),
+                                 crew_log(folder_, exit.name).string(), next));
     }
     RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
     if (job_ != nullptr && exit.preempted) {
@@ -230,26 +248,39 @@ Status Session::tend_crews() {
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
-    begin_stop();
+    begin_stop({});
   }
   return {};
 }
 
+// Signals and requests alike: once means save and end, twice means end now.
+int Session::interrupts() {
+  const auto& request = stop_requests_->look(clock_.monotonic());
+  const int requested = !request ? 0 : request->at_once ? 2 : 1;
+  return std::max(interrupts_->count(), requested);
+}
+
 // Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
-  const int interrupts = interrupts_->count();
-  at_once_ = interrupts > 1 && job_ == nullptr;  // Slurm repeats itself, and kills when it means it
+  const int count = interrupts();
+  at_once_ = count > 1 && job_ == nullptr;  // Slurm repeats itself, and kills when it means it
   if (save_until_ || study_->ended()) {
     return;
   }
+  const auto& request = stop_requests_->newest();
   if (interrupts_->time_is_up()) {
     heed_job(BatchJob::Notice::time_limit);
-  } else if (interrupts > 0 && job_ != nullptr) {
+  } else if (count > 0 && job_ != nullptr && !request) {
     const BatchJob::Notice notice = job_->ask();
     heed_job(notice == BatchJob::Notice::none ? BatchJob::Notice::cancelled : notice);
-  } else if (interrupts > 0) {
-    display_->note("stopping: crews save their checkpoints; Ctrl-C again ends at once");
-    begin_stop();
+  } else if (count > 0) {
+    display_->note(fmt::format("stopping{}: crews save their checkpoints; Ctrl-C again ends at once",
+                               request ? ", as " + request->by + " has asked" : ""));
+    if (one_job_) {  // mpirun may end this process before it can say more
+      display_->note("go on with: " + resume_command(folder_));
+    }
+    begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
+                .comes_back = !request && !interrupts_->by_user()});
   } else if (job_ != nullptr) {
     heed_job(job_->watch());
   }
@@ -262,15 +293,15 @@ void Session::heed_job(BatchJob::Notice notice) {
   }
   handing_over_ = job_ != nullptr && (notice == Notice::time_limit || notice == Notice::preempted);
   display_->note(fmt::format("{}: crews save their checkpoints", describe(notice)));
-  begin_stop();
+  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled});
 }
 
-void Session::begin_stop() {
+void Session::begin_stop(const StopOptions& options) {
   save_until_.emplace(clock_, kSaveLimit);
   if (crews_ != nullptr) {
     crews_->wind_down();
   }
-  if (const Status asked = server_->request_stop(); !asked.ok()) {
+  if (const Status asked = server_->request_stop(options); !asked.ok()) {
     crew_failure_ = asked.error();
   }
 }
@@ -282,7 +313,7 @@ void Session::dismiss_crews() {
   }
   crews_->wind_down();
   const Deadline deadline(clock_, kDismissLimit);
-  while (crews_->any_running() && !deadline.passed() && interrupts_->count() < 2) {
+  while (crews_->any_running() && !deadline.passed() && interrupts() < 2) {
     if (!step().ok()) {
       return;
     }
@@ -305,6 +336,13 @@ Status Session::stop_crews() {
     RETURN_IF_ERROR(server_->step(kStep));
   }
   return {};
+}
+
+// The study is another coordinator's, and so are the crews: they look for it by themselves.
+Result<int> Session::give_up_study(const Status& served) {
+  (void)crews_.release();  // its end would end them
+  display_->finish(frame());
+  return served.ok() ? failure("the study's lock was lost while crews were being dismissed") : served.error();
 }
 
 Result<int> Session::conclude(const Status& served) {

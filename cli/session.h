@@ -14,6 +14,7 @@
 #include "cli/crew_keeper.h"
 #include "cli/display.h"
 #include "cli/interrupts.h"
+#include "cli/stop_request.h"
 #include "cli/study_folder.h"
 #include "coordinator/server.h"
 #include "coordinator/store.h"
@@ -26,6 +27,7 @@ struct NewStudy {
   std::optional<std::string> name;     // else the experiment's own
   std::filesystem::path runs = "runs";
   std::filesystem::path trace;  // a file for the timeline; empty: none
+  bool one_job = false;         // the crews are ranks of the mpirun that has started this process
 };
 
 struct OldStudy {
@@ -65,11 +67,13 @@ class Session {
   Status serve();
   Status step();
   Status tend_crews();
+  int interrupts();
   ServerOptions server_options(const std::string& address);
   void note_start(const StartAttempt& start);
   void heed_interrupts();
   void heed_job(BatchJob::Notice notice);
-  void begin_stop();
+  void begin_stop(const StopOptions& options);
+  Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
   Result<int> conclude(const Status& served);
@@ -78,6 +82,7 @@ class Session {
 
   SystemClock clock_;
   std::filesystem::path folder_;
+  std::string address_;  // where the server listens
   std::unique_ptr<StudyPlan> plan_;
   std::unique_ptr<Study> study_;
   std::unique_ptr<Store> store_;
@@ -86,12 +91,14 @@ class Session {
   std::unique_ptr<Display> display_;
   std::unique_ptr<class Forecast> forecast_;
   std::unique_ptr<Interrupts> interrupts_;
-  std::unique_ptr<BatchJob> job_;       // nullptr: not in one
-  bool handing_over_ = false;           // the study goes on in another job
+  std::unique_ptr<BatchJob> job_;  // nullptr: not in one
+  bool handing_over_ = false;      // the study goes on in another job
+  std::unique_ptr<StopRequests> stop_requests_;
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
   bool at_once_ = false;
   bool reopened_ = false;
+  bool one_job_ = false;
 
  public:
   ~Session();

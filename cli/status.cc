@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/crew_record.h"
 #include "cli/device_text.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
@@ -14,6 +15,7 @@
 #include "cli/trial_text.h"
 #include "cluster/crew_processes.h"
 #include "cluster/slurm_jobs.h"
+#include "coordinator/study_lock.h"
 #include "search/pareto.h"
 
 namespace regatta {
@@ -23,22 +25,20 @@ std::string describe_state(const StudyView& view) {
   if (view.study->ended()) {
     return describe_end(*view.study->ended());
   }
-  switch (coordinator_state(view.folder)) {
-    case CoordinatorState::running:
-      return "running";
-    case CoordinatorState::elsewhere:
-      return "not ended; its coordinator was started on another host";
-    case CoordinatorState::gone:
-      return fmt::format("not ended, and no coordinator runs: go on with '{}'", resume_command(view.folder));
+  const auto owner = find_lock_owner(view.folder);
+  if (!owner || owner->life == LockOwner::Life::dead) {
+    return fmt::format("not ended, and no coordinator runs: go on with '{}'", resume_command(view.folder));
   }
-  return "";
+  const char* const state = owner->life == LockOwner::Life::alive ? "running" : "not ended";
+  return fmt::format("{}; its coordinator is process {} on host {}", state, owner->process, owner->host);
 }
 
-// Crews whose attempts have started and not ended, each with the trials in its lanes.
-std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
+// The crews that are there, each with its host and the trials in its lanes; those that only the events know,
+// because they have left no record, without a host.
+std::vector<std::string> describe_crews(const StudyView& view) {
   std::map<AttemptId, AttemptStarted> open;
   std::map<std::string, CardLoad> loads;  // by crew, in its newest report
-  for (const TimedEvent& event : events) {
+  for (const TimedEvent& event : view.events) {
     if (const auto* started = std::get_if<AttemptStarted>(&event.event)) {
       open[started->attempt] = *started;
     } else if (const auto* reported = std::get_if<Reported>(&event.event)) {
@@ -50,12 +50,22 @@ std::vector<std::string> busy_crews(const std::vector<TimedEvent>& events) {
     }
   }
   std::map<std::string, std::vector<std::string>> lanes;  // by crew
+  std::map<std::string, std::string> hosts;
+  for (const CrewRecord& record : read_crew_records(view.folder)) {
+    if (life_of(record) != CrewLife::dead) {
+      hosts[record.crew] = record.host;
+      lanes[record.crew];
+    }
+  }
   for (const auto& [id, attempt] : open) {
     lanes[attempt.crew].push_back(fmt::format("trial {}, attempt {}", attempt.trial, id));
   }
   std::vector<std::string> lines;
   for (const auto& [crew, attempts] : lanes) {
-    lines.push_back(fmt::format("{} ({}){}", crew, fmt::join(attempts, "; "), describe(loads[crew])));
+    const auto host = hosts.find(crew);
+    lines.push_back(fmt::format("{}{} ({}){}", crew, host == hosts.end() ? "" : " on host " + host->second,
+                                attempts.empty() ? "idle" : fmt::format("{}", fmt::join(attempts, "; ")),
+                                describe(loads[crew])));
   }
   return lines;
 }
@@ -100,8 +110,10 @@ Result<int> status(const std::string& run) {
     const double elapsed = std::chrono::duration<double>(study.elapsed(view.events.back().at)).count();
     print_out("worked   {}\n", format_duration(elapsed));
   }
-  for (const std::string& line : busy_crews(view.events)) {
-    print_out("crew     {}\n", line);
+  if (!study.ended()) {
+    for (const std::string& line : describe_crews(view)) {
+      print_out("crew     {}\n", line);
+    }
   }
   if (study.experiment().objectives.size() > 1) {
     print_out("front    {} trials; regatta best lists them\n", pareto_front(study.trials()).size());

@@ -6,10 +6,8 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "base/host.h"
 #include "base/text.h"
 #include "coordinator/learned.h"
-#include "protocol/keys.h"
 
 namespace regatta {
 namespace {
@@ -122,17 +120,6 @@ Result<StudyView> view_study(const std::string& run) {
   ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(run));
   ASSIGN_OR_RETURN(StoredStudy stored, Store::read(folder));
   return rebuild_study(folder, std::move(stored), earlier_overrides(folder), {.check_training = false});
-}
-
-CoordinatorState coordinator_state(const std::filesystem::path& folder) {
-  const Result<CoordinatorAddress> address = read_address(folder);
-  if (!address.ok()) {
-    return CoordinatorState::gone;
-  }
-  if (address->host != host_name()) {
-    return CoordinatorState::elsewhere;
-  }
-  return process_exists(address->process_id) ? CoordinatorState::running : CoordinatorState::gone;
 }
 
 }  // namespace regatta

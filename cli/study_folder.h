@@ -43,8 +43,4 @@ Status keep_overrides(const std::filesystem::path& folder, const std::vector<std
 // For looking only: takes no lock, so the study may be running.
 Result<StudyView> view_study(const std::string& run);
 
-// Whether a coordinator of this study runs, as far as this host can tell.
-enum class CoordinatorState { running, gone, elsewhere };
-CoordinatorState coordinator_state(const std::filesystem::path& folder);
-
 }  // namespace regatta

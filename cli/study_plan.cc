@@ -110,21 +110,26 @@ Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanO
   return plan;
 }
 
-HostCards cards_for(const StudyPlan& plan) {
-  HostCards cards{.host = host_name(), .count = 0, .why_none = {}};
+std::string why_no_cards(const StudyPlan& plan) {
   const Node* const deterministic = plan.experiment.section_or_empty("train").find("deterministic");
   if (deterministic != nullptr && !deterministic->is_null()) {
-    cards.why_none = "`deterministic: world` is computed on CPUs only";
-    return cards;
+    return "`deterministic: world` is computed on CPUs only";
   }
   const bool runs_program = plan.experiment.section("command") != nullptr;
-  const bool can_use_cards = runs_program || has_card_engines();
-  const bool wants_cards =
-      plan.resources.device == "cuda" || (plan.resources.device == "auto" && !runs_program && can_use_cards);
-  if (!wants_cards) {
-    return cards;
+  if (plan.resources.device == "cpu") {
+    return "the study asks for CPUs";
   }
-  if (plan.resources.launcher != "mpirun" && can_use_cards) {
+  if (!runs_program && !has_card_engines()) {
+    const std::string none = find_devices().why_none;
+    return none.empty() ? "this build trains networks on CPUs only" : none;
+  }
+  return plan.resources.device == "auto" && runs_program ? "a command is dealt cards where `device` is cuda"
+                                                         : "";
+}
+
+HostCards cards_for(const StudyPlan& plan) {
+  HostCards cards{.host = host_name(), .count = 0, .why_none = why_no_cards(plan)};
+  if (cards.why_none.empty() && plan.resources.launcher != "mpirun") {
     if (const auto allocation = slurm_allocation()) {
       cards.host = "of job " + allocation->job;
       cards.count = allocation->gpus_a_node;
@@ -132,21 +137,19 @@ HostCards cards_for(const StudyPlan& plan) {
       return cards;
     }
   }
-  const FoundDevices found = find_devices();
-  cards.why_none = found.why_none;
-  if (can_use_cards) {
+  if (cards.why_none.empty()) {
+    const FoundDevices found = find_devices();
+    cards.why_none = found.why_none;
     cards.count = static_cast<int>(found.cards.size());
     for (const Card& card : found.cards) {
       cards.buses.push_back(card.bus);
     }
-  } else if (cards.why_none.empty()) {
-    cards.why_none = "this build trains networks on CPUs only";
   }
   return cards;
 }
 
 Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
-  if (is_table_study(plan.experiment)) {
+  if (is_table_study(plan.experiment) || !plan.resources.hosts.empty()) {
     return {};
   }
   ASSIGN_OR_RETURN(const auto allocation,

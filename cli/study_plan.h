@@ -38,12 +38,15 @@ struct PlanOptions {
 // The first mistake, or the plan. At a fixed address: studies refer to their plan.
 Result<std::unique_ptr<StudyPlan>> plan_study(Experiment experiment, const PlanOptions& options);
 
+// Why this study uses no cards on any host: an empty text where it may use some.
+std::string why_no_cards(const StudyPlan& plan);
+
 // The cards of this host, if the study is to use any: it does not ask for CPUs, and what it runs knows cards.
 // A `command` gets its own only where `device: cuda` asks for them; else its programs see what there is.
 HostCards cards_for(const StudyPlan& plan);
 
 // What resources.device and resources.bind come to on this host (see settle_devices, settle_cores). Before
-// crews are started; not for a table.
+// crews are started; not for a table, and not where the study names its hosts (see settle_resources).
 Status settle_devices(StudyPlan& plan, std::optional<int> crews = {});
 
 // A fresh study; the plan must outlive it.

@@ -44,7 +44,7 @@ std::string describe_end(const StudyEnded& end) {
     case StudyEnded::Reason::failed:
       return "failed" + because;
     case StudyEnded::Reason::interrupted:
-      return "interrupted";  // the only reason that needs no word
+      return "interrupted" + (end.message == StopRequested().why ? "" : because);  // Ctrl-C needs no word
   }
   return "ended" + because;
 }

@@ -24,7 +24,11 @@ constexpr Microseconds kTransactionInterval = std::chrono::milliseconds(200);  /
 class TableSession {
  public:
   TableSession(std::filesystem::path folder, const StudyPlan& plan, Study& study, Store& store)
-      : folder_(std::move(folder)), plan_(plan), study_(study), store_(store) {}
+      : stop_requests_(folder, store.lock_identity()),
+        folder_(std::move(folder)),
+        plan_(plan),
+        study_(study),
+        store_(store) {}
 
   Result<int> run(Microseconds start) {
     TableTrials curves(*plan_.curves, plan_.experiment, study_.trials());
@@ -61,13 +65,15 @@ class TableSession {
     if (events_.size() >= kEventsPerTransaction || clock_.monotonic() - last_write_ >= kTransactionInterval) {
       RETURN_IF_ERROR(write());
     }
-    if (interrupts_.count() > 0 && !std::exchange(asked_to_stop_, true)) {
+    const auto& request = stop_requests_.look(clock_.monotonic());
+    if ((interrupts_.count() > 0 || request) && !std::exchange(asked_to_stop_, true)) {
       return std::optional<Input>(StopRequested{});
     }
     return std::optional<Input>();
   }
 
   Status write() {
+    RETURN_IF_ERROR(store_.keep_lock(clock_.monotonic()));
     RETURN_IF_ERROR(store_.append(events_, study_));
     events_.clear();
     last_write_ = clock_.monotonic();
@@ -76,6 +82,7 @@ class TableSession {
 
   const SystemClock clock_;
   const Interrupts interrupts_;
+  StopRequests stop_requests_;
   std::filesystem::path folder_;
   const StudyPlan& plan_;
   Study& study_;
@@ -97,7 +104,9 @@ Result<int> run_table_study(const NewStudy& request, std::unique_ptr<StudyPlan> 
 
 Result<int> resume_table_study(const OldStudy& request) {
   RETURN_IF_ERROR(check_resume_overrides(request.overrides));
-  ASSIGN_OR_RETURN(const auto store, Store::open(request.folder));
+  ASSIGN_OR_RETURN(const auto store, Store::open(request.folder, {.tell = [](const std::string& sentence) {
+                                                   print_to(stderr, "{}\n", sentence);
+                                                 }}));
   ASSIGN_OR_RETURN(StoredStudy stored, store->load());
   std::vector<std::string> overrides = earlier_overrides(request.folder);
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());

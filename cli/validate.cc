@@ -177,6 +177,9 @@ void print_resources(const Resources& resources) {
                                        : "",
       resources.cards.empty() ? "cpu" : "cuda", usable_cores(), usable_cores() == 1 ? "" : "s",
       resources.max_attempts);
+  if (!resources.hosts.empty()) {
+    print_out("  on the hosts {}; `regatta hosts FILE` tries them\n", describe(resources.hosts));
+  }
   if (!resources.why_cpus.empty()) {
     print_out("  on CPUs, because {}; `ranks_per_gpu: N` lets them share\n", resources.why_cpus);
   }

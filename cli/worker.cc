@@ -28,13 +28,13 @@ struct Start {
   std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
   bool divide_cpus = false;
   bool ignores_signals = false;
+  bool recorded = false;  // the launcher has written which process the crew is
 };
 
-Status row(Communicator& communicator, const CrewOptions& options, const std::vector<int>& slots,
-           bool by_mpirun) {
-  if (communicator.rank() == 0) {
+Status row(Communicator& communicator, const CrewOptions& options, const Start& start, bool by_mpirun) {
+  if (communicator.rank() == 0 && !start.recorded) {
     CrewRecord record = record_of_this_process(options.name, by_mpirun);
-    record.slots = slots;
+    record.slots = start.slots;
     RETURN_IF_ERROR(write_crew_record(options.folder, record));
   }
   return run_crew(communicator, options);
@@ -52,7 +52,7 @@ Status row_traced(Communicator& communicator, const CrewOptions& options, const 
   if (!start.traces.empty()) {
     start_trace(clock);
   }
-  Status rowed = row(communicator, options, start.slots, by_mpirun);
+  Status rowed = row(communicator, options, start, by_mpirun);
   if (!start.traces.empty()) {
     const Status written =
         write_timeline(start.traces, fmt::format("{}.{}", options.name, communicator.rank()));
@@ -135,6 +135,7 @@ void add_worker_command(CLI::App& program, Action& action) {
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
   command->add_flag("--ignore-signals", start->ignores_signals,
                     "the coordinator alone decides what an interrupt means");
+  command->add_flag("--recorded", start->recorded, "the launcher has written which process the crew is");
   command
       ->add_option("--slots", start->slots,
                    "the study's slots that the crew takes up, where it takes over others'")

@@ -46,6 +46,17 @@ std::string last_words(const fs::path& log, std::uintmax_t start) {
   return fmt::format("{}", fmt::join(lines, "\n  "));
 }
 
+// By rank; slots keep their own.
+std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
+  std::vector<std::string> ranks;
+  for (const int slot : crew.slots) {
+    for (const CpuSet& rank : resources.cpus[static_cast<std::size_t>(slot)]) {
+      ranks.push_back(format_cpus(rank));
+    }
+  }
+  return fmt::format("{}", fmt::join(ranks, "/"));
+}
+
 }  // namespace
 
 std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& resources,
@@ -55,6 +66,9 @@ std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& r
                                       "--crew",         crew.name,
                                       "--threads",      std::to_string(resources.threads),
                                       "--lanes",        std::to_string(resources.lanes)};
+  if (!resources.cpus.empty()) {
+    command.insert(command.end(), {"--cpus", cpus_of(crew, resources)});
+  }
   if (crew.slots.size() > 1) {
     command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
   }
@@ -103,6 +117,11 @@ Status CrewProcesses::start(const CrewSpec& crew, CrewCommand command) {
 std::vector<CrewExit> CrewProcesses::poll() {
   collect_exits();
   return std::exchange(exits_, {});
+}
+
+std::optional<long> CrewProcesses::process_of(const std::string& crew) const {
+  const auto found = running_.find(crew);
+  return found == running_.end() ? std::nullopt : std::optional<long>(found->second.process.id());
 }
 
 void CrewProcesses::signal_all(int number) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ class CrewProcesses {
   // Crews that ended since the last call; does not wait. The reason of a failed one goes on with its last
   // words.
   std::vector<CrewExit> poll();
+  std::optional<long> process_of(const std::string& crew) const;  // nullopt: it has ended
   void signal_all(int number);
   // Until all have ended, at most so long.
   void wait_for_all(Microseconds limit);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class Launcher {
   // Kills the crews that were not stopped.
   virtual ~Launcher() = default;
   virtual Status start(const CrewSpec& crew) = 0;
+  // For a running crew whose leader may be on another host: the process of this host that the crew ends with,
+  // which leads a group of its own. nullopt: the crew's leader itself tells which process it is.
+  virtual std::optional<long> process_of(const std::string& crew) const = 0;
   // Crews that ended since the last call; does not wait.
   virtual std::vector<CrewExit> poll() = 0;
   // Asks all crews to end (SIGTERM), kills what is left after `grace`. poll() then tells how each ended.

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -33,33 +34,13 @@ std::string text_of(in_addr address) {
   return text.data();
 }
 
-struct Interface {
-  std::string name;
-  in_addr address;
-};
-
-std::vector<Interface> interfaces() {
-  ifaddrs* found = nullptr;
-  if (::getifaddrs(&found) != 0) {
-    return {};
-  }
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(found, &::freeifaddrs);
-  std::vector<Interface> result;
-  for (const ifaddrs* entry = found; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == AF_INET &&
-        (entry->ifa_flags & IFF_UP) != 0) {
-      sockaddr_in address{};
-      std::memcpy(&address, entry->ifa_addr, sizeof address);
-      result.push_back({.name = entry->ifa_name, .address = address.sin_addr});
-    }
-  }
-  return result;
-}
-
 struct Network {
   std::uint32_t base = 0;  // host byte order
   std::uint32_t mask = 0;
-  bool has(in_addr address) const { return (ntohl(address.s_addr) & mask) == base; }
+  bool has(const std::string& address) const {
+    in_addr number{};
+    return ::inet_pton(AF_INET, address.c_str(), &number) == 1 && (ntohl(number.s_addr) & mask) == base;
+  }
 };
 
 std::optional<Network> parse_network(const std::string& text) {
@@ -76,20 +57,6 @@ std::optional<Network> parse_network(const std::string& text) {
   }
   const std::uint32_t mask = bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits);
   return Network{.base = ntohl(base.s_addr) & mask, .mask = mask};
-}
-
-Result<std::string> address_of_interface(const std::string& wanted) {
-  const std::vector<Interface> all = interfaces();
-  const auto network = parse_network(wanted);
-  std::vector<std::string> names;
-  for (const Interface& interface : all) {
-    if (network ? network->has(interface.address) : interface.name == wanted) {
-      return text_of(interface.address);
-    }
-    names.push_back(fmt::format("{} ({})", interface.name, text_of(interface.address)));
-  }
-  return user_mistake(fmt::format("host {} has no network interface '{}' with an IPv4 address; it has {}",
-                                  host_name(), wanted, one_of(names)));
 }
 
 Result<in_addr> resolve(const std::string& host) {
@@ -135,34 +102,99 @@ Result<std::string> source_address(const std::string& host) {
 
 }  // namespace
 
-Result<std::string> address_for(const std::vector<std::string>& hosts, const std::string& interface) {
-  if (!interface.empty()) {
-    return address_of_interface(interface);
+std::vector<NetworkInterface> network_interfaces() {
+  ifaddrs* found = nullptr;
+  if (::getifaddrs(&found) != 0) {
+    return {};
   }
-  std::string address = kLoopback;
-  std::string via;  // the host that settled it
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(found, &::freeifaddrs);
+  std::vector<NetworkInterface> result;
+  for (const ifaddrs* entry = found; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == AF_INET &&
+        (entry->ifa_flags & IFF_UP) != 0) {
+      sockaddr_in address{};
+      std::memcpy(&address, entry->ifa_addr, sizeof address);
+      result.push_back({.name = entry->ifa_name, .address = text_of(address.sin_addr)});
+    }
+  }
+  return result;
+}
+
+Result<NetworkInterface> find_interface(const std::vector<NetworkInterface>& interfaces,
+                                        const std::string& wanted, const std::string& host) {
+  const auto network = parse_network(wanted);
+  std::vector<std::string> names;
+  std::vector<std::string> described;
+  for (const NetworkInterface& interface : interfaces) {
+    if (network ? network->has(interface.address) : interface.name == wanted) {
+      return interface;
+    }
+    names.push_back(interface.name);
+    described.push_back(fmt::format("{} ({})", interface.name, interface.address));
+  }
+  return user_mistake(fmt::format("host {} has no network interface '{}' with an IPv4 address{}; it has {}",
+                                  host, wanted, did_you_mean(wanted, names),
+                                  described.empty() ? "none" : one_of(described)));
+}
+
+bool is_this_host(const std::string& host) {
+  if (host == host_name()) {
+    return true;
+  }
+  const auto source = source_address(host);
+  return source.ok() && *source == kLoopback;
+}
+
+Result<std::vector<std::string>> addresses_for(const std::vector<std::string>& hosts,
+                                               const std::string& interface) {
+  if (!interface.empty()) {
+    ASSIGN_OR_RETURN(const NetworkInterface found,
+                     find_interface(network_interfaces(), interface, host_name()));
+    return std::vector<std::string>{found.address};
+  }
+  std::vector<std::string> addresses;
   for (const std::string& host : hosts) {
     ASSIGN_OR_RETURN(const std::string source, source_address(host));
-    if (source == kLoopback || source == address) {
-      continue;
+    if (source != kLoopback && std::ranges::find(addresses, source) == addresses.end()) {
+      addresses.push_back(source);
     }
-    if (address != kLoopback) {
-      return user_mistake(fmt::format(
-          "host {} is reached from {}, but host {} from {}: name the network that all hosts share", via,
-          address, host, source));
-    }
-    address = source;
-    via = host;
   }
-  return address;
+  return addresses.empty() ? std::vector<std::string>{kLoopback} : addresses;
+}
+
+Result<std::string> address_for(const std::vector<std::string>& hosts, const std::string& interface) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> addresses, addresses_for(hosts, interface));
+  if (addresses.size() > 1) {
+    return user_mistake(fmt::format(
+        "the hosts {} are reached from different addresses of host {} ({}): name the network that all "
+        "of them share, as resources.interface",
+        fmt::join(hosts, ", "), host_name(), fmt::join(addresses, ", ")));
+  }
+  return addresses.front();
 }
 
 Result<std::string> coordinator_address(const Resources& resources) {
+  if (!resources.listen.empty()) {
+    return listening_address(resources.listen);
+  }
   if (resources.slurm) {
     ASSIGN_OR_RETURN(const auto nodes, node_addresses(resources.slurm->allocation.node_list));
-    return address_for(nodes);
+    return address_for(nodes, resources.interface);
   }
-  return kLoopback;
+  return resources.address.empty() ? kLoopback : resources.address;
+}
+
+Result<std::string> listening_address(const std::string& listen) {
+  if (listen == "loopback") {
+    return kLoopback;
+  }
+  if (listen == "all") {
+    return std::string("0.0.0.0");
+  }
+  in_addr address{};
+  const bool is_address = ::inet_pton(AF_INET, listen.c_str(), &address) == 1;
+  auto found = address_for({}, is_address ? listen + "/32" : listen);
+  return found.ok() ? found : user_mistake("resources.listen: " + found.error().message);
 }
 
 }  // namespace regatta

@@ -87,6 +87,28 @@ bool names_cards(const Node& node) {
   return node.find("gpus") != nullptr || node.find("ranks_per_gpu") != nullptr;
 }
 
+// Which hosts, and how they are reached.
+void read_network(Section& section, Resources& resources) {
+  resources.hosts = read_hosts(section);
+  resources.agent = section.text("agent", "");
+  resources.interface = section.text("interface", "");
+  resources.mpirun = section.texts("mpirun", std::vector<std::string>{});
+  if (const Node* agent = section.child("agent"); agent != nullptr && resources.hosts.empty()) {
+    section.mistake(agent->place(),
+                    "agent: there is no other host to reach: name some as `hosts`, or leave it out");
+  }
+}
+
+// Until the hosts have told how many cores they have: what their slots say.
+int crews_on_hosts(const Resources& resources) {
+  std::vector<RoomOnHost> room;
+  for (const HostSlots& host : resources.hosts) {
+    room.push_back({.host = host.name, .slots = std::max(1, host.slots)});
+  }
+  const auto placed = place_crews(room, {.crews = {}, .ranks = resources.ranks});
+  return placed.ok() ? static_cast<int>(placed->size()) : 1;
+}
+
 }  // namespace
 
 Result<Resources> read_resources(const Node& node, int cores) {
@@ -95,7 +117,10 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.ranks = count(section, "ranks", 1);
   const auto threads = section.optional_integer("threads", {.min = 1, .max = kMost});
   const std::int64_t cores_a_crew = std::int64_t{resources.ranks} * threads.value_or(1);
-  resources.crews = count(section, "crews", std::max<std::int64_t>(1, cores / cores_a_crew));
+  read_network(section, resources);
+  resources.crews = count(
+      section, "crews",
+      resources.hosts.empty() ? std::max<std::int64_t>(1, cores / cores_a_crew) : crews_on_hosts(resources));
   resources.threads = static_cast<int>(threads.value_or(threads_of(cores, resources)));
   resources.max_attempts = count(section, "max_attempts", 3);
   resources.elastic = section.flag("elastic", true);
@@ -103,6 +128,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   const Node* const lanes = section.child("lanes");
   const bool fits_lanes = lanes != nullptr && lanes->is_scalar() && lanes->text() == "auto";
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
+  resources.listen = section.text("listen", "");
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
   resources.launcher = section.choice("launcher", {"auto", "mpirun", "slurm"}, "auto");
   resources.bind = section.choice("bind", {"auto", "none"}, "auto") == "auto";
@@ -158,6 +184,9 @@ Status settle_devices(Resources& resources, const Node& node, const HostCards& h
 }
 
 std::optional<std::string> oversubscription_warning(const Resources& resources, int cores) {
+  if (!resources.hosts.empty() || !resources.places.empty()) {
+    return resources.crowded.empty() ? std::nullopt : std::optional(resources.crowded);
+  }
   const std::int64_t wanted = std::int64_t{resources.crews} * resources.ranks * resources.threads;
   if (wanted <= cores) {
     return std::nullopt;

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/hosts.h"
+#include "cluster/placement.h"
 #include "cluster/slurm.h"
 #include "devices/core_assignment.h"
 #include "experiment/node.h"
@@ -31,6 +33,7 @@ struct Resources {
   // for.
   int lanes = 1;
   bool trace = false;              // workers keep a timeline; not in the file, but of `regatta run --trace`
+  std::string listen;              // as listening_address() takes it; empty: where the study's own crews are
   std::string wire = "fp32";       // how gradients travel between hosts: fp32, bf16, fp16
   std::string launcher = "auto";   // auto, mpirun, slurm: as the file says
   std::optional<SlurmRoom> slurm;  // crews are steps of this allocation; see settle_room()
@@ -39,7 +42,19 @@ struct Resources {
   std::vector<RankCpus> cpus;
   std::string why_unbound;  // a sentence without an end
 
-  bool on_cards() const { return !cards.empty() || (slurm && slurm->gpus_a_node > 0); }
+  std::vector<HostSlots> hosts;     // empty: this host alone
+  std::string agent;                // starts a command on another host; empty: ssh
+  std::string interface;            // of the network between hosts: a name, or a network as 10.0.0.0/24
+  std::vector<std::string> mpirun;  // more arguments for it
+  // By slot, once settle_hosts() has placed them; empty: all crews are on this host.
+  std::vector<CrewPlace> places;
+  std::string address;  // of this host, by which the crews reach it; empty: they are on this host
+  std::string crowded;  // where ranks want more cores than a host has: a sentence
+
+  bool on_cards() const {
+    const bool placed = !places.empty() && !places.front().empty() && !places.front().front().cards.empty();
+    return placed || !cards.empty() || (slurm && slurm->gpus_a_node > 0);
+  }
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.

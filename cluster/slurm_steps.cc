@@ -92,6 +92,9 @@ class SlurmLauncher final : public Launcher {
     return processes_.start(crew, step_command(crew, resources_, surroundings_, ranks_));
   }
 
+  // Crews tell of themselves; their sruns end with the job in any case.
+  std::optional<long> process_of(const std::string& /*crew*/) const override { return std::nullopt; }
+
   std::vector<CrewExit> poll() override {
     std::vector<CrewExit> exits = processes_.poll();
     for (CrewExit& exit : exits) {

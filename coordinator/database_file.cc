@@ -54,7 +54,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& pat
   } catch (const SQLite::Exception& exception) {
     const bool cannot_lock =
         exception.getErrorCode() == SQLITE_IOERR || exception.getErrorCode() == SQLITE_PROTOCOL;
-    if (!cannot_lock) {
+    if (!cannot_lock || access == DatabaseAccess::read) {
       throw;
     }
   }

@@ -11,8 +11,8 @@ namespace regatta {
 enum class DatabaseAccess { read, write, create };
 
 // Throws SQLite::Exception. A file system that refuses SQLite's locks (Lustre without -o flock, NFS without
-// its lock daemon) is used without them: study.lock keeps other writers away, and a reader that meets a
-// transaction in progress is refused and tries again.
+// its lock daemon) is written to without them: study.lock keeps other writers away. Readers are refused there
+// and read a copy (database_copy.h).
 std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& path, DatabaseAccess access);
 
 }  // namespace regatta

@@ -1,4 +1,5 @@
-// Crews of many slots are taken to be slower than their slots together by a fixed share; all else is measured.
+// Crews of many slots are taken to be slower than their slots together by a fixed share; all else is
+// measured.
 #include "coordinator/elastic.h"
 
 #include <algorithm>
@@ -90,8 +91,7 @@ std::vector<std::vector<std::size_t>> share_out(const std::vector<int>& idle,
       while (!crews.empty() && !contenders[index].can_have(slots_of(index))) {
         crews.pop_back();
       }
-      return !was_dealt_any ||
-             (!crews.empty() && pays(contenders[index], slots_of(index), terms));
+      return !was_dealt_any || (!crews.empty() && pays(contenders[index], slots_of(index), terms));
     };
     const auto last = std::ranges::find_if_not(in_play.rbegin(), in_play.rend(), gains);
     if (last == in_play.rend()) {

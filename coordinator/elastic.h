@@ -16,7 +16,7 @@ namespace regatta {
 
 struct ElasticOptions {
   // Of one crew taking over from another, as long as this study has not measured them.
-  double start_seconds = 4;     // from the order until the new crew has its data; the old one trains meanwhile
+  double start_seconds = 4;     // from the order until the new crew has its data; the old one still trains
   double handover_seconds = 1;  // nobody trains
   double efficiency = 0.85;     // of each slot in a crew of several
   double margin = 1.5;          // what is gained must be so many times what it costs
@@ -73,7 +73,7 @@ class EpochTimes {
 // A crew that trains, and may be joined.
 struct Contender {
   int slots = 1;
-  double seconds_left = 0;           // of work that it is sure or likely to have
+  double seconds_left = 0;            // of work that it is sure or likely to have
   std::function<bool(int)> can_have;  // whether so many slots are of use to it
 };
 

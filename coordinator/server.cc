@@ -117,8 +117,9 @@ class Server::Implementation {
     return commit();
   }
 
-  Status request_stop() {
-    tell(StopRequested{});
+  Status request_stop(const StopOptions& options) {
+    comes_back_ = options.comes_back;
+    tell(StopRequested{.why = options.why});
     return commit();
   }
 
@@ -170,6 +171,9 @@ class Server::Implementation {
       tell(Woke{});
     }
     tell(Tick{});
+    if (const Status kept = store_.keep_lock(now); !kept.ok() && !broken_) {
+      broken_ = kept.error();
+    }
   }
 
   // Until step() has something to do without a message.
@@ -226,6 +230,7 @@ class Server::Implementation {
         peers_.erase(received.crew);
         tell(CrewLost{
             .crew = received.crew,
+            .preempted = true,  // it says so itself: nothing has gone wrong
             .reason = fmt::format("{} left: {}", received.crew, received.message.goodbye().reason())});
         return;
       case wire::FromCrew::kHeartbeat:
@@ -345,7 +350,11 @@ class Server::Implementation {
     if (is_work && !introduced) {
       return;  // its hello will tell the study that the order did not arrive
     }
-    const bool sent = socket_->send(outgoing.crew, outgoing.message);
+    wire::ToCrew message = outgoing.message;
+    if (message.has_dismiss()) {
+      message.mutable_dismiss()->set_comes_back(comes_back_);
+    }
+    const bool sent = socket_->send(outgoing.crew, message);
     if (peer != peers_.end() && sent) {
       peer->second.dismissed |= outgoing.message.has_dismiss();
     } else if (peer != peers_.end()) {
@@ -362,7 +371,8 @@ class Server::Implementation {
   std::string endpoint_;
   std::map<std::string, Peer> peers_;
   Microseconds last_tick_;
-  std::deque<Exit> exits_;  // in the order of their due times
+  bool comes_back_ = false;  // after an interrupt
+  std::deque<Exit> exits_;   // in the order of their due times
 
   // Of the batch at hand.
   std::vector<TimedEvent> events_;
@@ -392,7 +402,7 @@ Status Server::step(Microseconds wait) { return implementation_->step(wait); }
 Status Server::crew_exited(const std::string& crew, bool preempted, const std::string& reason) {
   return implementation_->crew_exited(crew, preempted, reason);
 }
-Status Server::request_stop() { return implementation_->request_stop(); }
+Status Server::request_stop(const StopOptions& options) { return implementation_->request_stop(options); }
 bool Server::idle() const { return implementation_->idle(); }
 bool Server::finished() const { return implementation_->finished(); }
 int Server::crews_connected() const { return implementation_->crews_connected(); }

@@ -26,6 +26,11 @@ struct ServerOptions {
   std::function<void(const StartAttempt&)> started;  // for people
 };
 
+struct StopOptions {
+  std::string why = StopRequested().why;
+  bool comes_back = false;  // the study goes on soon, maybe elsewhere: guests are to wait for it
+};
+
 // Owns the ROUTER socket. Not thread-safe: one thread calls step() in a loop. Study, store and clock must
 // outlive it.
 class Server {
@@ -43,7 +48,7 @@ class Server {
   // sent before its end.
   Status crew_exited(const std::string& crew, bool preempted, const std::string& reason);
   // Ctrl-C: crews save and end; call step() until idle().
-  Status request_stop();
+  Status request_stop(const StopOptions& options = {});
   bool idle() const;            // no attempt runs
   bool finished() const;        // the study has ended and every crew has been dismissed or is gone
   int crews_connected() const;  // heard of lately and not dismissed

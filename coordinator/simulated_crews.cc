@@ -134,8 +134,9 @@ void SimulatedCrews::start(std::size_t index) {
   crew.dismissed = false;
   ++crew.starts;
   crew.name = name_of(index, crew.starts);
-  arrived_.push_back(CrewJoined{
-      .crew = crew.name, .lanes = options_.lanes, .slots = options_.elastic ? crew.slots : std::vector<int>()});
+  arrived_.push_back(CrewJoined{.crew = crew.name,
+                                .lanes = options_.lanes,
+                                .slots = options_.elastic ? crew.slots : std::vector<int>()});
   if (crew.slots.size() > 1) {
     schedule({.happening = Happening::deliver,
               .crew = index,
@@ -150,9 +151,8 @@ void SimulatedCrews::start(std::size_t index) {
 }
 
 bool SimulatedCrews::is_wanted(const SimulatedCrew& crew) const {
-  return std::ranges::all_of(crew.slots, [&](int slot) {
-    return crew_of_slot_[static_cast<std::size_t>(slot)] == index_of(crew);
-  });
+  return std::ranges::all_of(
+      crew.slots, [&](int slot) { return crew_of_slot_[static_cast<std::size_t>(slot)] == index_of(crew); });
 }
 
 void SimulatedCrews::die(std::size_t index) {
@@ -188,8 +188,9 @@ void SimulatedCrews::tick() {
 
 // What is left of the epoch that begins. The lanes of a crew share what it runs on.
 Microseconds SimulatedCrews::epoch_time(const SimulatedCrew& crew, const Attempt& attempt) const {
-  const auto known =
-      options_.curves == nullptr ? std::nullopt : options_.curves->epoch_seconds(attempt.trial, attempt.point);
+  const auto known = options_.curves == nullptr
+                         ? std::nullopt
+                         : options_.curves->epoch_seconds(attempt.trial, attempt.point);
   const double spread =
       std::exp(options_.epoch_spread * durations_.normal(static_cast<std::uint64_t>(attempt.trial)));
   double time = known.value_or(options_.epoch_seconds * spread);
@@ -417,8 +418,7 @@ std::string SimulatedCrews::save_part(const SimulatedCrew& crew, const Attempt& 
   }
   const double spent = seconds(now_ - *attempt.epoch_began);
   const double left = seconds(epoch_time(crew, attempt));
-  const std::string name =
-      fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
+  const std::string name = fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
   parts_[name] = {attempt.part + (1 - attempt.part) * std::min(spent / left, 1.0),
                   attempt.part_seconds + spent * static_cast<double>(crew.slots.size())};
   files_.insert(name);

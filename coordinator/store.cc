@@ -2,18 +2,19 @@
 #include "coordinator/store.h"
 
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "coordinator/database_copy.h"
 #include "coordinator/database_file.h"
 #include "coordinator/optuna_tables.h"
-#include "coordinator/study_lock.h"
 
 namespace regatta {
 namespace {
@@ -74,8 +75,8 @@ Error no_study(const std::filesystem::path& path) {
                                   path.parent_path().string()));
 }
 
+// Within a transaction, so that all is of one moment.
 Result<StoredStudy> load_from(SQLite::Database& database) {
-  SQLite::Transaction snapshot(database);
   StoredStudy stored{.experiment_yaml = find_value(database, "experiment_yaml").value_or(""),
                      .experiment_file = find_value(database, "experiment_file").value_or(""),
                      .learned = find_value(database, "learned").value_or("")};
@@ -88,15 +89,25 @@ Result<StoredStudy> load_from(SQLite::Database& database) {
   return stored;
 }
 
-// A coordinator that died in a transaction left a journal, which only a writer may roll back: done on a copy.
 Result<StoredStudy> load_from_copy(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const TemporaryDirectory folder, TemporaryDirectory::make());
-  const std::filesystem::path copy = folder.path() / path.filename();
-  const std::filesystem::path journal = path.string() + "-journal";
-  std::filesystem::copy_file(journal, copy.string() + "-journal");
-  std::filesystem::copy_file(path, copy);
-  const auto database = open_database(copy, DatabaseAccess::write);
-  return load_from(*database);
+  ASSIGN_OR_RETURN(const TemporaryDirectory folder, copy_database(path));
+  const auto database = open_database(folder.path() / path.filename(), DatabaseAccess::write);
+  SQLite::Transaction snapshot(*database);
+  ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
+  return exists ? load_from(*database) : Result<StoredStudy>(no_study(path));
+}
+
+// nullopt: the writer was not kept out meanwhile, by locks that hold on its own host only.
+Result<std::optional<StoredStudy>> load_in_place(const std::filesystem::path& path) {
+  const auto database = open_database(path, DatabaseAccess::read);
+  SQLite::Transaction snapshot(*database);
+  ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
+  if (!exists) {
+    return no_study(path);
+  }
+  const auto before = change_counter(*database);
+  ASSIGN_OR_RETURN(StoredStudy stored, load_from(*database));
+  return change_counter(*database) == before ? std::optional(std::move(stored)) : std::nullopt;
 }
 
 }  // namespace
@@ -115,10 +126,12 @@ class Store::Implementation {
   const std::filesystem::path& path() const { return path_; }
   SQLite::Database& database() const { return *database_; }
 
+  StudyLock& lock() { return lock_; }
   void append(std::span<const TimedEvent> events, const Study& study);
   void close();
 
  private:
+  void check_lock();
   void add_event(const TimedEvent& event);
   void add_rows(const Event& event, const Study& study, std::set<int>& touched);
 
@@ -135,6 +148,7 @@ void Store::Implementation::append(std::span<const TimedEvent> events, const Stu
   const std::int64_t events_before = events_;
   try {
     SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+    check_lock();  // with SQLite's lock held, where that works, and before its journal is touched
     std::set<int> touched;
     for (const TimedEvent& event : events) {
       add_event(event);
@@ -156,6 +170,12 @@ void Store::Implementation::append(std::span<const TimedEvent> events, const Stu
   } catch (...) {
     events_ = events_before;
     throw;
+  }
+}
+
+void Store::Implementation::check_lock() {
+  if (const Status own = lock_.check(); !own.ok()) {
+    throw std::runtime_error(own.error().message);
   }
 }
 
@@ -202,6 +222,7 @@ void Store::Implementation::add_rows(const Event& event, const Study& study, std
 }
 
 void Store::Implementation::close() {
+  check_lock();
   database_->exec("PRAGMA journal_mode = DELETE");
   lock_.release();
 }
@@ -241,12 +262,13 @@ Result<std::unique_ptr<Store>> Store::create(const std::filesystem::path& folder
   }
 }
 
-Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder) {
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder,
+                                           const StudyLockOptions& options) {
   const auto path = database_path(folder);
   if (!std::filesystem::exists(path)) {
     return no_study(path);
   }
-  ASSIGN_OR_RETURN(StudyLock lock, StudyLock::take(folder));
+  ASSIGN_OR_RETURN(StudyLock lock, StudyLock::take(folder, options));
   try {
     auto database = open_database(path, DatabaseAccess::write);
     ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
@@ -266,15 +288,14 @@ Result<StoredStudy> Store::read(const std::filesystem::path& folder) {
     return no_study(path);
   }
   try {
-    const auto database = open_database(path, DatabaseAccess::read);
-    ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
-    return exists ? load_from(*database) : Result<StoredStudy>(no_study(path));
-  } catch (const SQLite::Exception& exception) {
-    if (exception.getExtendedErrorCode() != SQLITE_READONLY_ROLLBACK) {
-      return store_failure(path, "read", exception);
+    ASSIGN_OR_RETURN(auto stored, load_in_place(path));
+    if (stored) {
+      return *std::move(stored);
     }
   } catch (const std::exception& exception) {
-    return store_failure(path, "read", exception);
+    // No locks, locks that do not hold, or the journal of a coordinator that died in a transaction, which
+    // only a writer may roll back. What is wrong with the file itself is wrong with its copy too.
+    spdlog::debug("reading a copy of {}: {}", path.string(), exception.what());
   }
   try {
     return load_from_copy(path);
@@ -285,6 +306,7 @@ Result<StoredStudy> Store::read(const std::filesystem::path& folder) {
 
 Result<StoredStudy> Store::load() const {
   try {
+    SQLite::Transaction snapshot(implementation_->database());
     return load_from(implementation_->database());
   } catch (const std::exception& exception) {
     return store_failure(implementation_->path(), "read", exception);
@@ -311,5 +333,9 @@ Status Store::close() {
     return store_failure(implementation_->path(), "close", exception);
   }
 }
+
+Status Store::keep_lock(Microseconds now) { return implementation_->lock().renew(now); }
+bool Store::lost_lock() const { return implementation_->lock().is_lost(); }
+const std::string& Store::lock_identity() const { return implementation_->lock().identity(); }
 
 }  // namespace regatta

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "coordinator/events.h"
 #include "coordinator/study.h"
+#include "coordinator/study_lock.h"
 
 namespace regatta {
 
@@ -23,14 +24,15 @@ struct StoredStudy {
 };
 
 // Not thread-safe. The lock file beside the database stops a second coordinator; it works without shared
-// locks.
+// locks (study_lock.h).
 class Store {
  public:
   // `learned`: what the study was told of earlier ones, so that it does not need them again.
   static Result<std::unique_ptr<Store>> create(const std::filesystem::path& folder,
                                                const Experiment& experiment, std::string_view learned = {});
   // For going on with a study: takes the lock.
-  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& folder);
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& folder,
+                                             const StudyLockOptions& options = {});
   // For looking at a study that may be running: takes no lock, changes nothing.
   static Result<StoredStudy> read(const std::filesystem::path& folder);
   ~Store();
@@ -40,6 +42,12 @@ class Store {
   Status append(std::span<const TimedEvent> events, const Study& study);
   // The last transaction of a session; leaves a file that any viewer can open.
   Status close();
+
+  // To be called every second or so: renews the lock. An error, here and in append() and close(), once
+  // another coordinator has taken the study over; nothing has been written then.
+  Status keep_lock(Microseconds now);
+  bool lost_lock() const;
+  const std::string& lock_identity() const;
 
  private:
   class Implementation;

@@ -346,11 +346,12 @@ void Study::Implementation::give_up(Crew& crew) {
   }
 }
 
-void Study::Implementation::on(const StopRequested&) {
+void Study::Implementation::on(const StopRequested& input) {
   if (stopping || state.ended()) {
     return;
   }
   stopping = true;
+  why_stopping = input.why;
   std::vector<AttemptId> out_of_reach;
   for (const auto& [id, attempt] : state.attempts()) {
     if (unconfirmed.contains(id)) {

@@ -64,9 +64,11 @@ struct EvaluationDone {
   std::string model;
   std::string error;
 };
-struct Woke {};           // the coordinator could listen to nobody for a while: all leases begin anew
-struct Tick {};           // time has passed: leases, the time limit
-struct StopRequested {};  // Ctrl-C: save and end
+struct Woke {};         // the coordinator could listen to nobody for a while: all leases begin anew
+struct Tick {};         // time has passed: leases, the time limit
+struct StopRequested {  // Ctrl-C: save and end
+  std::string why = "stopped on request";
+};
 using Input = std::variant<CrewJoined, CrewHeard, CrewLost, ReportReceived, AttemptFinished, LaneFree,
                            EvaluationDone, Woke, Tick, StopRequested>;
 

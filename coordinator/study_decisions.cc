@@ -26,7 +26,7 @@ void Study::Implementation::settle() {
   }
   if (stopping) {
     if (state.attempts().empty()) {
-      end_study(StudyEnded::Reason::interrupted, "stopped on request");
+      end_study(StudyEnded::Reason::interrupted, why_stopping);
     }
     return;
   }

@@ -66,7 +66,8 @@ void Study::Implementation::take_place(Crew& crew) {
   }
 }
 
-// Two crews have the same slot, and nothing is known of why: a coordinator has died while crews were reshaped.
+// Two crews have the same slot, and nothing is known of why: a coordinator has died while crews were
+// reshaped.
 void Study::Implementation::settle_conflict(Crew& newcomer, Crew& other) {
   const auto is_idle = [](const Crew& crew) { return crew.attempts.empty() && !crew.evaluating; };
   if (is_idle(newcomer)) {
@@ -312,8 +313,8 @@ void Study::Implementation::consider_split() {
       continue;
     }
     wait = std::min(wait, *left);
-    const bool is_larger =
-        largest == nullptr || std::pair(crew->slots.size(), *left) > std::pair(largest->slots.size(), most_left);
+    const bool is_larger = largest == nullptr ||
+                           std::pair(crew->slots.size(), *left) > std::pair(largest->slots.size(), most_left);
     if (crew->slots.size() > 1 && !crew->leaving && is_larger) {
       largest = crew;
       most_left = *left;

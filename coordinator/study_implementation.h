@@ -163,6 +163,7 @@ struct Study::Implementation {
 
   bool live = false;  // replay is over
   bool stopping = false;
+  std::string why_stopping;
   bool nothing_for_now = false;  // no event since choose_work() last said so
   Microseconds now{0};           // of the input in hand
   Reaction reaction;             // to the input in hand

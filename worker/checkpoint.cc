@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/shared_file.h"
 #include "worker/safetensors.h"
 
 namespace regatta {
@@ -126,7 +127,7 @@ Status save_checkpoint(const std::filesystem::path& path, Checkpoint checkpoint)
 }
 
 Result<Checkpoint> load_checkpoint(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  ASSIGN_OR_RETURN(const std::string bytes, read_file_soon(path));  // maybe of a crew on another host
   auto checkpoint = decode_checkpoint(bytes);
   if (!checkpoint.ok()) {
     return failure(

@@ -16,6 +16,7 @@ namespace regatta {
 namespace {
 
 constexpr Microseconds kMeetingInterval = std::chrono::seconds(1);
+constexpr Microseconds kFarewell = std::chrono::seconds(10);  // for the answers to what a guest has said
 
 void add_metrics(wire::EvaluationDone& done, const MetricValues& metrics) {
   for (const auto& [name, value] : metrics) {
@@ -37,9 +38,9 @@ wire::FromCrew evaluation_message(int trial, const Evaluation& evaluation) {
   return message;
 }
 
-wire::FromCrew goodbye() {
+wire::FromCrew goodbye(const std::string& reason) {
   wire::FromCrew message;
-  message.mutable_goodbye()->set_reason("dismissed");
+  message.mutable_goodbye()->set_reason(reason);
   return message;
 }
 
@@ -55,14 +56,14 @@ class Crew {
                           .ranks = communicator_.size(),
                           .lanes = std::max(1, options_.lanes)},
                          clock_);
-    LeaderControl control(link);
+    LeaderControl control(link, options_.asked_to_leave);
     while (true) {
       if (can_take_orders()) {
         ASSIGN_OR_RETURN(const auto order,
                          is_busy() ? control.next_start() : control.next_order(kMeetingInterval));
         RETURN_IF_ERROR(broadcast_text(communicator_, order ? order->SerializeAsString() : ""));
         if (order && order->has_dismiss()) {
-          return link.send(goodbye());
+          return leave(link, control);
         }
         if (order) {
           RETURN_IF_ERROR(carry_out(*order, link, control));
@@ -108,10 +109,20 @@ class Crew {
   }
 
  private:
+  // A guest's trials go on elsewhere from what it has saved, once that is known to be stored.
+  static Status leave(CoordinatorLink& link, const LeaderControl& control) {
+    if (control.is_leaving()) {
+      link.wait_for_answers(kFarewell);
+    }
+    return link.send(goodbye(control.is_leaving() ? "it was asked to" : "dismissed"));
+  }
+
   bool is_busy() const { return member_ != nullptr && member_->is_busy(); }
   bool can_take_orders() const { return !is_busy() || member_->has_room(); }
 
-  Status join(const wire::Welcome& welcome) {
+  // The study's folder may have another path on this host than on the coordinator's.
+  Status join(wire::Welcome welcome) {
+    welcome.set_folder(std::filesystem::absolute(options_.folder).string());
     ASSIGN_OR_RETURN(member_, CrewMember::join(communicator_, clock_, welcome,
                                                {.threads = options_.threads,
                                                 .lanes = options_.lanes,

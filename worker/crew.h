@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,9 +19,13 @@ struct CrewOptions {
   // Each rank computes on one of the cards that it sees, which so many ranks may share; nullopt: on CPUs.
   std::optional<int> ranks_per_gpu;
   bool takes_over = false;  // from another crew, which trains until this one says that it has its data
+  // Of a guest, a crew that nobody starts again: whether it is to save and leave, asked on the leader from
+  // time to time. It stays when the coordinator goes and is expected back.
+  std::function<bool()> asked_to_leave;
 };
 
-// Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit.
+// Runs attempts until the coordinator dismisses the crew, or stays away for longer than the orphan limit, or
+// the crew is asked to leave.
 // Called by every rank of the crew. Errors end the process: the launcher starts the crew again.
 Status run_crew(Communicator& communicator, const CrewOptions& options);
 

@@ -71,6 +71,12 @@ Status CoordinatorLink::send(wire::FromCrew message) {
   return {};
 }
 
+void CoordinatorLink::wait_for_answers(Microseconds limit) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, limit,
+                    [this] { return (outbox_.empty() && unanswered_ == 0) || error_.has_value(); });
+}
+
 Microseconds CoordinatorLink::silence() const {
   const std::lock_guard lock(mutex_);
   return clock_.monotonic() - last_heard_;

@@ -44,6 +44,8 @@ class CoordinatorLink {
   // Returns at once, unless so much is unanswered that the queue is full: then it waits up to the orphan
   // limit.
   Status send(wire::FromCrew message);
+  // Until all that was said is known to be stored.
+  void wait_for_answers(Microseconds limit);
   // How long nothing was heard.
   Microseconds silence() const;
   int lanes() const { return lanes_; }

@@ -57,6 +57,7 @@ bool starts(const wire::ToCrew& order, std::int64_t attempt) {
 }  // namespace
 
 Result<std::optional<wire::ToCrew>> LeaderControl::next_order(Microseconds wait) {
+  leave_if_asked();
   if (orders_.empty()) {
     ASSIGN_OR_RETURN(const auto message, link_.receive(wait));
     if (message) {
@@ -103,7 +104,7 @@ Status LeaderControl::finish(std::int64_t attempt, const AttemptEnd& end) {
     finished.set_message(shortened(end.message));
     RETURN_IF_ERROR(link_.send(std::move(message)));
   }
-  return tell_lanes();
+  return leaving_ ? Status() : tell_lanes();
 }
 
 Status LeaderControl::set_lanes(int lanes) {
@@ -139,6 +140,7 @@ Status LeaderControl::Attempt::report(const EpochReport& report) {
 }
 
 Result<Decision> LeaderControl::Attempt::decide(std::int64_t epoch, Microseconds wait) {
+  leader_.leave_if_asked();
   RETURN_IF_ERROR(leader_.take_messages(has_news(epoch) ? Microseconds(0) : wait));
   if (wait.count() > 0 && !has_news(epoch)) {
     leader_.end_if_orphaned();
@@ -179,6 +181,10 @@ void LeaderControl::sort(const wire::ToCrew& message) {
     end(message.end_attempt().attempt());
   } else if (message.has_suspend_attempt()) {
     suspend(message.suspend_attempt().attempt());
+  } else if (message.has_dismiss() && message.dismiss().comes_back() && asked_to_leave_) {
+    spdlog::info("the coordinator is going; this crew waits for it to go on elsewhere");
+  } else if (leaving_ && !message.has_dismiss()) {
+    return;  // the goodbye gives new work back
   } else {
     if (message.has_dismiss()) {
       orders_.clear();  // nothing that waits is wanted any more
@@ -208,6 +214,20 @@ void LeaderControl::suspend(std::int64_t attempt) {
   } else if (std::ranges::any_of(orders_,
                                  [&](const wire::ToCrew& order) { return starts(order, attempt); })) {
     suspended_.insert(attempt);
+  }
+}
+
+void LeaderControl::leave_if_asked() {
+  if (!leaving_ && asked_to_leave_ && asked_to_leave_()) {
+    spdlog::info("asked to leave: {} attempts are saved and go on elsewhere", attempts_.size());
+    leaving_ = true;
+    orders_.clear();
+    for (auto& [id, attempt] : attempts_) {
+      suspend(id);
+    }
+  }
+  if (leaving_ && attempts_.empty() && orders_.empty()) {
+    orders_.emplace_back().mutable_dismiss();
   }
 }
 

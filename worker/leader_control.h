@@ -3,21 +3,25 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "worker/attempt.h"
 #include "worker/leader.h"
 
 namespace regatta {
 
-// The link must outlive it.
+// The link must outlive it. `asked_to_leave` makes the crew a guest (crew.h).
 class LeaderControl {
  public:
-  explicit LeaderControl(CoordinatorLink& link) : link_(link) {}
+  explicit LeaderControl(CoordinatorLink& link, std::function<bool()> asked_to_leave = {})
+      : link_(link), asked_to_leave_(std::move(asked_to_leave)) {}
 
-  // The next order, Welcome included; waits up to `wait`. When the coordinator stays away too long, Dismiss.
+  // The next order, Welcome included; waits up to `wait`. Dismiss when the coordinator stays away too long,
+  // and when the crew is leaving and rid of its attempts.
   Result<std::optional<wire::ToCrew>> next_order(Microseconds wait);
   // The next order if it is to start an attempt, for a crew that trains already: does not wait.
   Result<std::optional<wire::ToCrew>> next_start();
@@ -28,6 +32,7 @@ class LeaderControl {
   Status finish(std::int64_t attempt, const AttemptEnd& end);
   // The crew trains another number of attempts at once than it said before.
   Status set_lanes(int lanes);
+  bool is_leaving() const { return leaving_; }
 
  private:
   class Attempt final : public AttemptControl {
@@ -54,8 +59,11 @@ class LeaderControl {
   void end(std::int64_t attempt);
   void suspend(std::int64_t attempt);
   void end_if_orphaned();
+  void leave_if_asked();
 
   CoordinatorLink& link_;
+  std::function<bool()> asked_to_leave_;
+  bool leaving_ = false;
   std::deque<wire::ToCrew> orders_;
   std::set<std::int64_t> suspended_;  // attempts whose start waits in orders_
   std::map<std::int64_t, Attempt> attempts_;

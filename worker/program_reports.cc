@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/shared_file.h"
 #include "base/text.h"
 
 namespace regatta {
@@ -20,7 +21,7 @@ Status write_marker(const std::filesystem::path& path, int trial, int epoch) {
 }
 
 Result<int> read_marker(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  ASSIGN_OR_RETURN(const std::string text, read_file_soon(path));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const bool names_epoch = json.is_object() && json.contains("epoch") && json["epoch"].is_number_unsigned();
   if (!names_epoch || json["epoch"].get<std::uint64_t>() > std::numeric_limits<int>::max()) {

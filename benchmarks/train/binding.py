@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """What `resources.bind` is worth on this machine: epochs of real studies, bound to cores and not, in turns.
 
     benchmarks/train/binding.py build/release/regatta

@@ -48,13 +48,28 @@ double cpu_seconds() {
 // From here on VmHWM is the peak since now.
 void forget_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
+// How gradients travel.
+struct ExchangeChoice {
+  std::string wire = "fp32";
+  std::string overlap = "auto";  // on, off; auto: what is faster
+};
+
+std::vector<ExchangePlan> plans_of(std::size_t bytes, bool core_is_free, const std::string& overlap) {
+  std::vector<ExchangePlan> plans = exchange_candidates(bytes, core_is_free || overlap == "on");
+  std::erase_if(plans, [&](const ExchangePlan& plan) {
+    return overlap != "auto" && plan.overlap != (overlap == "on");
+  });
+  // A buffer smaller than every bucket for overlap goes in one.
+  return plans.empty() ? std::vector<ExchangePlan>{{.bucket_bytes = bytes, .overlap = true}} : plans;
+}
+
 // The engine, its input and its exchange, as a workbench has them.
 class Trainer {
  public:
   static Result<std::unique_ptr<Trainer>> make(Communicator& communicator, const ModelConfig& config,
-                                               const Split& data, int lanes) {
+                                               const Split& data, int lanes, const ExchangeChoice& exchange) {
     auto trainer = std::unique_ptr<Trainer>(new Trainer(communicator, config, data, lanes));
-    RETURN_IF_ERROR(trainer->make_engine(config));
+    RETURN_IF_ERROR(trainer->make_engine(config, exchange));
     return trainer;
   }
 
@@ -80,7 +95,7 @@ class Trainer {
     batches_->start_epoch(0);
   }
 
-  Status make_engine(const ModelConfig& config) {
+  Status make_engine(const ModelConfig& config, const ExchangeChoice& exchange) {
     const int lanes = static_cast<int>(sums_.size());
     EngineOptions options{.batch_capacity = batches_->batch_capacity(),
                           .global_batch = config.train.batch_size,
@@ -93,7 +108,8 @@ class Trainer {
       const bool core_is_free = communicator_.host_size() < usable_cores();
       exchange_ = std::make_unique<CrewExchange>(
           communicator_, clock_, *memory_, rows,
-          ExchangeOptions{.plans = exchange_candidates(floats * sizeof(float), core_is_free)});
+          ExchangeOptions{.wire = exchange.wire == "bf16" ? Wire::bf16 : Wire::fp32,
+                          .plans = plans_of(floats * sizeof(float), core_is_free, exchange.overlap)});
     }
     ASSIGN_OR_RETURN(engine_, make_cpu_engine(config, options));
     for (int lane = 0; lane < lanes; ++lane) {
@@ -116,21 +132,22 @@ struct Options {
   std::string work;
   std::string precision = "fp32";
   int lanes = 1;
+  ExchangeChoice exchange;
   std::string orders;  // of a rank under mpirun: a pipe, but for the rank's number
 };
 
 // A small engine first, so that the memory of a step is told without the libraries' own.
 Result<std::unique_ptr<Trainer>> warm_trainer(Communicator& world, ModelConfig config, const Split& data,
-                                              int lanes, std::int64_t& bytes) {
+                                              const Options& options, std::int64_t& bytes) {
   const std::int64_t batch = std::exchange(config.train.batch_size, 2 * world.size());
   {
-    ASSIGN_OR_RETURN(auto small, Trainer::make(world, config, data, lanes));
+    ASSIGN_OR_RETURN(auto small, Trainer::make(world, config, data, options.lanes, options.exchange));
     RETURN_IF_ERROR(small->train(2));
   }
   config.train.batch_size = batch;
   forget_peak();
   const std::int64_t before = status_bytes("VmRSS");
-  ASSIGN_OR_RETURN(auto trainer, Trainer::make(world, config, data, lanes));
+  ASSIGN_OR_RETURN(auto trainer, Trainer::make(world, config, data, options.lanes, options.exchange));
   RETURN_IF_ERROR(trainer->train(kWarmUpSteps));
   bytes = status_bytes("VmHWM") - before;
   return trainer;
@@ -141,7 +158,7 @@ Status serve(Communicator& world, const Options& options) {
   ASSIGN_OR_RETURN(const ModelConfig config, model_of(work, options.precision));
   const Split data = made_up_data(work, kSamples);
   std::int64_t bytes = 0;
-  ASSIGN_OR_RETURN(const auto trainer, warm_trainer(world, config, data, options.lanes, bytes));
+  ASSIGN_OR_RETURN(const auto trainer, warm_trainer(world, config, data, options, bytes));
   const auto tell = [&](const auto& value) {
     if (world.rank() == 0) {
       fmt::print("{}\n", value);
@@ -184,6 +201,12 @@ int main(int argc, char** argv) {
   app.add_option("work", options.work, "mlp, cnn, …")->required();
   app.add_option("--precision", options.precision, "fp32 or bf16")->capture_default_str();
   app.add_option("--lanes", options.lanes, "trials in the engine")->capture_default_str();
+  app.add_option("--wire", options.exchange.wire, "of gradients between hosts: fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  app.add_option("--overlap", options.exchange.overlap, "exchange while backward goes on: on, off, auto")
+      ->check(CLI::IsMember({"on", "off", "auto"}))
+      ->capture_default_str();
   app.add_option("--ranks", options.orders,
                  "started by mpirun: read the lines from here, plus the rank's number");
   CLI11_PARSE(app, argc, argv);

@@ -1,4 +1,4 @@
-// What the kernels need of a split, and the order of calls of a feed that has nothing to bring.
+// What the kernel needs of a split, and the order of calls of a feed that has nothing to bring.
 #include "data/cuda/resident_feed.h"
 
 #include <algorithm>
@@ -105,8 +105,6 @@ class ResidentFeed final : public BatchFeed {
     }
     CHECK(sizes_.inputs > 0, "there is a part with samples");
     ASSIGN_OR_RETURN(parts_, device_copy(table, "the batches"));
-    ASSIGN_OR_RETURN(chosen_, DeviceMemory::allocate(static_cast<std::size_t>(capacity_) * sizeof(ChosenRow),
-                                                     "the batches"));
     return {};
   }
 
@@ -119,13 +117,9 @@ class ResidentFeed final : public BatchFeed {
     return {};
   }
 
-  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,
+  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepStart& start,
                  cudaStream_t stream) override {
-    enqueue_rows({.parts = parts_.as<DevicePart>(),
-                  .chosen = chosen_.as<ChosenRow>(),
-                  .capacity = capacity_,
-                  .sizes = sizes_},
-                 to, rows, numbers, stream);
+    enqueue_rows(parts_.as<DevicePart>(), sizes_, to, rows, start, stream);
     return {};
   }
 
@@ -137,7 +131,6 @@ class ResidentFeed final : public BatchFeed {
   std::vector<bool> mixes_;    // one a part
   std::vector<PartMemory> memory_;
   DeviceMemory parts_;
-  DeviceMemory chosen_;
 };
 
 }  // namespace
@@ -154,10 +147,8 @@ std::size_t resident_bytes(std::span<const ResidentPart> parts) {
       counted.push_back(dataset);
       bytes += ResidentDataset::bytes_of(*dataset);
     }
-    bytes +=
-        part.split.samples.size() * sizeof(std::int64_t) +
-        PartMemory::numbers_of(*part.split.normalization).size() * sizeof(float) + sizeof(DevicePart) +
-        static_cast<std::size_t>(BatchPlan(part.split.count(), part.options).capacity()) * sizeof(ChosenRow);
+    bytes += part.split.samples.size() * sizeof(std::int64_t) +
+             PartMemory::numbers_of(*part.split.normalization).size() * sizeof(float) + sizeof(DevicePart);
   }
   return bytes;
 }

@@ -1,10 +1,14 @@
-// Two kernels a step: one chooses each row's sample and what is done to it, the other writes the rows.
+// One kernel a step: a block chooses its rows' samples and what is done to them, and writes the rows.
+#include <algorithm>
+
 #include "data/augmentation.h"
 #include "data/cuda/resident_rows.h"
+#include "models/cuda/batch_input.h"
 #include "models/cuda/device.h"
 #include "models/cuda/launch.h"
 #include "models/cuda/random_device.h"
 #include "models/cuda/row_work.h"
+#include "models/cuda/step_start.h"
 
 namespace regatta::cuda {
 namespace {
@@ -81,25 +85,20 @@ __device__ ChosenSample choose(const DevicePart& part, std::int64_t sample, std:
   return chosen;
 }
 
-// A thread a row in use.
-__global__ void choose_rows(const DevicePart* parts, StepNumbers numbers, ChosenRow* rows) {
-  const BatchNumbers& batch = *numbers.batch;
-  const DevicePart& part = parts[batch.part];
-  each_element(batch.count, [&](std::int64_t i) {
-    const std::int64_t first = batch.step * part.global_batch;
-    const std::int64_t place = part.first_row + i;
-    const std::int64_t sample = sample_at(part, batch.epoch, first + place);
-    const std::uint64_t key = draws_key(part, batch.epoch, sample);
-    ChosenRow row = {};
-    row.own = choose(part, sample, key);
-    if (part.mixup > 0) {
-      const std::int64_t partner = draw_partner(key, place, part.global_batch);
-      const std::int64_t other = sample_at(part, batch.epoch, first + partner);
-      row.other = choose(part, other, draws_key(part, batch.epoch, other));
-      row.share = static_cast<float>(draw_share(key, part.mixup));
-    }
-    rows[i] = row;
-  });
+__device__ ChosenRow choose_row(const DevicePart& part, const BatchNumbers& batch, std::int64_t index) {
+  const std::int64_t first = batch.step * part.global_batch;
+  const std::int64_t place = part.first_row + index;
+  const std::int64_t sample = sample_at(part, batch.epoch, first + place);
+  const std::uint64_t key = draws_key(part, batch.epoch, sample);
+  ChosenRow row = {};
+  row.own = choose(part, sample, key);
+  if (part.mixup > 0) {
+    const std::int64_t partner = draw_partner(key, place, part.global_batch);
+    const std::int64_t other = sample_at(part, batch.epoch, first + partner);
+    row.other = choose(part, other, draws_key(part, batch.epoch, other));
+    row.share = static_cast<float>(draw_share(key, part.mixup));
+  }
+  return row;
 }
 
 __device__ float raw_input(const DevicePart& part, std::int64_t at) {
@@ -142,13 +141,10 @@ __device__ float mixed(float value, float other, float share) {
   return __fadd_rn(__fmul_rn(share, value), __fmul_rn(1 - share, other));
 }
 
-__device__ void write_input(const DevicePart& part, const ChosenRow& row, const SampleSizes& sizes,
-                            std::uint32_t input, float* to) {
-  float value = input_of(part, row.own, sizes.inputs, input);
-  if (part.mixup > 0) {
-    value = mixed(value, input_of(part, row.other, sizes.inputs, input), row.share);
-  }
-  *to = value;
+__device__ float made_input(const DevicePart& part, const ChosenRow& row, const SampleSizes& sizes,
+                            std::uint32_t input) {
+  const float value = input_of(part, row.own, sizes.inputs, input);
+  return part.mixup > 0 ? mixed(value, input_of(part, row.other, sizes.inputs, input), row.share) : value;
 }
 
 __device__ void write_label(const DevicePart& part, const ChosenRow& row, const SampleSizes& sizes,
@@ -172,13 +168,8 @@ __device__ void write_target(const DevicePart& part, const ChosenRow& row, const
   *to = value;
 }
 
-__device__ void clear(const SampleSizes& sizes, std::int64_t index, std::uint32_t piece,
-                      const DeviceBatch& to) {
-  if (piece < sizes.inputs) {
-    to.inputs[index * sizes.inputs + piece] = 0;
-    return;
-  }
-  const std::uint32_t answer = piece - sizes.inputs;
+__device__ void clear_answer(const SampleSizes& sizes, std::int64_t index, std::uint32_t answer,
+                             const DeviceBatch& to) {
   if (sizes.targets > 0) {
     to.targets[index * sizes.targets + answer] = 0;
     return;
@@ -190,35 +181,47 @@ __device__ void clear(const SampleSizes& sizes, std::int64_t index, std::uint32_
   }
 }
 
-// The pieces of a row: its inputs, then its labels or targets.
-__global__ void write_rows(RowWork work, const DevicePart* parts, SampleSizes sizes, StepNumbers numbers,
-                           const ChosenRow* rows, DeviceBatch to) {
-  const BatchNumbers& batch = *numbers.batch;
+constexpr std::uint32_t kMostRowsPerBlock = 16;
+
+// The pieces of a row: its inputs, then its labels or targets. A block chooses its rows' samples for itself.
+__global__ void make_rows(RowWork work, const DevicePart* parts, SampleSizes sizes, StepStart start,
+                          DeviceBatch to) {
+  __shared__ ChosenRow chosen[kMostRowsPerBlock];
+  const BatchNumbers batch = begin_step(start);
   const DevicePart& part = parts[batch.part];
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * work.rows_per_block;
+  if (threadIdx.x < work.rows_per_block && first + threadIdx.x < batch.count) {
+    chosen[threadIdx.x] = choose_row(part, batch, first + threadIdx.x);
+  }
+  __syncthreads();
   each_piece(work, [&](std::int64_t index, std::uint32_t piece) {
-    if (index >= batch.count) {
-      clear(sizes, index, piece, to);
-    } else if (piece < sizes.inputs) {
-      write_input(part, rows[index], sizes, piece, to.inputs + index * sizes.inputs + piece);
+    const ChosenRow& row = chosen[index - first];
+    const bool is_used = index < batch.count;
+    if (piece < sizes.inputs) {
+      const std::uint32_t input = input_at(to.layout, piece);
+      write_input(to, index * sizes.inputs + piece, is_used ? made_input(part, row, sizes, input) : 0);
+    } else if (!is_used) {
+      clear_answer(sizes, index, piece - sizes.inputs, to);
     } else if (sizes.targets > 0) {
       const std::uint32_t target = piece - sizes.inputs;
-      write_target(part, rows[index], sizes, target, to.targets + index * sizes.targets + target);
+      write_target(part, row, sizes, target, to.targets + index * sizes.targets + target);
     } else {
-      write_label(part, rows[index], sizes, index, piece - sizes.inputs, to);
+      write_label(part, row, sizes, index, piece - sizes.inputs, to);
     }
   });
+  end_step_start(start);
 }
 
 }  // namespace
 
-void enqueue_rows(const ResidentRows& resident, const DeviceBatch& to, std::int64_t rows,
-                  const StepNumbers& numbers, cudaStream_t stream) {
-  constexpr int kThreads = 64;  // their chains of random numbers are long: over many multiprocessors
-  launch(choose_rows, one_thread_each(resident.capacity, kThreads), stream, resident.parts, numbers,
-         resident.chosen);
-  const SampleSizes& sizes = resident.sizes;
-  const RowWork work = row_work(rows, std::int64_t{sizes.inputs} + sizes.labels + sizes.targets);
-  launch(write_rows, launch_shape(work), stream, work, resident.parts, sizes, numbers, resident.chosen, to);
+void enqueue_rows(const DevicePart* parts, const SampleSizes& sizes, const DeviceBatch& to, std::int64_t rows,
+                  const StepStart& start, cudaStream_t stream) {
+  RowWork work = row_work(rows, std::int64_t{sizes.inputs} + sizes.labels + sizes.targets);
+  work.rows_per_block = std::min(work.rows_per_block, kMostRowsPerBlock);
+  LaunchShape shape = launch_shape(work);
+  // What a block does once, choosing its rows, shall be little beside what it writes.
+  shape.grid.y = std::clamp(kMostStartBlocks / shape.grid.x, 1U, shape.grid.y);
+  launch(make_rows, shape, stream, work, parts, sizes, start, to);
 }
 
 }  // namespace regatta::cuda

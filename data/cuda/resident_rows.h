@@ -1,4 +1,4 @@
-// The kernels that make a batch of data on the device, and what they are told of the data.
+// The kernel that makes a batch of data on the device, and what they are told of the data.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -40,7 +40,7 @@ struct DevicePart {
   double mixup = 0;
 };
 
-// As ImageChange. No initial values: kernels fill them.
+// As ImageChange. No initial values: the kernel fills them.
 struct Change {
   std::int32_t flip_y;
   std::int32_t flip_x;
@@ -68,14 +68,8 @@ struct SampleSizes {
   std::uint32_t targets = 0;  // 0: classification
 };
 
-// The kernels' own memory is `chosen`: as many rows as a step can have in use. `to` has `rows` rows.
-struct ResidentRows {
-  const DevicePart* parts = nullptr;
-  ChosenRow* chosen = nullptr;
-  std::int64_t capacity = 0;  // of `chosen`
-  SampleSizes sizes;
-};
-void enqueue_rows(const ResidentRows& resident, const DeviceBatch& to, std::int64_t rows,
-                  const StepNumbers& numbers, cudaStream_t stream);
+// `to` has `rows` rows.
+void enqueue_rows(const DevicePart* parts, const SampleSizes& sizes, const DeviceBatch& to, std::int64_t rows,
+                  const StepStart& start, cudaStream_t stream);
 
 }  // namespace regatta::cuda

@@ -73,14 +73,21 @@ class ActivationOperation final : public Operation {
     output_ = forward == ActivationForward::applied ? planner.view(input_, input_.shape)
                                                     : planner.allocate_like(input_, input_.type);
     output_.needs_gradient = input_.needs_gradient;
+    output_.is_relu_output = kind == Kind::relu;
     CHECK(forward == ActivationForward::needed || kind != Kind::gelu, "gelu's backward needs its input");
   }
 
   const Tensor& output() const { return output_; }
 
   Status plan_backward(Planner& planner) override {
-    planner.use(kept());
     output_gradient_ = planner.gradient(output_);
+    if (output_gradient_.is_masked) {
+      input_gradient_ = planner.view(output_gradient_, input_.shape);
+      input_gradient_.is_masked = false;  // by whatever relu `input_` may come from
+      planner.set_gradient(input_, input_gradient_);
+      return {};
+    }
+    planner.use(kept());
     planner.use(output_gradient_);
     input_gradient_ = planner.allocate_like(input_, input_.type);
     planner.set_gradient(input_, input_gradient_);
@@ -101,6 +108,9 @@ class ActivationOperation final : public Operation {
   }
 
   Status backward(const Step& step) override {
+    if (output_gradient_.is_masked) {
+      return {};
+    }
     with_kind(kind_, [&](auto kind) {
       with_element(input_.type, [&](auto element) {
         using Element = decltype(element);

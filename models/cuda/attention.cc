@@ -106,16 +106,19 @@ class AttentionOperation final : public Operation {
     gradients_apart_ = planner.allocate_values(3 * heads_.part_stride, heads_.type);
     projected_gradient_ = planner.allocate_values(3 * input_.size(), heads_.type);
     RETURN_IF_ERROR(out_.plan_backward(planner, Projection::InputGradient::needed));
+    out_.put_weights_beside(planner, mixed_, output_gradient_);
     RETURN_IF_ERROR(to_shares_.plan(planner, score_product(1)));
     RETURN_IF_ERROR(to_values_.plan(planner, mix_product(true, 1)));
     RETURN_IF_ERROR(to_queries_.plan(planner, mix_product(false, scale_)));
     RETURN_IF_ERROR(to_keys_.plan(planner, mix_product(true, scale_)));
-    if (input_.needs_gradient) {
-      input_gradient_ = planner.allocate_like(input_, input_.type);
-      planner.set_gradient(input_, input_gradient_);
+    if (!input_.needs_gradient) {
+      return in_.plan_backward(planner, Projection::InputGradient::unneeded);
     }
-    return in_.plan_backward(planner, input_.needs_gradient ? Projection::InputGradient::needed
-                                                            : Projection::InputGradient::unneeded);
+    input_gradient_ = planner.allocate_like(input_, input_.type);
+    planner.set_gradient(input_, input_gradient_);
+    RETURN_IF_ERROR(in_.plan_backward(planner, Projection::InputGradient::needed));
+    in_.put_weights_beside(planner, input_, projected_gradient_);
+    return {};
   }
 
   Status forward(const Step& step) override {
@@ -125,10 +128,10 @@ class AttentionOperation final : public Operation {
     void* const shares = step.data(shares_);
     for (std::int64_t row = 0; row < heads_.rows; row += rows_at_once_) {
       RETURN_IF_ERROR(
-          score_.run(step, part(step, apart_, 0, row), part(step, apart_, 1, row), nullptr, scores));
+          score_.run(step, {.a = part(step, apart_, 0, row), .b = part(step, apart_, 1, row), .d = scores}));
       softmax(step.stream, scores_, scores, shares);
-      RETURN_IF_ERROR(
-          mix_.run(step, shares, part(step, apart_, 2, row), nullptr, part(step, mixed_apart_, 0, row)));
+      RETURN_IF_ERROR(mix_.run(
+          step, {.a = shares, .b = part(step, apart_, 2, row), .d = part(step, mixed_apart_, 0, row)}));
     }
     join_heads(step.stream, one_part_, step.data(mixed_apart_), step.data(mixed_));
     return out_.forward(step, step.data(mixed_), step.data(output_));
@@ -203,15 +206,17 @@ class AttentionOperation final : public Operation {
     void* const shares = step.data(backward_shares_);
     void* const score_gradients = step.data(score_gradients_);
     if (!keeps_shares()) {
-      RETURN_IF_ERROR(score_again_.run(step, queries, keys, nullptr, floats));
+      RETURN_IF_ERROR(score_again_.run(step, {.a = queries, .b = keys, .d = floats}));
       softmax(step.stream, scores_, floats, shares);
     }
-    RETURN_IF_ERROR(to_shares_.run(step, gradients, part(step, apart_, 2, row), nullptr, floats));
-    RETURN_IF_ERROR(to_values_.run(step, shares, gradients, nullptr, part(step, gradients_apart_, 2, row)));
+    RETURN_IF_ERROR(to_shares_.run(step, {.a = gradients, .b = part(step, apart_, 2, row), .d = floats}));
+    RETURN_IF_ERROR(
+        to_values_.run(step, {.a = shares, .b = gradients, .d = part(step, gradients_apart_, 2, row)}));
     softmax_gradients(step.stream, scores_, shares, floats, score_gradients);
     RETURN_IF_ERROR(
-        to_queries_.run(step, score_gradients, keys, nullptr, part(step, gradients_apart_, 0, row)));
-    return to_keys_.run(step, score_gradients, queries, nullptr, part(step, gradients_apart_, 1, row));
+        to_queries_.run(step, {.a = score_gradients, .b = keys, .d = part(step, gradients_apart_, 0, row)}));
+    return to_keys_.run(step,
+                        {.a = score_gradients, .b = queries, .d = part(step, gradients_apart_, 1, row)});
   }
 
   Tensor input_;

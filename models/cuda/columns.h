@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "models/cuda/elements.h"
+#include "models/cuda/last_block.h"
 #include "models/cuda/launch_shape.h"
 
 namespace regatta::cuda {
@@ -73,7 +74,7 @@ struct ThreadColumns {
 };
 
 // Adds the values of the threads that have the same columns; thread (x, 0) gets the sums. Every thread of the
-// block calls it, once a kernel.
+// block calls it; again after a __syncthreads() only.
 template <int Size, int Kinds>
 __device__ __forceinline__ void sum_over_block(Floats<Size> (&sums)[Kinds]) {
   __shared__ float shared[Kinds * Size][kColumnThreads];
@@ -96,6 +97,43 @@ __device__ __forceinline__ void sum_over_block(Floats<Size> (&sums)[Kinds]) {
   for (int i = 0; i < Kinds * Size; ++i) {
     sums[i / Size].at[i % Size] = shared[i][thread];
   }
+}
+
+// Adds the sums of all chunks: true in the last block of some columns, whose thread (x, 0) then has them,
+// always added in the same order. partial: [chunks][Kinds][width]. Every thread of the block calls it, once a
+// kernel.
+template <int Size, int Kinds>
+__device__ __forceinline__ bool sum_over_chunks(const ColumnWork& work, std::int64_t column, bool inside,
+                                                float* partial, unsigned* counters,
+                                                Floats<Size> (&sums)[Kinds]) {
+  sum_over_block(sums);
+  if (gridDim.y == 1) {
+    return true;
+  }
+  const auto place = [&](std::int64_t chunk, int kind) {
+    return partial + (chunk * Kinds + kind) * work.width + column;
+  };
+#pragma unroll
+  for (int i = 0; i < Kinds * Size; ++i) {
+    if (threadIdx.y == 0 && inside) {
+      place(blockIdx.y, i / Size)[i % Size] = sums[i / Size].at[i % Size];
+    }
+  }
+  if (!is_last_block(counters + blockIdx.x, gridDim.y)) {
+    return false;
+  }
+#pragma unroll
+  for (int i = 0; i < Kinds * Size; ++i) {
+    sums[i / Size].at[i % Size] = 0;
+  }
+  for (std::int64_t chunk = threadIdx.y; inside && chunk < gridDim.y; chunk += blockDim.y) {
+#pragma unroll
+    for (int i = 0; i < Kinds * Size; ++i) {
+      sums[i / Size].at[i % Size] += read_fresh(place(chunk, i / Size) + i % Size);
+    }
+  }
+  sum_over_block(sums);
+  return true;
 }
 
 // The second stage of such sums: partial[chunk][kind][width], a block of kChunkThreads threads high for

@@ -62,10 +62,20 @@ class ConvOperation final : public Operation {
       converted_ = planner.allocate_values(output_.width() * of_filter, convolution_->weight_gradient_type());
     }
     if (bias_ != nullptr) {
-      bias_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(), output_gradient_.type);
+      bias_sums_.emplace(planner, output_gradient_.points(), output_gradient_.width(),
+                         output_gradient_.width(), output_gradient_.type);
+    }
+    const bool has_room_beside = planner.has_side_branch() && leaves_card_idle(output_.size());
+    if (has_room_beside && bias_sums_) {
+      sums_beside_ = true;
+      planner.use_to_the_end(output_gradient_);
+      planner.use_to_the_end(bias_sums_->partial());
     }
     if (!input_.needs_gradient) {
       return {};
+    }
+    if (has_room_beside) {
+      put_beside(planner);
     }
     read_gradient_ = planner.allocate_like(read_, read_.type);
     planner.set_gradient(read_, read_gradient_);
@@ -88,25 +98,52 @@ class ConvOperation final : public Operation {
   }
 
   Status backward(const Step& step) override {
-    const void* const gradient = step.data(output_gradient_);
+    if (sums_beside_) {
+      ASSIGN_OR_RETURN(const Step beside, step.beside());
+      bias_sums_->enqueue(beside, step.data(output_gradient_), bias_gradient_);
+    }
+    if (side_workspace_) {
+      ASSIGN_OR_RETURN(const Step beside, step.beside());
+      RETURN_IF_ERROR(backward_weights(beside, *side_workspace_));
+    } else {
+      RETURN_IF_ERROR(backward_weights(step, backward_workspace_));
+    }
+    if (!input_.needs_gradient) {
+      return {};
+    }
     convolution_->set_workspace(step.data(backward_workspace_));
+    RETURN_IF_ERROR(convolution_->backward_data(step.stream, step.data(output_gradient_), weight_,
+                                                step.data(read_gradient_)));
+    return preparation_ ? preparation_->backward(step) : Status();
+  }
+
+ private:
+  // The weights' gradient beside the input's: what it reads and its memory stay to the end.
+  void put_beside(Planner& planner) {
+    side_workspace_ = planner.workspace(convolution_->workspace_bytes());
+    for (const Tensor* tensor : {&read_, &output_gradient_, &*side_workspace_}) {
+      planner.use_to_the_end(*tensor);
+    }
+    if (converted_) {
+      planner.use_to_the_end(*converted_);
+    }
+  }
+
+  Status backward_weights(const Step& step, const Tensor& workspace) {
+    const void* const gradient = step.data(output_gradient_);
+    convolution_->set_workspace(step.data(workspace));
     void* const weight_gradient = converted_ ? step.data(*converted_) : weight_gradient_;
     RETURN_IF_ERROR(convolution_->backward_weights(step.stream, step.data(read_), gradient, weight_gradient));
     if (converted_) {
       convert(step.stream, converted_->size(), converted_->type, weight_gradient, ElementType::f32,
               weight_gradient_);
     }
-    if (bias_sums_) {
+    if (bias_sums_ && !sums_beside_) {
       bias_sums_->enqueue(step, gradient, bias_gradient_);
     }
-    if (!input_.needs_gradient) {
-      return {};
-    }
-    RETURN_IF_ERROR(convolution_->backward_data(step.stream, gradient, weight_, step.data(read_gradient_)));
-    return preparation_ ? preparation_->backward(step) : Status();
+    return {};
   }
 
- private:
   // What lanes share stays shared unless there are groups: each lane's groups need the input at their places.
   Status prepare_input(Planner& planner) {
     read_ = input_;
@@ -131,8 +168,10 @@ class ConvOperation final : public Operation {
   std::unique_ptr<Convolution> convolution_;
   Tensor forward_workspace_;
   Tensor backward_workspace_;
-  std::optional<Tensor> converted_;  // dW where cuDNN writes another type
+  std::optional<Tensor> side_workspace_;  // of work on the side branch
+  std::optional<Tensor> converted_;       // dW where cuDNN writes another type
   std::optional<ColumnSums> bias_sums_;
+  bool sums_beside_ = false;
   Tensor output_;
   Tensor output_gradient_;
   Tensor read_gradient_;

@@ -29,7 +29,9 @@ class DenseOperation final : public Operation {
     planner.use(input_);
     output_ = planner.allocate(output);
     output_.needs_gradient = true;
-    return projection_.plan_forward(planner, ending == Ending::relu);
+    RETURN_IF_ERROR(projection_.plan_forward(planner, ending == Ending::relu));
+    output_.relu_mask = projection_.relu_mask();
+    return {};
   }
 
   const Tensor& output() const { return output_; }
@@ -42,8 +44,11 @@ class DenseOperation final : public Operation {
       return projection_.plan_backward(planner, Projection::InputGradient::unneeded);
     }
     input_gradient_ = planner.allocate_like(input_, input_.type);
+    RETURN_IF_ERROR(projection_.plan_backward(planner, Projection::InputGradient::needed, input_.relu_mask));
+    projection_.put_weights_beside(planner, input_, output_gradient_);
+    input_gradient_.is_masked = projection_.masks_input_gradient();
     planner.set_gradient(input_, input_gradient_);
-    return projection_.plan_backward(planner, Projection::InputGradient::needed);
+    return {};
   }
 
   Status forward(const Step& step) override {

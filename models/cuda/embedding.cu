@@ -2,6 +2,7 @@
 // their places.
 #include <cuda_runtime.h>
 
+#include "models/cuda/device.h"
 #include "models/cuda/elements.h"
 #include "models/cuda/launch.h"
 #include "models/cuda/operations.h"
@@ -68,12 +69,15 @@ __device__ __forceinline__ Floats<Size> sum_places(const TableGradients& table, 
 // places, and all of them one that has many.
 template <class Element, int Size>
 __global__ void sum_tokens(TableGradients table, const Element* __restrict__ gradients,
-                           float* __restrict__ results) {
+                           TokenOrder::Counts counts, float* __restrict__ results) {
   __shared__ float shared[kWarps][kWarp * Size];
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int thread = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t column = (static_cast<std::int64_t>(blockIdx.y) * kWarp + thread) * Size;
   const bool inside = column < table.units;
+  if (blockIdx.y == 0 && blockIdx.z == 0) {
+    each_element(counts.size, [&](std::int64_t i) { counts.data[i] = 0; });
+  }
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kWarps;
   gradients += blockIdx.z * table.units + column;
   results += blockIdx.z * table.vocabulary * table.units + column;
@@ -131,6 +135,13 @@ class EmbeddingOperation final : public Operation {
     CHECK(!input_.needs_gradient && input_.type == ElementType::f32, "token numbers are data");
     planner.use(input_);
     output_.needs_gradient = true;
+    // The order of the tokens needs nothing but them: it is made beside all of the step's other work.
+    if (planner.has_side_branch() && input_.lanes == 1) {
+      order_.emplace(planner, input_.rows * positions_, vocabulary_);
+      order_->use_to_the_end(planner);
+      planner.use_to_the_end(input_);
+      orders_beside_ = true;
+    }
   }
 
   const Tensor& output() const { return output_; }
@@ -139,11 +150,17 @@ class EmbeddingOperation final : public Operation {
     planner.use(input_);
     output_gradient_ = planner.gradient(output_);
     planner.use(output_gradient_);
-    order_.emplace(planner, input_.rows * positions_, vocabulary_);
+    if (!order_) {
+      order_.emplace(planner, input_.rows * positions_, vocabulary_);
+    }
     return {};
   }
 
   Status forward(const Step& step) override {
+    if (orders_beside_) {
+      ASSIGN_OR_RETURN(const Step beside, step.beside());
+      order_->enqueue(beside, tokens(step, 0));
+    }
     with_packs(output_.type, units_, [&](auto element, auto size) {
       using Element = decltype(element);
       const RowWork work = row_work(output_.points() * output_.lanes, units_ / size());
@@ -155,14 +172,14 @@ class EmbeddingOperation final : public Operation {
   }
 
   Status backward(const Step& step) override {
-    if (input_.lanes == 1) {
-      RETURN_IF_ERROR(order_->enqueue(step, tokens(step, 0)));
+    if (orders_beside_) {
+      RETURN_IF_ERROR(step.side->join(step.stream));
       sum(step, 0, output_.lanes);
       return {};
     }
     for (int lane = 0; lane < input_.lanes; ++lane) {
-      RETURN_IF_ERROR(order_->enqueue(step, tokens(step, lane)));
-      sum(step, lane, 1);
+      order_->enqueue(step, tokens(step, lane));
+      sum(step, lane, input_.lanes == 1 ? output_.lanes : 1);
     }
     return {};
   }
@@ -191,7 +208,7 @@ class EmbeddingOperation final : public Operation {
                                  .starts = order_->starts(step),
                                  .sorted = order_->sorted(step)};
       launch(sum_tokens<Element, size()>, shape, step.stream, table,
-             step.data<Element>(output_gradient_) + first_lane * units_,
+             step.data<Element>(output_gradient_) + first_lane * units_, order_->counts(step),
              table_gradient_ + first_lane * vocabulary_ * units_);
     });
   }
@@ -205,6 +222,7 @@ class EmbeddingOperation final : public Operation {
   Tensor output_;
   Tensor output_gradient_;
   std::optional<TokenOrder> order_;
+  bool orders_beside_ = false;
 };
 
 }  // namespace

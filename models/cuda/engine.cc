@@ -3,44 +3,18 @@
 #include "models/cuda/engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "models/cuda/host_feed.h"
+#include "models/cuda/host_state.h"
 #include "models/cuda/program.h"
 #include "models/cuda/step_ring.h"
 #include "models/cuda/update.h"
 #include "models/dropout.h"
-#include "models/lane_trials.h"
 
 namespace regatta::cuda {
 namespace {
-
-// The lanes' state on the host, which trials start in and are saved from.
-struct HostState {
-  HostState(const Network& network, int lanes)
-      : weights(static_cast<std::size_t>(lanes * network.parameter_count)),
-        first_moments(weights.size()),
-        second_moments(weights.size()),
-        buffers(static_cast<std::size_t>(lanes * network.buffer_count)),
-        memory{.parameters = {.network = &network,
-                              .lanes = lanes,
-                              .all_lanes = lanes,
-                              .weights = weights.data(),
-                              .buffers = buffers.data()},
-               .first_moments = first_moments.data(),
-               .second_moments = second_moments.data()},
-        trials(memory.parameters, first_moments.data(), second_moments.data()) {}
-
-  std::vector<float> weights;
-  std::vector<float> first_moments;
-  std::vector<float> second_moments;
-  std::vector<float> buffers;
-  Parameters::HostMemory memory;
-  LaneTrials trials;
-};
 
 // A program with what it takes to run it.
 struct Runner {
@@ -59,6 +33,7 @@ class CudaEngine final : public Engine {
         options_(options),
         exchange_(device_options.exchange),
         records_steps_(device_options.records_steps),
+        recorded_nodes_(device_options.recorded_nodes),
         part_ends_(device_options.part_ends),
         state_(config_.network, options.lanes),
         gradients_(state_.weights.size()) {}
@@ -87,18 +62,22 @@ class CudaEngine final : public Engine {
   Status pass(StepPart part);
   Status collect_sums(Runner& runner);
   void tell_broken_lanes(std::span<MetricSums> sums) const;
+  // Ranks announce gradients as they become final, in the order of the step's own stream.
+  bool is_alone() const { return exchange_ == nullptr; }
   Health health() const { return {broken_.as<int>(), reinterpret_cast<int*>(told_.data())}; }
 
   ModelConfig config_;
   EngineOptions options_;
   DeviceExchange* exchange_;
   bool records_steps_;
+  std::size_t* recorded_nodes_;
   std::span<CUevent_st* const> part_ends_;
   HostState state_;
   mutable std::vector<float> gradients_;
   Status failed_;  // of a call that cannot tell
 
   Stream stream_;
+  SideBranch side_;
   std::unique_ptr<Libraries> own_libraries_;
   Libraries* libraries_ = nullptr;
   Parameters parameters_;
@@ -108,18 +87,13 @@ class CudaEngine final : public Engine {
   SharedHostMemory told_;
   DeviceMemory target_scale_;
   DeviceMemory arena_;
-  DeviceMemory inputs_;
-  DeviceMemory labels_;
-  DeviceMemory targets_;
-  DeviceMemory other_labels_;
-  DeviceMemory label_shares_;
-  DeviceBatch batch_;
+  BatchMemory batch_;
   Runner training_;
   Runner evaluation_;
 };
 
-std::int64_t dropout_layers(const ModelConfig& config) {
-  return static_cast<std::int64_t>(lane_settings(config, 0).dropout_rates.size());
+int dropout_layers(const ModelConfig& config) {
+  return static_cast<int>(lane_settings(config, 0).dropout_rates.size());
 }
 
 MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
@@ -131,6 +105,7 @@ MetricSums sums_of(const ModelConfig& config, const EngineOptions& options) {
 
 Status CudaEngine::allocate(CudaEngineOptions device_options) {
   ASSIGN_OR_RETURN(stream_, Stream::create());
+  ASSIGN_OR_RETURN(side_, SideBranch::create());
   libraries_ = device_options.libraries;
   if (libraries_ == nullptr) {
     ASSIGN_OR_RETURN(own_libraries_, open_libraries());
@@ -140,7 +115,7 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
       config_.train.precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
   ASSIGN_OR_RETURN(parameters_, Parameters::allocate(config_.network, options_.lanes, products));
   ASSIGN_OR_RETURN(update_, Update::plan(parameters_, config_.train.gradient_clip));
-  ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, static_cast<int>(dropout_layers(config_))));
+  ASSIGN_OR_RETURN(ring_, StepRing::create(options_.lanes, dropout_layers(config_)));
 
   const auto lanes = static_cast<std::size_t>(options_.lanes);
   ASSIGN_OR_RETURN(broken_, DeviceMemory::allocate(lanes * sizeof(int), "the lanes' health"));
@@ -160,17 +135,7 @@ Status CudaEngine::allocate(CudaEngineOptions device_options) {
                          .inputs = element_count(config_.network.input),
                          .labels = options_.classification ? positions : 0,
                          .targets = options_.classification ? 0 : outputs};
-  const auto words = [](std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(float); };
-  ASSIGN_OR_RETURN(inputs_, DeviceMemory::allocate(words(rows * sizes.inputs), "a batch"));
-  ASSIGN_OR_RETURN(labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
-  ASSIGN_OR_RETURN(targets_, DeviceMemory::allocate(words(rows * sizes.targets), "a batch"));
-  ASSIGN_OR_RETURN(other_labels_, DeviceMemory::allocate(words(rows * sizes.labels), "a batch"));
-  ASSIGN_OR_RETURN(label_shares_, DeviceMemory::allocate(words(rows), "a batch"));
-  batch_ = {.inputs = inputs_.as<float>(),
-            .labels = labels_.as<std::int32_t>(),
-            .targets = targets_.as<float>(),
-            .other_labels = other_labels_.as<std::int32_t>(),
-            .label_shares = label_shares_.as<float>()};
+  ASSIGN_OR_RETURN(batch_, BatchMemory::allocate(sizes));
 
   for (auto* feed : {&device_options.training_feed, &device_options.evaluation_feed}) {
     if (*feed == nullptr) {
@@ -194,14 +159,15 @@ Status CudaEngine::make_runner(Runner& runner, Phase phase, std::int64_t rows,
   if (rows == 0) {
     return {};
   }
-  const std::size_t doubles =
-      sums_of(config_, options_).sums().size() * static_cast<std::size_t>(options_.lanes);
-  ASSIGN_OR_RETURN(runner.device_sums, DeviceMemory::allocate(doubles * sizeof(double), "the metrics"));
+  const std::size_t of_lane = sums_of(config_, options_).sums().size() * sizeof(double);
+  ASSIGN_OR_RETURN(runner.device_sums,
+                   DeviceMemory::allocate(of_lane * static_cast<std::size_t>(options_.lanes), "the metrics"));
   runner.feed = std::move(feed);
   ASSIGN_OR_RETURN(runner.program, Program::plan(*libraries_, parameters_, config_,
                                                  {.phase = phase,
                                                   .rows = rows,
                                                   .global_batch = options_.global_batch,
+                                                  .has_side_branch = phase == Phase::train && is_alone(),
                                                   .loss = {.sums = runner.device_sums.as<double>(),
                                                            .health = health(),
                                                            .target_scale = target_scale_.as<float>()}}));
@@ -267,17 +233,18 @@ Status CudaEngine::write_numbers(const Runner& runner, const BatchView& batch, d
 }
 
 Status CudaEngine::enqueue(Runner& runner) {
-  ring_.enqueue(stream_.get());
   const Step step{.stream = stream_.get(),
                   .memory = &runner.program->memory(),
                   .arena = arena_.data(),
-                  .batch = batch_,
+                  .batch = batch_.batch(runner.program->input_layout()),
                   .numbers = ring_.numbers(),
-                  .exchange = exchange_};
+                  .counters = runner.program->counters(),
+                  .exchange = exchange_,
+                  .side = &runner == &training_ && is_alone() ? &side_ : nullptr};
   if (&runner == &training_) {
     RETURN_IF_ERROR(enqueue_training(runner, step));
   } else {
-    RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+    RETURN_IF_ERROR(runner.feed->enqueue(step.batch, runner.program->rows(), ring_.start(), step.stream));
     RETURN_IF_ERROR(runner.program->forward(step));
   }
   return check(cudaPeekAtLastError(), "starting a kernel");
@@ -285,7 +252,7 @@ Status CudaEngine::enqueue(Runner& runner) {
 
 Status CudaEngine::enqueue_training(Runner& runner, const Step& step) {
   RETURN_IF_ERROR(pass(StepPart::start));
-  RETURN_IF_ERROR(runner.feed->enqueue(batch_, runner.program->rows(), step.numbers, step.stream));
+  RETURN_IF_ERROR(runner.feed->enqueue(step.batch, runner.program->rows(), ring_.start(), step.stream));
   RETURN_IF_ERROR(pass(StepPart::input));
   RETURN_IF_ERROR(runner.program->forward(step));
   RETURN_IF_ERROR(pass(StepPart::forward));
@@ -330,6 +297,9 @@ Status CudaEngine::warm_up(Runner& runner) {
   }
   if (records_steps_) {
     ASSIGN_OR_RETURN(runner.graph, Graph::capture(stream_, [&] { return enqueue(runner); }));
+    if (recorded_nodes_ != nullptr && &runner == &training_) {
+      *recorded_nodes_ = runner.graph.nodes();
+    }
   }
   runner.is_warm = true;
   return {};

@@ -30,6 +30,8 @@ struct CudaEngineOptions {
   Libraries* libraries = nullptr;      // of this device; outlive the engine. null: it opens its own
   // For measurements and tests. A step that is not recorded is put on the stream anew each time.
   bool records_steps = true;
+  // Becomes the number of nodes of a recorded training step, once it is recorded; outlives the engine.
+  std::size_t* recorded_nodes = nullptr;
   // Events with timing that outlive the engine, one a StepPart, passed by every training step; empty: none.
   std::span<CUevent_st* const> part_ends;
 };

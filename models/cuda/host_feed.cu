@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <array>
 
+#include "models/cuda/batch_input.h"
 #include "models/cuda/device.h"
 #include "models/cuda/host_feed.h"
 #include "models/cuda/launch.h"
 #include "models/cuda/runtime.h"
+#include "models/cuda/step_start.h"
 
 namespace regatta::cuda {
 namespace {
@@ -14,7 +16,7 @@ constexpr std::int64_t kPlaces = 2;
 
 // Floats and integers are words alike here.
 struct Part {
-  std::uint32_t* to;
+  std::uint32_t* to;    // of all but the inputs, which DeviceBatch tells
   std::int64_t offset;  // in words, of a place
   std::int64_t words;   // of a sample
 };
@@ -24,17 +26,27 @@ struct Parts {
   Part part[kParts];
 };
 
-// Which place is read is told by how many were read before: all parts of one batch, then the next.
-__global__ void unpack(const std::uint32_t* places, std::int64_t place_words, const std::int64_t* taken,
-                       Parts parts, std::int64_t rows, StepNumbers numbers) {
+// All parts of one batch, then the next. Which place is read is told by how many were read before.
+__global__ void unpack(const std::uint32_t* places, std::int64_t place_words, std::int64_t* taken,
+                       Parts parts, std::int64_t rows, StepStart start, DeviceBatch to) {
+  const std::int64_t count = begin_step(start).count;
   const std::uint32_t* const place = places + *taken % kPlaces * place_words;
-  const Part part = parts.part[blockIdx.y];
-  const std::int64_t used = numbers.batch->count * part.words;
-  each_element(rows * part.words,
-               [&](std::int64_t i) { part.to[i] = i < used ? place[part.offset + i] : 0; });
+  const Part inputs = parts.part[0];
+  each_element(rows * inputs.words, [&](std::int64_t i) {
+    const std::int64_t row = i / inputs.words;
+    const auto input = input_at(to.layout, static_cast<std::uint32_t>(i - row * inputs.words));
+    const std::uint32_t* const word = place + inputs.offset + row * inputs.words + input;
+    write_input(to, i, row < count ? __uint_as_float(*word) : 0);
+  });
+  for (int k = 1; k < kParts; ++k) {
+    const Part& part = parts.part[k];
+    each_element(rows * part.words,
+                 [&](std::int64_t i) { part.to[i] = i < count * part.words ? place[part.offset + i] : 0; });
+  }
+  if (end_step_start(start)) {
+    ++*taken;
+  }
 }
-
-__global__ void count_taken(std::int64_t* taken) { ++*taken; }
 
 class HostFeed final : public BatchFeed {
  public:
@@ -88,19 +100,17 @@ class HostFeed final : public BatchFeed {
     return check(cudaStreamWaitEvent(stream, place.copied.get()), "waiting for a batch");
   }
 
-  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,
+  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepStart& start,
                  cudaStream_t stream) override {
     Parts parts = parts_;
-    parts.part[0].to = reinterpret_cast<std::uint32_t*>(to.inputs);
     parts.part[1].to = reinterpret_cast<std::uint32_t*>(to.labels);
     parts.part[2].to = reinterpret_cast<std::uint32_t*>(to.targets);
     parts.part[3].to = reinterpret_cast<std::uint32_t*>(to.other_labels);
     parts.part[4].to = reinterpret_cast<std::uint32_t*>(to.label_shares);
     LaunchShape shape = one_thread_each(rows * sizes_.inputs);
-    shape.grid.y = kParts;
+    shape.grid.x = std::min(shape.grid.x, kMostStartBlocks);
     launch(unpack, shape, stream, device_.as<std::uint32_t>(), place_words_, taken_.as<std::int64_t>(), parts,
-           rows, numbers);
-    launch(count_taken, {.grid = dim3(1), .block = dim3(1)}, stream, taken_.as<std::int64_t>());
+           rows, start, to);
     return {};
   }
 

@@ -4,7 +4,8 @@
 //   dβ = Σdy,  dγ = Σ dy x̂,  dx = (γ dy - Σ(γ dy)/C - x̂ Σ(γ dy x̂)/C) / √(σ² + ε)
 //
 // A row is one lane's channels at one point, so row r belongs to lane r mod L. Each row is read from memory
-// once: the later passes over it find it in the cache.
+// once: the later passes over it find it in the cache. Between residual blocks it also makes the sum that it
+// normalises, and adds the two gradients where the block before begins.
 #include "models/cuda/columns.h"
 #include "models/cuda/elements.h"
 #include "models/cuda/launch.h"
@@ -41,9 +42,16 @@ __device__ __forceinline__ Floats<Size> load_parameters(const float* from) {
   }
 }
 
+// The two whose sum is to be normalised, and kept; null: the values are there already.
+template <class Element>
+struct Summands {
+  const Element* left = nullptr;
+  const Element* right = nullptr;
+};
+
 template <class Element, int Size, int Warps>
-__global__ void normalise(Rows rows, const Element* __restrict__ values, const float* __restrict__ weights,
-                          const float* __restrict__ biases, float epsilon,
+__global__ void normalise(Rows rows, Summands<Element> summands, Element* values,
+                          const float* __restrict__ weights, const float* __restrict__ biases, float epsilon,
                           RowStatistics* __restrict__ statistics, Element* __restrict__ results) {
   const RowTeam<Warps> team;
   const std::int64_t row = team.row();
@@ -51,12 +59,20 @@ __global__ void normalise(Rows rows, const Element* __restrict__ values, const f
     return;
   }
   const std::int64_t channels = rows.channels;
-  const Element* const x = values + row * channels;
+  Element* const x = values + row * channels;
   const float* const weight = weights + row % rows.lanes * channels;
   const float* const bias = biases + row % rows.lanes * channels;
   float sum = 0;
   team.template each<Size>(channels, [&](std::int64_t c) {
-    const Floats<Size> v = load<Size>(x + c);
+    if (summands.left != nullptr) {
+      Floats<Size> total = load<Size>(summands.left + row * channels + c);
+      const Floats<Size> right = load<Size>(summands.right + row * channels + c);
+      for (int i = 0; i < Size; ++i) {
+        total.at[i] += right.at[i];
+      }
+      store(total, x + c);
+    }
+    const Floats<Size> v = load<Size>(x + c);  // as it is stored, and by this thread alone
     for (int i = 0; i < Size; ++i) {
       sum += v.at[i];
     }
@@ -88,7 +104,7 @@ template <class Element, int Size, int Warps>
 __global__ void normalise_gradients(Rows rows, const Element* __restrict__ values,
                                     const Element* __restrict__ gradients, const float* __restrict__ weights,
                                     const RowStatistics* __restrict__ statistics,
-                                    Element* __restrict__ results) {
+                                    const Element* __restrict__ others, Element* __restrict__ results) {
   const RowTeam<Warps> team;
   const std::int64_t row = team.row();
   if (row >= rows.count) {
@@ -119,15 +135,23 @@ __global__ void normalise_gradients(Rows rows, const Element* __restrict__ value
     for (int i = 0; i < Size; ++i) {
       v.at[i] = (w.at[i] * g.at[i] - offset - (v.at[i] - mean) * inverse * slope) * inverse;
     }
+    if (others != nullptr) {
+      const Floats<Size> other = load<Size>(others + row * channels + c);
+      for (int i = 0; i < Size; ++i) {
+        v.at[i] += other.at[i];
+      }
+    }
     store(v, results + row * channels + c);
   });
 }
 
-// dγ and dβ of chunks of the points.
+// dγ and dβ: of chunks of the points, which the last block of some columns adds up.
 template <class Element, int Size>
-__global__ void sum_points(ColumnWork work, Rows rows, const Element* __restrict__ values,
-                           const Element* __restrict__ gradients,
-                           const RowStatistics* __restrict__ statistics, float* __restrict__ partial) {
+__global__ void sum_parameter_gradients(ColumnWork work, Rows rows, const Element* __restrict__ values,
+                                        const Element* __restrict__ gradients,
+                                        const RowStatistics* __restrict__ statistics, float* partial,
+                                        unsigned* counters, float* __restrict__ weight_gradients,
+                                        float* __restrict__ bias_gradients) {
   const ThreadColumns<Size> columns(work, work.points);
   Floats<Size> sums[2] = {};
   if (columns.inside) {
@@ -143,24 +167,15 @@ __global__ void sum_points(ColumnWork work, Rows rows, const Element* __restrict
       }
     }
   }
-  sum_over_block(sums);
+  if (!sum_over_chunks(work, columns.column, columns.inside, partial, counters, sums)) {
+    return;
+  }
   if (threadIdx.y == 0 && columns.inside) {
-    float* const own = partial + 2 * blockIdx.y * work.width + columns.column;
 #pragma unroll
     for (int i = 0; i < Size; ++i) {
-      own[i] = sums[0].at[i];
-      own[work.width + i] = sums[1].at[i];
+      weight_gradients[columns.column + i] = sums[0].at[i];
+      bias_gradients[columns.column + i] = sums[1].at[i];
     }
-  }
-}
-
-__global__ void add_chunks(const float* __restrict__ partial, std::int64_t chunks, std::int64_t width,
-                           float* __restrict__ weight_gradients, float* __restrict__ bias_gradients) {
-  double sums[2];
-  sum_chunks(partial, chunks, width, sums);
-  if (threadIdx.y == 0 && chunk_column() < width) {
-    weight_gradients[chunk_column()] = static_cast<float>(sums[0]);
-    bias_gradients[chunk_column()] = static_cast<float>(sums[1]);
   }
 }
 
@@ -177,6 +192,12 @@ class LayerNormOperation final : public Operation {
         output_(planner.allocate_like(input_, input_.type)),
         statistics_(planner.allocate_values(2 * rows_.count, ElementType::f32)) {
     CHECK(input_.lanes == planner.lanes());
+    if (input_.late_sum && !input_.late_sum->is_read) {
+      input_.late_sum->is_taken = true;
+      sums_ = true;
+      planner.use(input_.late_sum->left);
+      planner.use(input_.late_sum->right);
+    }
     planner.use(input_);
     output_.needs_gradient = true;
   }
@@ -192,8 +213,20 @@ class LayerNormOperation final : public Operation {
       columns_ = column_work(input_.points(), input_.width(), size(), kBlocks);
     });
     partial_ = planner.allocate_values(columns_.chunks() * 2 * input_.width(), ElementType::f32);
+    counters_ = planner.allocate_counters(launch_shape(columns_).grid.x);
+    is_beside_ = planner.has_side_branch() && leaves_card_idle(input_.size()) && input_.needs_gradient;
+    if (is_beside_) {
+      for (const Tensor* tensor : {&input_, &output_gradient_, &statistics_, &partial_}) {
+        planner.use_to_the_end(*tensor);
+      }
+    }
     if (input_.needs_gradient) {
       input_gradient_ = planner.allocate_like(input_, input_.type);
+      shortcut_gradient_ = planner.shortcut_gradient(input_);
+      if (shortcut_gradient_) {
+        planner.use(*shortcut_gradient_);
+        input_gradient_.has_shortcut_gradient = true;
+      }
       planner.set_gradient(input_, input_gradient_);
     }
     return {};
@@ -202,14 +235,24 @@ class LayerNormOperation final : public Operation {
   Status forward(const Step& step) override {
     for_rows([&](auto element, auto size, auto warps, const LaunchShape& shape) {
       using Element = decltype(element);
-      launch(normalise<Element, size(), warps()>, shape, step.stream, rows_, step.data<Element>(input_),
-             weight_, bias_, epsilon_, step.data<RowStatistics>(statistics_), step.data<Element>(output_));
+      Summands<Element> summands;
+      if (sums_) {
+        summands = {step.data<Element>(input_.late_sum->left), step.data<Element>(input_.late_sum->right)};
+      }
+      launch(normalise<Element, size(), warps()>, shape, step.stream, rows_, summands,
+             step.data<Element>(input_), weight_, bias_, epsilon_, step.data<RowStatistics>(statistics_),
+             step.data<Element>(output_));
     });
     return {};
   }
 
   Status backward(const Step& step) override {
-    sum_parameter_gradients(step);
+    if (is_beside_) {
+      ASSIGN_OR_RETURN(const Step beside, step.beside());
+      sum_gradients(beside);
+    } else {
+      sum_gradients(step);
+    }
     if (!input_.needs_gradient) {
       return {};
     }
@@ -217,7 +260,9 @@ class LayerNormOperation final : public Operation {
       using Element = decltype(element);
       launch(normalise_gradients<Element, size(), warps()>, shape, step.stream, rows_,
              step.data<Element>(input_), step.data<Element>(output_gradient_), weight_,
-             step.data<RowStatistics>(statistics_), step.data<Element>(input_gradient_));
+             step.data<RowStatistics>(statistics_),
+             shortcut_gradient_ ? step.data<const Element>(*shortcut_gradient_) : nullptr,
+             step.data<Element>(input_gradient_));
     });
     return {};
   }
@@ -233,16 +278,14 @@ class LayerNormOperation final : public Operation {
     });
   }
 
-  void sum_parameter_gradients(const Step& step) const {
-    auto* const partial = step.data<float>(partial_);
+  void sum_gradients(const Step& step) const {
     with_packs(input_.type, rows_.channels, [&](auto element, auto size) {
       using Element = decltype(element);
-      launch(sum_points<Element, size()>, launch_shape(columns_), step.stream, columns_, rows_,
+      launch(sum_parameter_gradients<Element, size()>, launch_shape(columns_), step.stream, columns_, rows_,
              step.data<Element>(input_), step.data<Element>(output_gradient_),
-             step.data<RowStatistics>(statistics_), partial);
+             step.data<RowStatistics>(statistics_), step.data<float>(partial_), step.counters + counters_,
+             weight_gradient_, bias_gradient_);
     });
-    launch(add_chunks, chunk_shape(columns_.width), step.stream, partial, columns_.chunks(), columns_.width,
-           weight_gradient_, bias_gradient_);
   }
 
   float epsilon_;
@@ -251,13 +294,17 @@ class LayerNormOperation final : public Operation {
   float* weight_gradient_;
   float* bias_gradient_;
   Tensor input_;
+  bool sums_ = false;  // makes the sum that its input is
   Rows rows_;
   Tensor output_;
   Tensor statistics_;
   Tensor output_gradient_;
+  std::optional<Tensor> shortcut_gradient_;  // what it adds to its input's
   Tensor input_gradient_;
   ColumnWork columns_;
   Tensor partial_;  // [chunks][2][width]
+  std::int64_t counters_ = 0;
+  bool is_beside_ = false;
 };
 
 }  // namespace

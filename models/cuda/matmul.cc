@@ -26,6 +26,35 @@ Status checked(cublasStatus_t status, const char* doing, const MatmulShape& shap
 
 cudaDataType_t data_type(ElementType type) { return type == ElementType::f32 ? CUDA_R_32F : CUDA_R_16BF; }
 
+bool has_bias(MatmulShape::Ending ending) {
+  using Ending = MatmulShape::Ending;
+  return ending == Ending::bias || ending == Ending::bias_relu || ending == Ending::bias_relu_mask;
+}
+
+bool has_mask(MatmulShape::Ending ending) {
+  return ending == MatmulShape::Ending::bias_relu_mask || ending == MatmulShape::Ending::masked;
+}
+
+// Our A is the library's B.
+cublasLtEpilogue_t epilogue_of(MatmulShape::Ending ending) {
+  using Ending = MatmulShape::Ending;
+  switch (ending) {
+    case Ending::none:
+      return CUBLASLT_EPILOGUE_DEFAULT;
+    case Ending::bias:
+      return CUBLASLT_EPILOGUE_BIAS;
+    case Ending::bias_relu:
+      return CUBLASLT_EPILOGUE_RELU_BIAS;
+    case Ending::bias_relu_mask:
+      return CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
+    case Ending::masked:
+      return CUBLASLT_EPILOGUE_DRELU;
+    case Ending::sums_of_a:
+      return CUBLASLT_EPILOGUE_BGRADB;
+  }
+  check_failed("a known ending", __FILE__, __LINE__);
+}
+
 class LtContext final : public MatmulContext {
  public:
   explicit LtContext(cublasLtHandle_t handle) : handle_(handle) {}
@@ -119,19 +148,27 @@ class LtMatmul final : public Matmul {
 
   std::int64_t workspace_bytes() const override { return static_cast<std::int64_t>(workspace_bytes_); }
 
-  Status run(cudaStream_t stream, const void* a, const void* b, const void* bias, void* d,
-             void* workspace) const override {
-    if (shape_.ending != MatmulShape::Ending::none) {
-      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias));
+  Status run(cudaStream_t stream, const MatmulMemory& memory, void* workspace) const override {
+    if (has_bias(shape_.ending)) {
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, memory.bias));
+    }
+    if (shape_.ending == Ending::sums_of_a) {
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, memory.sums));
+    }
+    if (has_mask(shape_.ending)) {
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, memory.mask));
     }
     const float alpha = shape_.scale;
-    const float beta = shape_.accumulate ? 1.0F : 0.0F;
-    return checked(cublasLtMatmul(handle_, product_.get(), &alpha, b, b_.get(), a, a_.get(), &beta, d,
-                                  d_.get(), d, d_.get(), &algorithm_, workspace, workspace_bytes_, stream),
+    const float beta = 0;
+    return checked(cublasLtMatmul(handle_, product_.get(), &alpha, memory.b, b_.get(), memory.a, a_.get(),
+                                  &beta, memory.d, d_.get(), memory.d, d_.get(), &algorithm_, workspace,
+                                  workspace_bytes_, stream),
                    "computing", shape_);
   }
 
  private:
+  using Ending = MatmulShape::Ending;
+
   template <class Value>
   Status set(cublasLtMatmulDescAttributes_t name, const Value& value) const {
     return checked(cublasLtMatmulDescSetAttribute(product_.get(), name, &value, sizeof(value)), "describing",
@@ -145,19 +182,29 @@ class LtMatmul final : public Matmul {
         checked(cublasLtMatmulDescCreate(product_.put(), compute, CUDA_R_32F), "describing", shape_));
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_TRANSA, shape_.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N));
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_TRANSB, shape_.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N));
-    if (shape_.ending == MatmulShape::Ending::none) {
+    if (shape_.ending == Ending::none) {
       return {};
     }
-    RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE, shape_.ending == MatmulShape::Ending::bias
-                                                           ? CUBLASLT_EPILOGUE_BIAS
-                                                           : CUBLASLT_EPILOGUE_RELU_BIAS));
+    RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(shape_.ending)));
+    if (has_mask(shape_.ending)) {
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, example_pointer(kPointerAlignment)));
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, shape_.mask_row));
+      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, shape_.mask_batch));
+    }
+    if (!has_bias(shape_.ending) && shape_.ending != Ending::sums_of_a) {
+      return {};
+    }
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(shape_.output)));
-    // The choice of the kernel goes by the pointer's alignment; run() sets the real one.
+    const std::int64_t batch_bytes = shape_.bias_batch * bytes_of(shape_.output);
     const std::int64_t alignment =
-        std::gcd(kPointerAlignment,
-                 shape_.batches > 1 ? shape_.bias_batch * bytes_of(shape_.output) : kPointerAlignment);
-    RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(alignment)));
+        std::gcd(kPointerAlignment, shape_.batches > 1 ? batch_bytes : kPointerAlignment);
+    RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, example_pointer(alignment)));
     return set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, shape_.bias_batch);
+  }
+
+  // The choice of the kernel goes by a pointer's alignment; run() sets the real one.
+  static const void* example_pointer(std::int64_t alignment) {
+    return reinterpret_cast<const void*>(alignment);
   }
 
   // Kernels that cut k among blocks may add the parts up only through the workspace, in a fixed order.

@@ -27,15 +27,36 @@ struct MatmulShape {
   std::int64_t a_batch = 0;
   std::int64_t b_batch = 0;
   std::int64_t d_batch = 0;
-  MathMode math = MathMode::fp32;               // A and B are bf16 exactly where it is
-  ElementType output = ElementType::f32;        // of D
-  bool accumulate = false;                      // D += instead
-  enum class Ending { none, bias, bias_relu };  // D + bias, of n elements (f32, or bf16 where D is)
+  MathMode math = MathMode::fp32;         // A and B are bf16 exactly where it is
+  ElementType output = ElementType::f32;  // of D
+  // What is done along with the product.
+  enum class Ending {
+    none,
+    bias,            // D + bias, of n elements (f32, or bf16 where D is)
+    bias_relu,       // and the relu of that
+    bias_relu_mask,  // and a bit for each element: whether it is positive
+    masked,          // D where its bit is set, 0 elsewhere: the relu's way back
+    sums_of_a,       // besides D, in f32: what op(A)'s rows sum up to, m elements
+  };
   Ending ending = Ending::none;
-  std::int64_t bias_batch = 0;  // from one matrix's bias to the next
-  float scale = 1;              // of the product
+  std::int64_t bias_batch = 0;  // from one matrix's bias or sums to the next
+  // Of the bits, which stand as D's rows do: multiples of kMaskAlignment.
+  std::int64_t mask_row = 0;
+  std::int64_t mask_batch = 0;
+  float scale = 1;  // of the product
 };
+inline constexpr std::int64_t kMaskAlignment = 128;  // bits
 std::string describe(const MatmulShape& shape);
+
+// Where a product's matrices are, and what its ending takes and leaves.
+struct MatmulMemory {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* d = nullptr;
+  const void* bias = nullptr;
+  void* mask = nullptr;
+  float* sums = nullptr;
+};
 
 // The library's handle, for the device that is current when it is made.
 class MatmulContext {
@@ -49,12 +70,12 @@ class Matmul {
   virtual ~Matmul() = default;
   virtual std::int64_t workspace_bytes() const = 0;
   // Only enqueues. `workspace`: workspace_bytes() that nobody else uses meanwhile, aligned to 256 bytes.
-  virtual Status run(cudaStream_t stream, const void* a, const void* b, const void* bias, void* d,
-                     void* workspace) const = 0;
+  virtual Status run(cudaStream_t stream, const MatmulMemory& memory, void* workspace) const = 0;
 };
 
 // Chooses the kernel, the same one for the same shape on the same device. Pointers are multiples of 16 bytes
-// at the first matrix.
+// at the first matrix. The library has no kernel for some shapes with an ending, so whoever asks for one has
+// another way.
 Result<std::unique_ptr<Matmul>> plan_matmul(MatmulContext& context, const MatmulShape& shape);
 
 }  // namespace regatta::cuda

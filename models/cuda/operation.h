@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "models/cuda/batch.h"
 #include "models/cuda/exchange.h"
+#include "models/cuda/side_branch.h"
 #include "models/cuda/step_numbers.h"
 #include "models/cuda/tensor.h"
 #include "models/memory_plan.h"
@@ -23,13 +24,24 @@ struct Step {
   std::byte* arena = nullptr;
   DeviceBatch batch;
   StepNumbers numbers;
+  unsigned* counters = nullptr;        // zeros; see Planner::allocate_counters
   DeviceExchange* exchange = nullptr;  // none: this rank is alone
+  SideBranch* side = nullptr;          // where the planner has one
+
+  // What may run beside the step's further work: on the side branch from here on.
+  Result<Step> beside() const {
+    RETURN_IF_ERROR(side->fork(stream));
+    Step step = *this;
+    step.stream = side->stream();
+    return step;
+  }
 
   template <class T = void>
   T* data(const Tensor& tensor) const {
     return reinterpret_cast<T*>(tensor.buffer ? arena + memory->offset(*tensor.buffer)
                                               : reinterpret_cast<std::byte*>(batch.inputs));
   }
+  std::byte* data(const ReluMask& mask) const { return arena + memory->offset(mask.bits); }
 };
 
 // The constructor of an operation plans its forward work. Every call serves all lanes, idle ones too; what

@@ -106,10 +106,6 @@ const ParameterBlock& Parameters::block(std::string_view name) const {
   return *found;
 }
 
-bool Parameters::has(std::string_view name) const {
-  return std::ranges::any_of(blocks_, [&](const auto& block) { return block.spec->name == name; });
-}
-
 float* Parameters::weight(std::string_view name) const { return weights() + block(name).offset; }
 
 float* Parameters::gradient(std::string_view name) const { return gradients() + block(name).offset; }

@@ -48,7 +48,6 @@ class Parameters {
   void* product_weights() const { return copies_.data(); }  // bf16, or null
 
   // By name, of lane 0; the other lanes' follow.
-  bool has(std::string_view name) const;
   float* weight(std::string_view name) const;
   float* gradient(std::string_view name) const;
   // What products read: the bf16 copy, or the weight itself.

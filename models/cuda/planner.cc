@@ -2,6 +2,7 @@
 #include "models/cuda/planner.h"
 
 #include "base/check.h"
+#include "models/cuda/matmul.h"
 
 namespace regatta::cuda {
 namespace {
@@ -11,16 +12,17 @@ constexpr std::size_t kArenaAlignment = 256;  // what libraries ask for their wo
 }  // namespace
 
 Planner::Planner(Libraries& libraries, Phase phase, std::int64_t rows, const Parameters& parameters,
-                 MathMode math)
+                 MathMode math, bool has_side_branch)
     : libraries_(libraries),
       phase_(phase),
       rows_(rows),
       parameters_(parameters),
       math_(math),
+      has_side_branch_(has_side_branch),
       memory_(kArenaAlignment) {}
 
-Tensor Planner::network_input(const Shape& shape) {
-  return {.shape = {element_count(shape)}, .rows = rows_, .lanes = 1, .id = next_id_++};
+Tensor Planner::network_input(const Shape& shape, ElementType type) {
+  return {.shape = shape, .rows = rows_, .lanes = 1, .type = type, .id = next_id_++};
 }
 
 Tensor Planner::allocate(const Shape& shape, ElementType type) {
@@ -34,6 +36,12 @@ Tensor Planner::allocate_like(const Tensor& like, ElementType type) {
   tensor.type = type;
   tensor.id = next_id_++;
   tensor.needs_gradient = false;
+  tensor.is_relu_output = false;
+  tensor.relu_mask.reset();
+  tensor.is_masked = false;
+  tensor.shortcut = -1;
+  tensor.has_shortcut_gradient = false;
+  tensor.late_sum.reset();
   tensor.buffer = memory_.allocate(static_cast<std::size_t>(tensor.bytes()));
   return tensor;
 }
@@ -44,19 +52,51 @@ Tensor Planner::allocate_values(std::int64_t count, ElementType type) {
   return tensor;
 }
 
+std::optional<ReluMask> Planner::allocate_relu_mask(std::int64_t points, std::int64_t units) {
+  ReluMask mask;
+  if (lanes() == 1) {
+    mask.row = (units + kMaskAlignment - 1) / kMaskAlignment * kMaskAlignment;
+  } else if (units % kMaskAlignment == 0) {  // one wide product may write what a batch of products reads
+    mask.row = lanes() * units;
+    mask.lane = units;
+  } else {
+    return std::nullopt;
+  }
+  mask.bits = memory_.allocate(static_cast<std::size_t>(points * mask.row / 8));
+  return mask;
+}
+
 Tensor Planner::view(const Tensor& tensor, const Shape& shape) {
   CHECK(element_count(shape) == element_count(tensor.shape));
-  use(tensor);
+  if (tensor.buffer) {  // which is not reading it
+    memory_.use(*tensor.buffer);
+  }
   Tensor same = tensor;
+  same.shortcut = -1;
+  same.has_shortcut_gradient = false;
+  if (same.shape != shape) {
+    same.relu_mask.reset();  // other rows
+  }
   same.shape = shape;
   same.id = next_id_++;
   return same;
 }
 
 void Planner::use(const Tensor& tensor) {
+  if (tensor.late_sum) {
+    tensor.late_sum->is_read = true;
+  }
   if (tensor.buffer) {
     memory_.use(*tensor.buffer);
   }
+}
+
+void Planner::use_to_the_end(const Tensor& tensor) { used_to_the_end_.push_back(tensor); }
+
+std::int64_t Planner::allocate_counters(std::int64_t count) {
+  const std::int64_t first = counters_;
+  counters_ += count;
+  return first;
 }
 
 Tensor Planner::workspace(std::int64_t bytes) {
@@ -70,6 +110,10 @@ Tensor Planner::gradient(const Tensor& of) const {
   return *gradients_[index];
 }
 
+std::optional<Tensor> Planner::shortcut_gradient(const Tensor& of) const {
+  return of.shortcut < 0 ? std::nullopt : gradients_.at(static_cast<std::size_t>(of.shortcut));
+}
+
 void Planner::set_gradient(const Tensor& of, Tensor gradient) {
   CHECK(gradient.size() == of.size() && gradient.type == of.type);
   const auto index = static_cast<std::size_t>(of.id);
@@ -80,6 +124,10 @@ void Planner::set_gradient(const Tensor& of, Tensor gradient) {
 }
 
 std::size_t Planner::arrange() {
+  advance();
+  for (const Tensor& tensor : used_to_the_end_) {
+    use(tensor);
+  }
   memory_.arrange();
   return memory_.size();
 }

@@ -1,5 +1,6 @@
 // The largest or mean value of each window. Max pooling remembers where the largest value was; on the way
 // back each input gathers from the windows that it lies in, so that overlapping windows need no atomic sums.
+// Behind a relu it does the relu's way back as well.
 #include "models/cuda/elements.h"
 #include "models/cuda/launch.h"
 #include "models/cuda/operations.h"
@@ -20,7 +21,7 @@ struct Windows {
 // window.
 template <int Size, class Element, class Place>
 __global__ void pool_largest(RowWork work, Windows windows, const Element* __restrict__ input,
-                             Element* __restrict__ output, Place* __restrict__ places) {
+                             Element* __restrict__ output, Place* __restrict__ places, bool drops_zeros) {
   each_piece(work, [&](std::int64_t row, std::uint32_t piece) {
     const std::uint32_t pack = piece % windows.packs;
     const std::uint32_t x = piece / windows.packs % windows.output_width;
@@ -38,7 +39,7 @@ __global__ void pool_largest(RowWork work, Windows windows, const Element* __res
     const std::int64_t at = (row * work.pieces + piece) * Size;
     store(largest.values, output + at);
     if (places != nullptr) {
-      largest.store_places(places + at);
+      largest.store_places(places + at, drops_zeros);
     }
   });
 }
@@ -122,6 +123,7 @@ class PoolOperation final : public Operation {
       planner.use(*places_);
     }
     input_gradient_ = planner.allocate_like(input_, input_.type);
+    input_gradient_.is_masked = places_.has_value() && input_.is_relu_output;
     planner.set_gradient(input_, input_gradient_);
     return {};
   }
@@ -142,7 +144,7 @@ class PoolOperation final : public Operation {
         using Place = decltype(place);
         auto* const places = places_ ? step.data<Place>(*places_) : nullptr;
         launch(pool_largest<kSize, Element, Place>, launch_shape(work), step.stream, work, shape, input,
-               output, places);
+               output, places, input_.is_relu_output);
       });
     });
     return {};
@@ -168,7 +170,7 @@ class PoolOperation final : public Operation {
   bool remembers(Phase phase) const {
     return pool_.kind == Pool::Kind::max && phase == Phase::train && input_.needs_gradient;
   }
-  std::int64_t place_bytes() const { return pool_.size * pool_.size <= 256 ? 1 : 4; }
+  std::int64_t place_bytes() const { return pool_.size * pool_.size < 256 ? 1 : 4; }
   template <class Function>
   void with_place(const Function& function) const {
     if (place_bytes() == 1) {

@@ -36,6 +36,10 @@ struct Places {
   }
 };
 
+// No window has so many places.
+template <class Place>
+inline constexpr Place kNowhere = static_cast<Place>(~std::uint64_t{0});
+
 // The largest of the values taken so far, and the place of the first of equals. A NaN is the largest only
 // where nothing else was taken.
 template <int Size>
@@ -56,12 +60,14 @@ struct Largest {
     }
   }
 
+  // `drops_zeros`: the values are a relu's output, and what it cut off gets the place kNowhere.
   template <class Place>
-  __device__ void store_places(Place* to) const {
+  __device__ void store_places(Place* to, bool drops_zeros = false) const {
     Places<Size, Place> stored;
 #pragma unroll
     for (int i = 0; i < Size; ++i) {
-      stored.at[i] = static_cast<Place>(places[i]);
+      const bool is_dropped = drops_zeros && !(values.at[i] > 0);
+      stored.at[i] = is_dropped ? kNowhere<Place> : static_cast<Place>(places[i]);
     }
     stored.store(to);
   }

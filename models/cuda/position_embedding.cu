@@ -56,7 +56,7 @@ class PositionEmbeddingOperation final : public Operation {
   Status plan_backward(Planner& planner) override {
     output_gradient_ = planner.gradient(output_);
     planner.use(output_gradient_);
-    column_sums_.emplace(planner, input_.rows, row_size(), input_.type);
+    column_sums_.emplace(planner, input_.rows, row_size(), row_size(), input_.type);
     if (input_.lanes > 1) {
       sums_ = planner.allocate_values(row_size(), ElementType::f32);
     }

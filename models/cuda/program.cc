@@ -42,6 +42,16 @@ Shape windowed(const Shape& image, std::int64_t channels, std::int64_t window, s
           window_positions(image[2], window, stride, padding)};
 }
 
+// As the host numbers an image's values, channel by channel, it stands channel-last.
+InputLayout layout_of(const Tensor& input) {
+  InputLayout layout{.type = input.type};
+  if (is_image(input.shape)) {
+    layout.positions = static_cast<std::uint32_t>(input.positions());
+    layout.channels = static_cast<std::uint32_t>(input.channels());
+  }
+  return layout;
+}
+
 MathMode math_of(const TrainConfig& train) {
   switch (train.precision) {
     case Precision::fp32:
@@ -58,7 +68,7 @@ MathMode math_of(const TrainConfig& train) {
 
 Program::Program(Libraries& libraries, const Parameters& parameters, MathMode math,
                  const ProgramOptions& options)
-    : planner_(libraries, options.phase, options.rows, parameters, math) {}
+    : planner_(libraries, options.phase, options.rows, parameters, math, options.has_side_branch) {}
 
 Result<std::unique_ptr<Program>> Program::plan(Libraries& libraries, const Parameters& parameters,
                                                const ModelConfig& config, const ProgramOptions& options) {
@@ -69,9 +79,11 @@ Result<std::unique_ptr<Program>> Program::plan(Libraries& libraries, const Param
 
 Status Program::plan_stages(const ModelConfig& config, const ProgramOptions& options) {
   input_shape_ = config.network.input;
-  ASSIGN_OR_RETURN(Tensor output, lower(config.network.layers, planner_.network_input(config.network.input)));
+  ASSIGN_OR_RETURN(Tensor output,
+                   lower(config.network.layers,
+                         planner_.network_input({element_count(config.network.input)}, ElementType::f32)));
   const Shape flat = is_sequence(output.shape) ? output.shape : Shape{element_count(output.shape)};
-  ASSIGN_OR_RETURN(output, reshaped(output, flat, ElementType::f32, planner_.lanes()));
+  ASSIGN_OR_RETURN(output, reshaped(output, flat, output.type, planner_.lanes()));
   planner_.advance();
   ASSIGN_OR_RETURN(auto loss, plan_loss(planner_, config.train, output, options.global_batch, options.loss));
   stages_.push_back({.name = "loss", .operation = std::move(loss), .has_backward = output.needs_gradient});
@@ -84,6 +96,8 @@ Status Program::plan_stages(const ModelConfig& config, const ProgramOptions& opt
     }
   }
   arena_bytes_ = planner_.arrange();
+  const auto counter_bytes = static_cast<std::size_t>(planner_.counters()) * sizeof(unsigned);
+  ASSIGN_OR_RETURN(counters_, DeviceMemory::allocate(counter_bytes, "the counters of a step"));
   return {};
 }
 
@@ -100,10 +114,10 @@ Result<Tensor> Program::lower(const std::vector<Layer>& layers, Tensor input) {
   return input;
 }
 
-// The network's input comes as the host has it, flat and in f32; the first layer that computes has it turned
-// into what it reads. Layers that only name another shape wait for that one.
+// The batch's feed writes the network's input in the order and type that the first layer that computes reads;
+// only a copy for each lane is left to do. Layers that only name another shape wait for that one.
 Result<Tensor> Program::prepared(const Layer& layer, const Tensor& input) {
-  if (input.buffer) {
+  if (!is_raw(input)) {
     return input;
   }
   const bool shares = std::visit(
@@ -113,14 +127,18 @@ Result<Tensor> Program::prepared(const Layer& layer, const Tensor& input) {
   const bool reads_numbers = std::holds_alternative<Embedding>(layer.what);
   const bool flattens = std::holds_alternative<Dense>(layer.what) && is_image(input_shape_);
   const Shape shape = flattens ? input.shape : input_shape_;
-  return reshaped(input, shape, reads_numbers ? ElementType::f32 : planner_.type(),
-                  shares ? 1 : planner_.lanes());
+  const Tensor laid_out = planner_.network_input(shape, reads_numbers ? ElementType::f32 : planner_.type());
+  input_layout_ = layout_of(laid_out);
+  input_is_laid_out_ = true;
+  return reshaped(laid_out, shape, laid_out.type, shares ? 1 : planner_.lanes());
 }
+
+bool Program::is_raw(const Tensor& tensor) const { return !tensor.buffer && !input_is_laid_out_; }
 
 // A relu behind a layer that applies it keeps the backward part; batch norm does that as well.
 Result<Tensor> Program::lower(const std::vector<Layer>& layers, std::size_t index, const Tensor& raw) {
   const Layer& layer = layers[index];
-  if (!raw.buffer) {  // still the network's input
+  if (is_raw(raw)) {
     if (std::holds_alternative<Flatten>(layer.what)) {
       input_shape_ = {element_count(input_shape_)};
       return raw;
@@ -218,7 +236,7 @@ Result<Tensor> Program::append(Result<Planned> planned, const std::string& name)
 }
 
 Result<Tensor> Program::reshaped(const Tensor& input, const Shape& shape, ElementType type, int lanes) {
-  if (input.shape == shape && input.type == type && input.lanes == lanes && input.buffer) {
+  if (input.shape == shape && input.type == type && input.lanes == lanes) {
     return input;
   }
   planner_.advance();
@@ -255,7 +273,7 @@ Status Program::backward(const Step& step) {
           step.exchange->ready(planner_.parameters().gradients(), stage.final_floats, step.stream));
     }
   }
-  return {};
+  return step.side != nullptr ? step.side->join(step.stream) : Status();
 }
 
 }  // namespace regatta::cuda

@@ -15,6 +15,7 @@ struct ProgramOptions {
   Phase phase = Phase::train;
   std::int64_t rows = 0;
   std::int64_t global_batch = 0;
+  bool has_side_branch = false;
   LossMemory loss;
 };
 
@@ -27,6 +28,8 @@ class Program {
   std::int64_t rows() const { return planner_.rows(); }
   std::size_t arena_bytes() const { return arena_bytes_; }
   const MemoryPlan& memory() const { return planner_.memory(); }
+  const InputLayout& input_layout() const { return input_layout_; }  // in which it reads DeviceBatch::inputs
+  unsigned* counters() const { return counters_.as<unsigned>(); }
 
   // Only enqueue. Backward tells the step's exchange which gradients are final.
   Status forward(const Step& step);
@@ -47,6 +50,7 @@ class Program {
   Result<Tensor> lower_conv(const std::string& name, const Conv& conv, const Tensor& input, Ending ending);
   Result<Tensor> lower_residual(const std::string& name, const Residual& residual, const Tensor& input,
                                 Ending ending);
+  bool is_raw(const Tensor& tensor) const;  // the network's input, which nothing has read yet
   // As this layer reads it: the shape, the type, a copy for each lane.
   Result<Tensor> prepared(const Layer& layer, const Tensor& input);
   Result<Tensor> reshaped(const Tensor& input, const Shape& shape, ElementType type, int lanes);
@@ -55,8 +59,11 @@ class Program {
 
   Planner planner_;
   Shape input_shape_;
+  bool input_is_laid_out_ = false;
+  InputLayout input_layout_;
   std::vector<Stage> stages_;
   std::size_t arena_bytes_ = 0;
+  DeviceMemory counters_;
   int dropouts_ = 0;
 };
 

@@ -12,8 +12,67 @@ Status Product::plan(Planner& planner, const MatmulShape& shape) {
   return {};
 }
 
-Status Product::run(const Step& step, const void* a, const void* b, const void* bias, void* d) const {
-  return product_->run(step.stream, a, b, bias, d, step.data(workspace_));
+Status Product::run(const Step& step, const MatmulMemory& memory) const {
+  return product_->run(step.stream, memory, step.data(workspace_));
+}
+
+Status WeightGradient::plan(Planner& planner, const ProjectionShape& shape, float* weight_gradient,
+                            float* bias_gradient) {
+  weight_gradient_ = weight_gradient;
+  bias_gradient_ = bias_gradient;
+  written_ = shape.batches * shape.outputs * shape.inputs;
+  MatmulShape product{.m = shape.outputs,
+                      .n = shape.inputs,
+                      .k = shape.points,
+                      .transpose_a = true,
+                      .a_row = shape.y_row,
+                      .b_row = shape.x_row,
+                      .d_row = shape.inputs,
+                      .batches = shape.batches,
+                      .a_batch = shape.outputs,
+                      .b_batch = shape.inputs,
+                      .d_batch = shape.outputs * shape.inputs,
+                      .math = planner.math(),
+                      .output = ElementType::f32};
+  if (bias_gradient != nullptr) {
+    product.ending = MatmulShape::Ending::sums_of_a;
+    product.bias_batch = shape.outputs;
+    if (product_.plan(planner, product).ok()) {
+      return {};
+    }
+    product.ending = MatmulShape::Ending::none;
+    column_sums_.emplace(planner, shape.points, shape.y_row, shape.batches * shape.outputs, planner.type());
+  }
+  return product_.plan(planner, product);
+}
+
+void WeightGradient::put_beside(Planner& planner, const Tensor& x, const Tensor& dy) {
+  is_beside_ = planner.has_side_branch() && leaves_card_idle(written_);
+  if (!is_beside_) {
+    return;
+  }
+  for (const Tensor* tensor : {&x, &dy, &product_.workspace()}) {
+    planner.use_to_the_end(*tensor);
+  }
+  if (column_sums_) {
+    planner.use_to_the_end(column_sums_->partial());
+  }
+}
+
+Status WeightGradient::run(const Step& step, const void* x, const void* dy) const {
+  if (!is_beside_) {
+    return run_on(step, x, dy);
+  }
+  ASSIGN_OR_RETURN(const Step beside, step.beside());
+  return run_on(beside, x, dy);
+}
+
+Status WeightGradient::run_on(const Step& step, const void* x, const void* dy) const {
+  RETURN_IF_ERROR(product_.run(step, {.a = dy, .b = x, .d = weight_gradient_, .sums = bias_gradient_}));
+  if (column_sums_) {
+    column_sums_->enqueue(step, dy, bias_gradient_);
+  }
+  return {};
 }
 
 Projection::Projection(const Planner& planner, const std::string& weight, const std::string& bias,
@@ -51,6 +110,20 @@ Status Projection::plan_forward(Planner& planner, bool relu) {
                       .bias_batch = shape_.outputs};
   has_relu_ = relu;
   type_ = planner.type();
+  const bool trains = planner.phase() == Phase::train;
+  if (relu && trains) {
+    relu_mask_ = planner.allocate_relu_mask(shape_.points, shape_.y_row / planner.lanes());
+  }
+  if (relu_mask_) {
+    product.ending = Ending::bias_relu_mask;
+    product.mask_row = relu_mask_->row;
+    product.mask_batch = relu_mask_->lane;
+    if (forward_.plan(planner, product).ok()) {
+      return {};
+    }
+    relu_mask_.reset();
+    product.ending = Ending::bias_relu;
+  }
   const Status planned = forward_.plan(planner, product);
   if (planned.ok() || bias_ == nullptr) {
     return planned;
@@ -60,43 +133,45 @@ Status Projection::plan_forward(Planner& planner, bool relu) {
   return forward_.plan(planner, product);
 }
 
-Status Projection::plan_backward(Planner& planner, InputGradient input_gradient) {
-  RETURN_IF_ERROR(backward_weights_.plan(planner, {.m = shape_.outputs,
-                                                   .n = shape_.inputs,
-                                                   .k = shape_.points,
-                                                   .transpose_a = true,
-                                                   .a_row = shape_.y_row,
-                                                   .b_row = shape_.x_row,
-                                                   .d_row = shape_.inputs,
-                                                   .batches = shape_.batches,
-                                                   .a_batch = shape_.outputs,
-                                                   .b_batch = shape_.inputs,
-                                                   .d_batch = shape_.outputs * shape_.inputs,
-                                                   .math = planner.math(),
-                                                   .output = ElementType::f32}));
-  if (bias_ != nullptr) {
-    column_sums_.emplace(planner, shape_.points, shape_.y_row, planner.type());
-  }
+Status Projection::plan_backward(Planner& planner, InputGradient input_gradient,
+                                 const std::optional<ReluMask>& input_mask) {
+  RETURN_IF_ERROR(backward_weights_.plan(planner, shape_, weight_gradient_, bias_gradient_));
   needs_input_gradient_ = input_gradient == InputGradient::needed;
   if (!needs_input_gradient_) {
     return {};
   }
-  return backward_inputs_.plan(planner, {.m = shape_.points,
-                                         .n = shape_.inputs,
-                                         .k = shape_.outputs,
-                                         .a_row = shape_.y_row,
-                                         .b_row = shape_.inputs,
-                                         .d_row = shape_.x_row,
-                                         .batches = shape_.batches,
-                                         .a_batch = shape_.outputs,
-                                         .b_batch = shape_.outputs * shape_.inputs,
-                                         .d_batch = shape_.inputs,
-                                         .math = planner.math(),
-                                         .output = planner.type()});
+  MatmulShape product{.m = shape_.points,
+                      .n = shape_.inputs,
+                      .k = shape_.outputs,
+                      .a_row = shape_.y_row,
+                      .b_row = shape_.inputs,
+                      .d_row = shape_.x_row,
+                      .batches = shape_.batches,
+                      .a_batch = shape_.outputs,
+                      .b_batch = shape_.outputs * shape_.inputs,
+                      .d_batch = shape_.inputs,
+                      .math = planner.math(),
+                      .output = planner.type()};
+  if (input_mask) {
+    product.ending = MatmulShape::Ending::masked;
+    product.mask_row = input_mask->row;
+    product.mask_batch = input_mask->lane;
+    if (backward_inputs_.plan(planner, product).ok()) {
+      planner.use(*input_mask);
+      input_mask_ = input_mask;
+      return {};
+    }
+    product.ending = MatmulShape::Ending::none;
+  }
+  return backward_inputs_.plan(planner, product);
 }
 
 Status Projection::forward(const Step& step, const void* x, void* y) const {
-  RETURN_IF_ERROR(forward_.run(step, x, weight_, adds_bias_ ? nullptr : bias_, y));
+  RETURN_IF_ERROR(forward_.run(step, {.a = x,
+                                      .b = weight_,
+                                      .d = y,
+                                      .bias = adds_bias_ ? nullptr : bias_,
+                                      .mask = relu_mask_ ? step.data(*relu_mask_) : nullptr}));
   if (adds_bias_) {
     add_bias(step.stream, shape_.points, shape_.y_row, type_, float_bias_, has_relu_, y);
   }
@@ -104,11 +179,12 @@ Status Projection::forward(const Step& step, const void* x, void* y) const {
 }
 
 Status Projection::backward(const Step& step, const void* x, const void* dy, void* dx) const {
-  RETURN_IF_ERROR(backward_weights_.run(step, dy, x, nullptr, weight_gradient_));
-  if (column_sums_) {
-    column_sums_->enqueue(step, dy, bias_gradient_);
+  RETURN_IF_ERROR(backward_weights_.run(step, x, dy));
+  if (!needs_input_gradient_) {
+    return {};
   }
-  return needs_input_gradient_ ? backward_inputs_.run(step, dy, weight_, nullptr, dx) : Status();
+  return backward_inputs_.run(
+      step, {.a = dy, .b = weight_, .d = dx, .mask = input_mask_ ? step.data(*input_mask_) : nullptr});
 }
 
 }  // namespace regatta::cuda

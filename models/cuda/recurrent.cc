@@ -6,11 +6,9 @@
 // all positions are one matrix, too, and what precedes the first is zeros.
 #include <numeric>
 
-#include "models/cuda/column_sums.h"
 #include "models/cuda/operations.h"
 #include "models/cuda/projection.h"
 #include "models/cuda/recurrent_kernels.h"
-#include "models/cuda/runtime.h"
 
 namespace regatta::cuda {
 namespace {
@@ -45,8 +43,10 @@ class RecurrentOperation final : public Operation {
                  .y_row = shape_.gate_row}) {
     CHECK(input_.lanes == planner.lanes() && input_.type == planner.type());
     const Parameters& parameters = planner.parameters();
-    input_bias_ = {parameters.weight(name + ".bias_ih_l0"), parameters.gradient(name + ".bias_ih_l0")};
-    state_bias_ = {parameters.weight(name + ".bias_hh_l0"), parameters.gradient(name + ".bias_hh_l0")};
+    input_bias_ = parameters.weight(name + ".bias_ih_l0");
+    inputs_.set_bias_gradient(parameters.gradient(name + ".bias_ih_l0"));
+    state_bias_ = parameters.weight(name + ".bias_hh_l0");
+    state_bias_gradient_ = parameters.gradient(name + ".bias_hh_l0");
     state_weight_ = parameters.product_weight(name + ".weight_hh_l0");
     state_weight_gradient_ = parameters.gradient(name + ".weight_hh_l0");
   }
@@ -94,10 +94,13 @@ class RecurrentOperation final : public Operation {
       input_gradient_ = planner.allocate_like(input_, input_.type);
       planner.set_gradient(input_, input_gradient_);
     }
-    column_sums_.emplace(planner, input_.points(), shape_.gate_row, shape_.type);
-    bias_sums_ = planner.allocate_values(shape_.gate_row, ElementType::f32);
-    return inputs_.plan_backward(planner, input_.needs_gradient ? Projection::InputGradient::needed
-                                                                : Projection::InputGradient::unneeded);
+    if (!input_.needs_gradient) {
+      return inputs_.plan_backward(planner, Projection::InputGradient::unneeded);
+    }
+    RETURN_IF_ERROR(inputs_.plan_backward(planner, Projection::InputGradient::needed));
+    to_state_weights_.put_beside(planner, previous_, state_gate_memory());
+    inputs_.put_weights_beside(planner, input_, gate_memory_);
+    return {};
   }
 
   Status forward(const Step& step) override {
@@ -106,8 +109,9 @@ class RecurrentOperation final : public Operation {
     for (std::int64_t t = 0; t < shape_.positions; ++t) {
       if (t > 0) {
         auto* const products = step.data<float>(state_products_);
-        RETURN_IF_ERROR(from_state_.run(step, at_position(step, previous_, shape_.state_row, t),
-                                        state_weight_, nullptr, products));
+        RETURN_IF_ERROR(from_state_.run(
+            step,
+            {.a = at_position(step, previous_, shape_.state_row, t), .b = state_weight_, .d = products}));
         memory.products = products;
       }
       (lstm_ ? lstm_forward : gru_forward)(step.stream, shape_, memory, t);
@@ -123,24 +127,18 @@ class RecurrentOperation final : public Operation {
       (lstm_ ? lstm_backward : gru_backward)(step.stream, shape_, memory, t);
       if (t > 0) {
         auto* const gradient = step.data<float>(state_gradient_);
-        RETURN_IF_ERROR(to_state_.run(step, at_position(step, state_gate_memory(), shape_.gate_row, t),
-                                      state_weight_, nullptr, gradient));
+        RETURN_IF_ERROR(to_state_.run(step, {.a = at_position(step, state_gate_memory(), shape_.gate_row, t),
+                                             .b = state_weight_,
+                                             .d = gradient}));
         memory.products = gradient;
       }
     }
-    RETURN_IF_ERROR(to_state_weights_.run(step, step.data(state_gate_memory()), step.data(previous_), nullptr,
-                                          state_weight_gradient_));
-    RETURN_IF_ERROR(sum_bias_gradients(step));
+    RETURN_IF_ERROR(to_state_weights_.run(step, step.data(previous_), step.data(state_gate_memory())));
     return inputs_.backward(step, step.data(input_), step.data(gate_memory_),
                             input_.needs_gradient ? step.data(input_gradient_) : nullptr);
   }
 
  private:
-  struct Bias {
-    const float* values = nullptr;
-    float* gradients = nullptr;
-  };
-
   // dh' = (gradients of what was h' Wᵀ) W, and Σ gradientsᵀ h' over all points.
   Status plan_state_products(Planner& planner) {
     RETURN_IF_ERROR(to_state_.plan(planner, {.m = shape_.rows,
@@ -155,19 +153,14 @@ class RecurrentOperation final : public Operation {
                                              .d_batch = units_,
                                              .math = math_,
                                              .output = ElementType::f32}));
-    return to_state_weights_.plan(planner, {.m = gates_,
-                                            .n = units_,
-                                            .k = input_.points(),
-                                            .transpose_a = true,
-                                            .a_row = shape_.gate_row,
-                                            .b_row = shape_.state_row,
-                                            .d_row = units_,
-                                            .batches = shape_.lanes,
-                                            .a_batch = gates_,
-                                            .b_batch = units_,
-                                            .d_batch = gates_ * units_,
-                                            .math = math_,
-                                            .output = ElementType::f32});
+    return to_state_weights_.plan(planner,
+                                  {.batches = shape_.lanes,
+                                   .points = input_.points(),
+                                   .inputs = units_,
+                                   .outputs = gates_,
+                                   .x_row = shape_.state_row,
+                                   .y_row = shape_.gate_row},
+                                  state_weight_gradient_, state_bias_gradient_);
   }
 
   RecurrentMemory kept_memory(const Step& step) const {
@@ -176,8 +169,8 @@ class RecurrentOperation final : public Operation {
             .cells = lstm_ ? step.data<float>(cells_) : nullptr,
             .previous = step.data(previous_),
             .outputs = step.data(output_),
-            .input_bias = input_bias_.values,
-            .state_bias = state_bias_.values};
+            .input_bias = input_bias_,
+            .state_bias = state_bias_};
   }
 
   // Where backward leaves the gradients of what the state gives.
@@ -188,23 +181,6 @@ class RecurrentOperation final : public Operation {
     return step.data<std::byte>(points) + position * row * bytes_of(shape_.type);
   }
 
-  // An LSTM's two biases are added to the same sums.
-  Status sum_bias_gradients(const Step& step) const {
-    auto* const sums = step.data<float>(bias_sums_);
-    column_sums_->enqueue(step, step.data(gate_memory_), sums);
-    RETURN_IF_ERROR(copy_bias_gradient(step, sums, input_bias_.gradients));
-    if (!lstm_) {
-      column_sums_->enqueue(step, step.data(hidden_), sums);
-    }
-    return copy_bias_gradient(step, sums, state_bias_.gradients);
-  }
-  // Without what fills up the rows of the gates.
-  Status copy_bias_gradient(const Step& step, const float* sums, float* gradient) const {
-    const auto bytes = static_cast<std::size_t>(shape_.lanes * gates_ * bytes_of(ElementType::f32));
-    return check(cudaMemcpyAsync(gradient, sums, bytes, cudaMemcpyDeviceToDevice, step.stream),
-                 "copying the gradients of a recurrent layer's biases");
-  }
-
   bool lstm_;
   MathMode math_;
   Tensor input_;
@@ -212,13 +188,14 @@ class RecurrentOperation final : public Operation {
   std::int64_t gates_;  // of a lane
   RecurrentShape shape_;
   Projection inputs_;
-  Bias input_bias_;
-  Bias state_bias_;
+  const float* input_bias_ = nullptr;
+  const float* state_bias_ = nullptr;
+  float* state_bias_gradient_ = nullptr;
   const void* state_weight_ = nullptr;
   float* state_weight_gradient_ = nullptr;
   Product from_state_;
   Product to_state_;
-  Product to_state_weights_;
+  WeightGradient to_state_weights_;
   Tensor output_;
   Tensor gate_memory_;
   Tensor hidden_;  // GRU
@@ -228,8 +205,6 @@ class RecurrentOperation final : public Operation {
   Tensor output_gradient_;
   Tensor state_gradient_;
   Tensor carried_;
-  std::optional<ColumnSums> column_sums_;
-  Tensor bias_sums_;
   Tensor input_gradient_;
 };
 

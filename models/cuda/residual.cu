@@ -32,13 +32,19 @@ class ForkOperation final : public Operation {
   ForkOperation(Planner& planner, Tensor input)
       : input_(std::move(input)),
         body_(planner.view(input_, input_.shape)),
-        shortcut_(planner.view(input_, input_.shape)) {}
+        shortcut_(planner.view(input_, input_.shape)) {
+    body_.shortcut = shortcut_.id;
+  }
 
   const Tensor& body() const { return body_; }
   const Tensor& shortcut() const { return shortcut_; }
 
   Status plan_backward(Planner& planner) override {
     body_gradient_ = planner.gradient(body_);
+    if (body_gradient_.has_shortcut_gradient) {
+      planner.set_gradient(input_, planner.view(body_gradient_, input_.shape));
+      return {};
+    }
     shortcut_gradient_ = planner.gradient(shortcut_);
     planner.use(body_gradient_);
     planner.use(shortcut_gradient_);
@@ -50,7 +56,9 @@ class ForkOperation final : public Operation {
   Status forward(const Step&) override { return {}; }
 
   Status backward(const Step& step) override {
-    add(step, Add(), body_gradient_, shortcut_gradient_, input_gradient_);
+    if (!body_gradient_.has_shortcut_gradient) {
+      add(step, Add(), body_gradient_, shortcut_gradient_, input_gradient_);
+    }
     return {};
   }
 
@@ -72,6 +80,9 @@ class AddOperation final : public Operation {
     planner.use(shortcut_);
     output_ = planner.allocate_like(body_, body_.type);
     output_.needs_gradient = body_.needs_gradient || shortcut_.needs_gradient;
+    if (ending == Ending::none) {
+      output_.late_sum = std::make_shared<LateSum>(LateSum{.left = body_, .right = shortcut_});
+    }
   }
 
   const Tensor& output() const { return output_; }
@@ -86,6 +97,9 @@ class AddOperation final : public Operation {
   }
 
   Status forward(const Step& step) override {
+    if (output_.late_sum && output_.late_sum->is_taken) {
+      return {};
+    }
     if (ending_ == Ending::relu) {
       add(step, AddThenRelu(), body_, shortcut_, output_);
     } else {

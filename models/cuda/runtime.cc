@@ -159,17 +159,23 @@ Result<Graph> Graph::capture(const Stream& stream, const std::function<Status()>
     return enqueued.ok() ? ended.error() : enqueued.error();
   }
   Graph graph;
-  const Status made =
-      check(cudaGraphInstantiate(&graph.executable_, recorded, 0), "making a recorded step ready to run");
+  Status made =
+      check(cudaGraphGetNodes(recorded, nullptr, &graph.nodes_), "counting a recorded step's nodes");
+  if (made.ok()) {
+    made =
+        check(cudaGraphInstantiate(&graph.executable_, recorded, 0), "making a recorded step ready to run");
+  }
   cudaGraphDestroy(recorded);
   RETURN_IF_ERROR(made);
   return graph;
 }
 
-Graph::Graph(Graph&& other) noexcept : executable_(std::exchange(other.executable_, nullptr)) {}
+Graph::Graph(Graph&& other) noexcept
+    : executable_(std::exchange(other.executable_, nullptr)), nodes_(std::exchange(other.nodes_, 0)) {}
 
 Graph& Graph::operator=(Graph&& other) noexcept {
   std::swap(executable_, other.executable_);
+  std::swap(nodes_, other.nodes_);
   return *this;
 }
 

@@ -93,11 +93,12 @@ class Graph {
   Graph& operator=(Graph&& other) noexcept;
   ~Graph();
 
-  bool is_captured() const { return executable_ != nullptr; }
   Status launch(const Stream& stream) const;
+  std::size_t nodes() const { return nodes_; }
 
  private:
   cudaGraphExec_t executable_ = nullptr;
+  std::size_t nodes_ = 0;
 };
 
 }  // namespace regatta::cuda

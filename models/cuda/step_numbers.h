@@ -29,6 +29,16 @@ struct DropoutNumbers {
   float scale = 1;              // of what is kept
 };
 
+// What a step's first kernel needs to take the next slot of numbers; see models/cuda/step_start.h.
+struct StepStart {
+  const std::uint32_t* slots = nullptr;  // that the host fills; BatchNumbers stand first in each
+  std::int64_t slot_words = 0;
+  std::int64_t slot_count = 0;
+  std::int64_t* position = nullptr;  // how many slots were taken
+  unsigned* finished = nullptr;      // of is_last_block
+  std::uint32_t* current = nullptr;  // a slot: what the step's later kernels read
+};
+
 // Pointers to device memory.
 struct StepNumbers {
   const BatchNumbers* batch = nullptr;

@@ -15,8 +15,8 @@
 namespace regatta::cuda {
 
 // The host writes each step's numbers into the next of a few slots that the device reads in place, and
-// launches the step, whose first kernel takes the next slot. So the host may be some steps ahead, nothing is
-// copied by itself, and a recorded step need not know which one it is.
+// launches the step, whose first kernel takes the next slot (models/cuda/step_start.h). So the host may be
+// some steps ahead, nothing is copied by itself, and a recorded step need not know which one it is.
 class StepRing {
  public:
   static Result<StepRing> create(int lanes, int dropouts);
@@ -28,8 +28,8 @@ class StepRing {
   };
   // The next step's, to be filled. Waits where the device is all slots behind.
   Result<Slot> next();
-  // Puts on the stream what brings the next slot to numbers().
-  void enqueue(cudaStream_t stream) const;
+  // For the step's first kernel, which brings the next slot to numbers().
+  StepStart start() const;
   // After the step that reads it has been put on the stream.
   Status enqueued(cudaStream_t stream);
 
@@ -44,8 +44,9 @@ class StepRing {
   int dropouts_ = 0;
   std::int64_t written_ = 0;
   SharedHostMemory slots_;
-  DeviceMemory current_;     // a slot
-  DeviceMemory position_;    // how many the device has taken
+  DeviceMemory current_;   // a slot
+  DeviceMemory position_;  // how many the device has taken
+  DeviceMemory finished_;
   std::vector<Event> done_;  // one a slot
 };
 

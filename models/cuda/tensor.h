@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "models/cuda/element_type.h"
@@ -16,6 +17,15 @@ namespace regatta::cuda {
 // for their sake. Of {C, H, W} the positions are the H·W pixels and the channels C; of {T, F} T and F; of {F}
 // one and F.
 //
+// What the relu that made a tensor let through, a bit an element, for products (models/cuda/matmul.h).
+struct ReluMask {
+  MemoryPlan::Buffer bits;
+  std::int64_t row = 0;   // bits from one point to the next
+  std::int64_t lane = 0;  // and from one lane to the next
+};
+
+struct LateSum;
+
 // A cheap value; copies stand for the same memory.
 struct Tensor {
   Shape shape;            // one sample of one lane, in the order of models/shape.h
@@ -25,6 +35,14 @@ struct Tensor {
   std::optional<MemoryPlan::Buffer> buffer;  // none: the network's input
   int id = -1;                               // under which its gradient is kept while backward is planned
   bool needs_gradient = false;
+  bool is_relu_output = false;
+  std::optional<ReluMask> relu_mask;  // of a relu's output, where there is one
+  bool is_masked = false;             // the gradient of a relu's output that has passed the relu already
+  // Of the body of a residual block: the other tensor with the same values, whose gradient is to be added;
+  // and a gradient that is this sum already.
+  int shortcut = -1;
+  bool has_shortcut_gradient = false;
+  std::shared_ptr<LateSum> late_sum;  // of a residual block's output, shared by all views of it
 
   std::int64_t channels() const { return shape.size() == 3 ? shape.front() : shape.back(); }
   std::int64_t positions() const {
@@ -34,6 +52,14 @@ struct Tensor {
   std::int64_t width() const { return lanes * channels(); }   // elements from one point to the next
   std::int64_t size() const { return points() * width(); }
   std::int64_t bytes() const { return size() * bytes_of(type); }
+};
+
+// The two whose sum a tensor is. The first operation that reads the tensor may make the sum as it reads.
+struct LateSum {
+  Tensor left;
+  Tensor right;
+  bool is_read = false;
+  bool is_taken = false;  // by that operation
 };
 
 }  // namespace regatta::cuda

@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "models/cuda/device.h"
 #include "models/cuda/launch.h"
-#include "models/cuda/runtime.h"
 #include "models/cuda/token_order.h"
 #include "models/cuda/tokens_device.h"
 
@@ -107,26 +106,29 @@ TokenOrder::TokenOrder(Planner& planner, std::int64_t count, std::int64_t vocabu
   const auto numbers = [&](std::int64_t size) {
     return planner.workspace(size * static_cast<std::int64_t>(sizeof(std::int32_t)));
   };
-  counts_ = numbers(chunks_ * vocabulary);
+  counts_ = planner.allocate_counters(chunks_ * vocabulary);
   ranks_ = numbers(count);
   starts_ = numbers(vocabulary + 1);
   sorted_ = numbers(count);
 }
 
-Status TokenOrder::enqueue(const Step& step, const Tokens& tokens) const {
+void TokenOrder::use_to_the_end(Planner& planner) const {
+  for (const Tensor* tensor : {&ranks_, &starts_, &sorted_}) {
+    planner.use_to_the_end(*tensor);
+  }
+}
+
+void TokenOrder::enqueue(const Step& step, const Tokens& tokens) const {
   CHECK(tokens.count == count_ && tokens.vocabulary == vocabulary_);
-  auto* const counts = step.data<std::int32_t>(counts_);
+  std::int32_t* const counts = this->counts(step).data;
   auto* const ranks = step.data<std::int32_t>(ranks_);
   auto* const starts = step.data<std::int32_t>(starts_);
-  RETURN_IF_ERROR(check(cudaMemsetAsync(counts, 0, static_cast<std::size_t>(counts_.bytes()), step.stream),
-                        "clearing the counts of tokens"));
   launch(rank_tokens, one_thread_each(count_, kThreads), step.stream, tokens, counts, ranks);
   launch(sum_chunks, one_thread_each(vocabulary_), step.stream, chunks_, vocabulary_, counts, starts);
   launch(sum_totals, LaunchShape{.grid = dim3(1), .block = dim3(kScanThreads)}, step.stream, vocabulary_,
          starts);
   launch(place_tokens, one_thread_each(count_), step.stream, tokens, counts, ranks, starts,
          step.data<std::int32_t>(sorted_));
-  return {};
 }
 
 }  // namespace regatta::cuda

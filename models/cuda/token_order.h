@@ -24,7 +24,18 @@ class TokenOrder {
   // Memory for the operation being planned.
   TokenOrder(Planner& planner, std::int64_t count, std::int64_t vocabulary);
   // `tokens`: as many, of that vocabulary. Numbers that are no tokens have no place in the order.
-  Status enqueue(const Step& step, const Tokens& tokens) const;
+  void enqueue(const Step& step, const Tokens& tokens) const;
+
+  // Where its memory is to last from the operation being planned to the step's end.
+  void use_to_the_end(Planner& planner) const;
+  // Of the next step: zeros, which the kernel that takes the places leaves when it is done.
+  struct Counts {
+    std::int32_t* data = nullptr;
+    std::int64_t size = 0;
+  };
+  Counts counts(const Step& step) const {
+    return {reinterpret_cast<std::int32_t*>(step.counters + counts_), chunks_ * vocabulary_};
+  }
 
   // The places of token v: sorted()[starts()[v]] to sorted()[starts()[v + 1] - 1].
   const std::int32_t* starts(const Step& step) const { return step.data<std::int32_t>(starts_); }
@@ -34,8 +45,8 @@ class TokenOrder {
   std::int64_t count_;
   std::int64_t vocabulary_;
   std::int64_t chunks_;
-  Tensor counts_;  // [chunks][vocabulary]
-  Tensor ranks_;   // [count]: among the equal tokens of its chunk
+  std::int64_t counts_;  // [chunks][vocabulary], of the planner's counters
+  Tensor ranks_;         // [count]: among the equal tokens of its chunk
   Tensor starts_;
   Tensor sorted_;
 };

@@ -9,6 +9,7 @@
 
 #include "models/cuda/block_sum.h"
 #include "models/cuda/device.h"
+#include "models/cuda/last_block.h"
 #include "models/cuda/launch.h"
 #include "models/cuda/update.h"
 
@@ -131,8 +132,10 @@ __global__ void update_weights(const UpdateSegment* __restrict__ segments, FlatM
   }
 }
 
-__global__ void measure_segments(const UpdateSegment* __restrict__ segments,
-                                 const float* __restrict__ gradients, double* __restrict__ norms) {
+// A lane's last block makes its factor of the lengths of the lane's segments.
+__global__ void measure_lanes(const UpdateSegment* __restrict__ segments, std::int64_t count, int lanes,
+                              const float* __restrict__ gradients, double limit, double* norms,
+                              unsigned* counters, float* __restrict__ factors) {
   const UpdateSegment segment = segments[blockIdx.x];
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < segment.size; i += kThreads) {
@@ -143,20 +146,17 @@ __global__ void measure_segments(const UpdateSegment* __restrict__ segments,
   if (threadIdx.x == 0) {
     norms[blockIdx.x] = sum;
   }
-}
-
-// A block for each lane, over the segments that are the lane's.
-__global__ void clip_lanes(const UpdateSegment* __restrict__ segments, std::int64_t count,
-                           const double* __restrict__ norms, double limit, float* __restrict__ factors) {
-  const auto lane = static_cast<int>(blockIdx.x);
-  double sum = 0;
-  for (std::int64_t i = threadIdx.x; i < count; i += kThreads) {
-    sum += segments[i].lane == lane ? norms[i] : 0;
+  if (!is_last_block(counters + segment.lane, static_cast<unsigned>(count / lanes))) {
+    return;
   }
-  sum = block_sum<kThreads>(sum);
+  double of_lane = 0;
+  for (std::int64_t i = threadIdx.x; i < count; i += kThreads) {
+    of_lane += segments[i].lane == segment.lane ? read_fresh(norms + i) : 0;
+  }
+  of_lane = block_sum<kThreads>(of_lane);
   if (threadIdx.x == 0) {
-    const double factor = limit / (sqrt(sum) + kTiny);
-    factors[lane] = static_cast<float>(factor < 1 ? factor : (sum == sum ? 1 : factor));
+    const double factor = limit / (sqrt(of_lane) + kTiny);
+    factors[segment.lane] = static_cast<float>(factor < 1 ? factor : (of_lane == of_lane ? 1 : factor));
   }
 }
 
@@ -197,9 +197,9 @@ Result<Update> Update::plan(const Parameters& parameters, std::optional<double> 
   if (gradient_clip) {
     ASSIGN_OR_RETURN(update.norms_,
                      DeviceMemory::allocate(table.size() * sizeof(double), "the gradients' lengths"));
-    ASSIGN_OR_RETURN(
-        update.clip_factors_,
-        DeviceMemory::allocate(static_cast<std::size_t>(parameters.lanes()) * sizeof(float), "clipping"));
+    const auto lanes = static_cast<std::size_t>(parameters.lanes());
+    ASSIGN_OR_RETURN(update.counters_, DeviceMemory::allocate(lanes * sizeof(unsigned), "clipping"));
+    ASSIGN_OR_RETURN(update.clip_factors_, DeviceMemory::allocate(lanes * sizeof(float), "clipping"));
   }
   return Result<Update>(std::move(update));  // nvcc does not move it by itself
 }
@@ -210,10 +210,9 @@ void Update::enqueue(const StepNumbers& numbers, const Health& health, cudaStrea
   }
   const auto* const table = table_.as<UpdateSegment>();
   if (gradient_clip_) {
-    launch(measure_segments, block_each(segments_), stream, table, parameters_->gradients(),
-           norms_.as<double>());
-    launch(clip_lanes, block_each(parameters_->lanes()), stream, table, segments_, norms_.as<double>(),
-           *gradient_clip_, clip_factors_.as<float>());
+    launch(measure_lanes, block_each(segments_), stream, table, segments_, parameters_->lanes(),
+           parameters_->gradients(), *gradient_clip_, norms_.as<double>(), counters_.as<unsigned>(),
+           clip_factors_.as<float>());
   }
   const FlatMemory memory{.weights = parameters_->weights(),
                           .gradients = parameters_->gradients(),

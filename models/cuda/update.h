@@ -23,7 +23,7 @@ struct UpdateSegment {
 };
 
 // One pass over weights, gradients and moments, in every active lane with its own numbers; the arithmetic is
-// that of models/optimizer.h. With `gradient_clip` two small passes measure the gradients first.
+// that of models/optimizer.h. With `gradient_clip` a smaller pass measures the gradients first.
 class Update {
  public:
   // The parameters outlive this.
@@ -39,6 +39,7 @@ class Update {
   std::int64_t segments_ = 0;
   DeviceMemory table_;         // UpdateSegment, in the order of the buffer
   DeviceMemory norms_;         // clipping: squared, one a segment
+  DeviceMemory counters_;      // of is_last_block, one a lane
   DeviceMemory clip_factors_;  // one a lane
 };
 

@@ -17,12 +17,14 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 struct FakeCrews {
   std::vector<std::string> started;
   std::vector<std::vector<int>> slots;  // of those
   std::vector<CrewExit> exits;          // for the next poll
   bool refuses_large = false;
+  std::optional<long> process;  // of this host, that all of them end with
 };
 
 class FakeLauncher final : public Launcher {
@@ -36,6 +38,7 @@ class FakeLauncher final : public Launcher {
     crews_.slots.push_back(crew.slots);
     return write_file_atomically(crew.log, "started\n");
   }
+  std::optional<long> process_of(const std::string&) const override { return crews_.process; }
   std::vector<CrewExit> poll() override { return std::exchange(crews_.exits, {}); }
   void stop_all(Microseconds) override {}
 
@@ -60,6 +63,7 @@ class Sleeper {
       ::waitpid(process_, nullptr, 0);
     }
   }
+  pid_t id() const { return process_; }
   CrewRecord record(const std::string& crew) const {
     CrewRecord record = record_of_this_process(crew, false);
     record.process_id = process_;
@@ -84,9 +88,11 @@ class Sleeper {
 
 class CrewKeeperTest : public testing::Test {
  protected:
-  CrewKeeper make_keeper(int crews) {
+  CrewKeeper make_keeper(int crews, bool restarts = true) {
     EXPECT_TRUE(make_directories(folder_.path() / "logs").ok());
-    return {std::make_unique<FakeLauncher>(crews_), clock_, {.folder = folder_.path(), .crews = crews}};
+    return {std::make_unique<FakeLauncher>(crews_),
+            clock_,
+            {.folder = folder_.path(), .crews = crews, .restarts = restarts}};
   }
   void pass(Microseconds time) { clock_.advance_to(clock_.monotonic() + time); }
   void die(const std::string& name) { crews_.exits = {{.name = name, .reason = name + ": killed"}}; }
@@ -125,6 +131,67 @@ TEST_F(CrewKeeperTest, GivesUpOnACrewThatDiesFiveTimesAtItsStart) {
     EXPECT_EQ(tended.failure.has_value(), death == 5);
     EXPECT_EQ(tended.exits.size(), 1U);
   }
+}
+
+TEST_F(CrewKeeperTest, DoesNotGiveUpOnASlotWhileOtherCrewsLive) {
+  CrewKeeper keeper = make_keeper(2);
+  for (int death = 1; death <= 7; ++death) {
+    pass(seconds(60));
+    ASSERT_FALSE(keeper.tend({"crew-1.1"}).failure);
+    die("crew-0." + std::to_string(death));
+    EXPECT_FALSE(keeper.tend({"crew-1.1", "crew-0." + std::to_string(death)}).failure);
+  }
+}
+
+TEST_F(CrewKeeperTest, RecordsTheProcessOfACrewThatIsElsewhere) {
+  const Sleeper mpirun;
+  crews_.process = mpirun.id();
+  CrewKeeper keeper = make_keeper(1);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  const auto records = read_crew_records(folder_.path());
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].crew, "crew-0.1");
+  EXPECT_EQ(records[0].process_id, mpirun.id());
+  EXPECT_EQ(life_of(records[0]), CrewLife::alive);
+}
+
+TEST_F(CrewKeeperTest, KillsACrewElsewhereThatIsNeverHeardOf) {
+  Sleeper mpirun;
+  crews_.process = mpirun.id();
+  CrewKeeper keeper = make_keeper(1);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  pass(seconds(100));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_FALSE(mpirun.killed());
+  pass(seconds(30));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_TRUE(mpirun.killed());
+}
+
+TEST_F(CrewKeeperTest, LeavesACrewElsewhereAloneThatWasHeardOfOnce) {
+  Sleeper mpirun;
+  crews_.process = mpirun.id();
+  CrewKeeper keeper = make_keeper(1);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  ASSERT_FALSE(keeper.tend({"crew-0.1"}).failure);
+  pass(seconds(600));
+  ASSERT_FALSE(keeper.tend({}).failure);
+  EXPECT_FALSE(mpirun.killed());
+}
+
+TEST_F(CrewKeeperTest, WithoutRestartsGoesOnUntilNoCrewIsLeft) {
+  CrewKeeper keeper = make_keeper(2, false);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  die("crew-1.1");
+  EXPECT_FALSE(keeper.tend({"crew-0.1"}).failure);
+  pass(seconds(600));
+  EXPECT_FALSE(keeper.tend({"crew-0.1"}).failure);
+  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1"));
+  die("crew-0.1");
+  const auto failure = keeper.tend({}).failure;
+  ASSERT_TRUE(failure);
+  EXPECT_THAT(failure->message, testing::HasSubstr("no crew is left; the last one: crew-0.1: killed"));
+  EXPECT_THAT(failure->message, testing::HasSubstr("resume"));
 }
 
 TEST_F(CrewKeeperTest, ForgivesDeathsOnceACrewHasLived) {
@@ -246,6 +313,7 @@ TEST_F(CrewKeeperTest, TheSlotsOfALargeCrewThatEndsGoBackToWhoIsStillThereAndEls
   const CrewKeeper::Tended tended = keeper.tend({});
   EXPECT_FALSE(tended.failure);
   EXPECT_THAT(tended.replaced, IsEmpty());
+  EXPECT_THAT(tended.divided, ElementsAre("crew-0.2"));
   EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-1.1", "crew-0.2", "crew-1.2"));
   die("crew-0.1");
   ASSERT_FALSE(keeper.tend({}).failure);
@@ -263,7 +331,7 @@ TEST_F(CrewKeeperTest, SplitsALargeCrewAndIsToldTwiceWithoutHarm) {
     keeper.reshape({{0}, {1}});
     ASSERT_FALSE(keeper.tend({}).failure);
   }
-  EXPECT_THAT(crews_.started, ElementsAre("crew-0.1", "crew-0.2", "crew-1.1"));
+  EXPECT_THAT(crews_.started, UnorderedElementsAre("crew-0.1", "crew-0.2", "crew-1.1"));
   die("crew-0.1");
   EXPECT_THAT(keeper.tend({}).replaced, ElementsAre("crew-0.1"));
   EXPECT_TRUE(keeper.any_running());

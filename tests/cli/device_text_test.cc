@@ -39,6 +39,13 @@ TEST(CrewsText, ARankWithSeveralCardsHasThemAll) {
               HasSubstr("0 (H200), 1 (H100)"));
 }
 
+TEST(CrewsText, NamesTheCpusOfEachRank) {
+  const std::string text = describe_crews({.crews = 1, .ranks = 2, .cpus = {{{0, 1, 2, 3}, {8}}}}, {});
+  EXPECT_THAT(text, HasSubstr("0-3"));
+  EXPECT_THAT(text, HasSubstr("8"));
+  EXPECT_THAT(describe_crews({}, {}), HasSubstr("any"));
+}
+
 TEST(CrewsText, SaysThatThereAreNone) {
   const std::string text = describe_crews({.crews = 1, .ranks = 2}, {});
   EXPECT_THAT(text, HasSubstr("none: on CPUs"));

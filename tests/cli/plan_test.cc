@@ -30,13 +30,19 @@ TEST(PlannedEpochs, OfAshaAreNotKnown) {
   EXPECT_EQ(planned_epochs(*scheduler("{type: asha, max_epochs: 27}"), 10), std::nullopt);
 }
 
-TEST(CrewOfRank, IsByRankOrderAndRankZeroCoordinates) {
-  EXPECT_LT(crew_of_rank(0, 2, 2), 0);
-  EXPECT_EQ(crew_of_rank(1, 2, 2), 0);
-  EXPECT_EQ(crew_of_rank(2, 2, 2), 0);
-  EXPECT_EQ(crew_of_rank(3, 2, 2), 1);
-  EXPECT_EQ(crew_of_rank(4, 2, 2), 1);
-  EXPECT_LT(crew_of_rank(5, 2, 2), 0);  // left over
+TEST(CrewsOfRanks, AreByRankOrderAndRankZeroCoordinates) {
+  const std::vector<std::string> hosts(6, "a");
+  EXPECT_EQ(room_for_crews(hosts).size(), 1U);
+  EXPECT_EQ(room_for_crews(hosts)[0].slots, 5);
+  const CrewPlace place{{.host = "a", .ranks = 2}};
+  EXPECT_EQ(crews_of_ranks(hosts, {place, place}), (std::vector<int>{-1, 0, 0, 1, 1, -1}));
+}
+
+TEST(CrewsOfRanks, AreWholeOnTheirHostsHoweverMpirunHasDealtTheRanks) {
+  const std::vector<std::string> hosts = {"a", "b", "a", "b", "a"};
+  const auto places = place_crews(room_for_crews(hosts), {.crews = 2, .ranks = 2});
+  ASSERT_TRUE(places.ok());
+  EXPECT_EQ(crews_of_ranks(hosts, *places), (std::vector<int>{-1, 1, 0, 1, 0}));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The command and the variables of a crew, without starting it.
 #include "cluster/mpirun.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,6 +67,34 @@ TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
                                         "/bin/regatta", "worker", "--study", "/runs/a", "--crew", "crew-1.0",
                                         "--threads", "1", "--lanes", "8"));
   EXPECT_THAT(crew.variables, Not(Contains(Key(HasSubstr("OMPI")))));
+}
+
+TEST(CrewCommand, RanksOnOtherHostsAreStartedByMpirunWithTheirVariables) {
+  Resources resources{.ranks = 3, .threads = 2};
+  resources.agent = "my-agent -q";
+  resources.interface = "10.0.0.0/24";
+  resources.mpirun = {"--prefix", "/opt/mpi"};
+  resources.places = {{}, {{.host = "a", .ranks = 2, .here = true}, {.host = "b", .ranks = 1}}};
+  const CrewCommand crew = crew_command(kCrew, resources, kRoomy);
+  const std::string line = fmt::format("{}", fmt::join(crew.command, " "));
+  const std::string worker =
+      "/bin/regatta worker --study /runs/a --crew crew-1.0 --threads 2 --lanes 1 --recorded";
+  EXPECT_THAT(line, testing::StartsWith("mpirun --oversubscribe --bind-to none --prefix /opt/mpi "));
+  EXPECT_THAT(line, HasSubstr("--mca plm_rsh_agent my-agent -q --mca btl_tcp_if_include 10.0.0.0/24 --mca "
+                              "oob_tcp_if_include 10.0.0.0/24 "));
+  EXPECT_THAT(line, testing::EndsWith("-n 2 --host a:2 -x OMP_NUM_THREADS=2 " + worker +
+                                      " : -n 1 --host b:1 -x OMP_NUM_THREADS=2 " + worker));
+}
+
+TEST(CrewCommand, ACrewOfOneOnAnotherHostNeedsMpirunToo) {
+  Resources resources;
+  resources.places = {{{.host = "a", .ranks = 1, .here = true}}, {{.host = "b", .ranks = 1, .cards = {2}}}};
+  const std::string line = fmt::format("{}", fmt::join(crew_command(kCrew, resources, kRoomy).command, " "));
+  EXPECT_THAT(line, HasSubstr("-n 1 --host b:1 -x OMP_NUM_THREADS=1 -x CUDA_VISIBLE_DEVICES=2 /bin/regatta"));
+  EXPECT_THAT(line, HasSubstr("--ranks-per-gpu 1"));
+  CrewSpec here = kCrew;
+  here.slots = {0};
+  EXPECT_EQ(crew_command(here, resources, kRoomy).command.front(), "/bin/regatta");
 }
 
 TEST(CrewCommand, OversubscribedRanksYieldWhileTheyWait) {

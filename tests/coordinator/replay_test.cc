@@ -29,7 +29,8 @@ struct Setting {
 };
 std::vector<Setting> settings() {
   std::vector<Setting> all;
-  for (const Setting& kind : {Setting{.search = ""}, {.search = "", .lanes = 3}, {.search = "", .elastic = true}}) {
+  for (const Setting& kind :
+       {Setting{.search = ""}, {.search = "", .lanes = 3}, {.search = "", .elastic = true}}) {
     for (const char* search : kSearches) {
       all.push_back({search, kind.lanes, kind.elastic});
     }

@@ -169,11 +169,10 @@ TEST(Simulator, ElasticCrewsEndAStudySoonerWithTheSameReports) {
     }
     const auto study = make_study(experiment, study_options);
     const auto result = simulate(*study, options, {.observe = [&](const TimedEvent& event) {
-                                   if (const auto* report = std::get_if<Reported>(&event.event)) {
-                                     reports[elastic][{report->trial, report->epoch}] =
-                                         report->metrics.front().second;
-                                   }
-                                 }});
+      if (const auto* report = std::get_if<Reported>(&event.event)) {
+        reports[elastic][{report->trial, report->epoch}] = report->metrics.front().second;
+      }
+    }});
     ASSERT_TRUE(result.ok()) << result.error().message;
     results[elastic] = *result;
   }

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "coordinator/database_copy.h"
 #include "store_kit.h"
 
 namespace regatta {
@@ -208,6 +209,56 @@ TEST(Store, AJournalLeftByADeadCoordinatorDoesNotKeepReadersOut) {
   const auto after = Store::read(race.folder());
   ASSERT_TRUE(after.ok()) << after.error().message;
   EXPECT_EQ(describe(after->events), describe(before->events));
+}
+
+TEST(Store, WhoseLockAnotherHostHasTakenOverWritesNothingMore) {
+  StoredRace race("scheduler: {type: fifo, max_epochs: 2}, stop: {trials: 2}");
+  const Reaction first = race.study().handle(CrewJoined{.crew = "a"}, std::chrono::hours(1));
+  ASSERT_TRUE(race.store().append(first.events, race.study()).ok());
+  const auto lock = race.folder() / "study.lock";
+  std::filesystem::remove(lock);
+  ASSERT_TRUE(write_file_atomically(lock, "node17 4711 5 a-boot/pid:[1] 000000000001\n").ok());
+  const auto before = read_file(race.database());
+  const Reaction second = race.study().handle(CrewJoined{.crew = "b"}, std::chrono::hours(2));
+  ASSERT_FALSE(second.events.empty());
+  const Status appended = race.store().append(second.events, race.study());
+  ASSERT_FALSE(appended.ok());
+  EXPECT_THAT(appended.error().message, HasSubstr("node17"));
+  EXPECT_TRUE(race.store().lost_lock());
+  EXPECT_FALSE(race.store().close().ok());
+  EXPECT_EQ(*read_file(race.database()), *before);
+  EXPECT_TRUE(std::filesystem::exists(lock)) << "it is the other host's";
+}
+
+TEST(Store, CanBeReadByCopyWhileAnotherProcessWritesAsIfThereWereNoLocks) {
+  const auto folder = TemporaryDirectory::make();
+  const auto path = folder->path() / "numbers.db";
+  {
+    SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    database.exec("CREATE TABLE pages (id INTEGER PRIMARY KEY, round INTEGER, filler TEXT)");
+    for (int i = 0; i < 60; ++i) {
+      database.exec("INSERT INTO pages (round, filler) VALUES (0, hex(zeroblob(1500)))");
+    }
+  }
+  const pid_t child = fork();
+  if (child == 0) {
+    SQLite::Database database("file:" + path.string() + "?nolock=1",
+                              SQLite::OPEN_READWRITE | SQLite::OPEN_URI);
+    database.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; PRAGMA cache_size = 4");
+    while (true) {
+      database.exec("UPDATE pages SET round = round + 1");  // every page, in parts
+      ::usleep(3000);
+    }
+  }
+  for (int copies = 0; copies < 10; ++copies) {
+    const auto copied = copy_database(path);
+    ASSERT_TRUE(copied.ok()) << copied.error().message;
+    SQLite::Database database(copied->path() / "numbers.db", SQLite::OPEN_READWRITE);
+    EXPECT_EQ(text_at(database, "PRAGMA integrity_check"), "ok");
+    EXPECT_EQ(database.execAndGet("SELECT count(DISTINCT round) FROM pages").getInt(), 1);
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 TEST(Store, AFolderWithoutAStudyIsASentenceWithARemedy) {

@@ -323,8 +323,7 @@ std::vector<std::vector<std::size_t>> shares(const std::vector<int>& idle,
       contender.can_have = [](int) { return true; };
     }
   }
-  return share_out(idle, able,
-                   {.start_seconds = 3, .handover_seconds = 1, .efficiency = 0.9, .margin = 1.5});
+  return share_out(idle, able, {.start_seconds = 3, .handover_seconds = 1, .efficiency = 0.9, .margin = 1.5});
 }
 
 TEST(ShareOut, SharesAreEqualAndTheRestGoesToTheLongest) {

@@ -45,6 +45,9 @@ requires regatta::AtomicInteger<Value> || std::same_as<Value, long long> Value
 atomicMin(Value* address, regatta::AsGiven<Value> value) {
   return regatta::emulated_atomic(address, [value](Value old) { return std::min(old, value); });
 }
+inline unsigned atomicInc(unsigned* address, unsigned limit) {
+  return regatta::emulated_atomic(address, [limit](unsigned old) { return old >= limit ? 0 : old + 1; });
+}
 template <regatta::AtomicInteger Value>
 Value atomicAnd(Value* address, regatta::AsGiven<Value> value) {
   return regatta::emulated_atomic(address, [value](Value old) { return old & value; });

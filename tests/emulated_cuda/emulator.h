@@ -11,6 +11,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace regatta {
 
@@ -24,6 +26,13 @@ void set_emulated_order(EmulatedOrder order, std::uint64_t seed = 0);
 void set_emulated_memory_limit(std::size_t bytes);
 std::size_t emulated_memory_used();
 std::size_t emulated_memory_peak();  // since the program began
+
+// What the graph consists of that was instantiated last.
+struct GraphContents {
+  std::vector<std::string> nodes;  // kernels by their names; "copy", "fill", "event", "host", "graph"
+  int longest_chain = 0;           // of nodes that wait for each other
+};
+GraphContents last_graph();
 
 inline constexpr int kEmulatedMultiprocessors = 4;
 

@@ -128,7 +128,9 @@ void launch_emulated(EmulatedKernel kernel, const std::vector<const void*>& poin
                                    kernel_name(kernel.function), fmt::ptr(pointer)));
     }
   }
-  keep_error(streams.add(stream, [kernel = std::move(kernel)] { block_runner().run(kernel); }));
+  const WorkName name{.kernel = kernel.function};
+  keep_error(streams.add(
+      stream, [kernel = std::move(kernel)] { block_runner().run(kernel); }, name));
 }
 
 }  // namespace regatta

@@ -2,11 +2,15 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "emulated_cuda/emulator.h"
+#include "emulated_cuda/kernel.h"
 #include "emulated_cuda/stream.h"
 
 namespace regatta {
@@ -47,6 +51,31 @@ cudaError_t end_capture(const std::shared_ptr<Capture>& capture, cudaGraph_t* gr
 }
 
 }  // namespace
+
+GraphContents last_graph() {
+  const std::lock_guard lock(emulated_streams().mutex);
+  GraphContents contents;
+  if (emulated_streams().last_graph == nullptr) {
+    return contents;
+  }
+  std::map<const void*, std::string> kernels;  // a name is looked up in the program's file
+  std::vector<int> chain;
+  for (const GraphNode& node : *emulated_streams().last_graph) {
+    std::string& name = kernels[node.name.kernel];
+    if (node.name.kernel != nullptr && name.empty()) {
+      name = kernel_name(node.name.kernel);
+    }
+    contents.nodes.push_back(node.name.kernel != nullptr ? name : node.name.what);
+    int before = 0;
+    for (const int earlier : node.after) {
+      before = std::max(before, chain[static_cast<std::size_t>(earlier)]);
+    }
+    chain.push_back(before + 1);
+    contents.longest_chain = std::max(contents.longest_chain, chain.back());
+  }
+  return contents;
+}
+
 }  // namespace regatta
 
 using namespace regatta;
@@ -116,6 +145,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
     return keep_error(cudaErrorInvalidValue);
   }
   *executable = new CUgraphExec_st{std::make_shared<const GraphNodes>(graph->nodes)};
+  emulated_streams().last_graph = (*executable)->nodes;
   return cudaSuccess;
 }
 
@@ -134,7 +164,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (executable == nullptr) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(emulated_streams().add(stream, [nodes = executable->nodes] { run_graph(*nodes); }));
+  return keep_error(
+      emulated_streams().add(stream, [nodes = executable->nodes] { run_graph(*nodes); }, {.what = "graph"}));
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {

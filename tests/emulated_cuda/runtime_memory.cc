@@ -80,7 +80,7 @@ cudaError_t add_copy(Copy copy, cudaStream_t stream) {
     std::memcpy(staged.get(), copy.from.begin, bytes);
     copy.from.begin = staged.get();
   }
-  const cudaError_t error = streams.add(stream, [copy, staged] { perform(copy); });
+  const cudaError_t error = streams.add(stream, [copy, staged] { perform(copy); }, {.what = "copy"});
   if (error == cudaSuccess && to_pageable) {  // returns once the copy is complete
     streams.finish({queue, queue->issued()});
   }
@@ -106,11 +106,13 @@ cudaError_t add_fill(void* begin, int value, std::size_t bytes, cudaStream_t str
   if (bytes > 0 && !emulated_memory().holds(begin, bytes)) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(emulated_streams().add(stream, [=] {
-    if (bytes > 0) {
-      std::memset(begin, value, bytes);
-    }
-  }));
+  return keep_error(emulated_streams().add(stream,
+                                           [=] {
+                                             if (bytes > 0) {
+                                               std::memset(begin, value, bytes);
+                                             }
+                                           },
+                                           {.what = "fill"}));
 }
 
 // For allocations, which a capture forbids.

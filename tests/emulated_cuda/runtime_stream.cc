@@ -108,7 +108,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return keep_error(refused);
   }
   if (queue == streams.legacy()) {  // takes in the streams that wait for it
-    const cudaError_t error = streams.add(stream, nullptr);
+    const cudaError_t error = streams.add(stream, nullptr, {.what = "wait"});
     if (error != cudaSuccess) {
       return keep_error(error);
     }
@@ -148,7 +148,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
   const std::lock_guard lock(emulated_streams().mutex);
-  return keep_error(emulated_streams().add(stream, [function, data] { function(data); }));
+  return keep_error(emulated_streams().add(stream, [function, data] { function(data); }, {.what = "host"}));
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
@@ -184,7 +184,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return cudaSuccess;
   }
   const auto milliseconds = std::make_shared<double>(0);
-  const cudaError_t error = streams.add(stream, [milliseconds] { *milliseconds = milliseconds_now(); });
+  const cudaError_t error =
+      streams.add(stream, [milliseconds] { *milliseconds = milliseconds_now(); }, {.what = "event"});
   if (error == cudaSuccess) {
     event->capture = nullptr;
     event->recorded = true;
@@ -206,11 +207,13 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   if (queue->capture == nullptr) {
     return keep_error(cudaErrorInvalidValue);
   }
-  return keep_error(streams.add(stream, [event] {
-    event->recorded = true;
-    event->moment = {emulated_streams().legacy(), 0};
-    *event->milliseconds = milliseconds_now();
-  }));
+  return keep_error(streams.add(stream,
+                                [event] {
+                                  event->recorded = true;
+                                  event->moment = {emulated_streams().legacy(), 0};
+                                  *event->milliseconds = milliseconds_now();
+                                },
+                                {.what = "event"}));
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -69,7 +69,7 @@ std::shared_ptr<StreamQueue> EmulatedStreams::queue_of(cudaStream_t stream) cons
   return stream == cudaStreamPerThread ? nullptr : stream->queue;
 }
 
-cudaError_t EmulatedStreams::add(cudaStream_t stream, DeviceWork work) {
+cudaError_t EmulatedStreams::add(cudaStream_t stream, DeviceWork work, WorkName name) {
   const std::shared_ptr<StreamQueue> queue = queue_of(stream);
   if (queue == nullptr) {
     return cudaErrorInvalidResourceHandle;
@@ -79,7 +79,7 @@ cudaError_t EmulatedStreams::add(cudaStream_t stream, DeviceWork work) {
     if (capture.invalid) {
       return cudaErrorStreamCaptureInvalidated;
     }
-    capture.nodes.push_back({std::move(work), queue->capture_ends});
+    capture.nodes.push_back({std::move(work), name, queue->capture_ends});
     queue->capture_ends = {static_cast<int>(capture.nodes.size()) - 1};
     return cudaSuccess;
   }

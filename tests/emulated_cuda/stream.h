@@ -23,8 +23,15 @@ struct Moment {
   std::uint64_t number = 0;
 };
 
+// What a piece of work is, for those who count: a kernel by its function, else a word.
+struct WorkName {
+  const char* what = "kernel";
+  const void* kernel = nullptr;
+};
+
 struct GraphNode {
   DeviceWork work;
+  WorkName name;
   std::vector<int> after;  // earlier nodes
 };
 using GraphNodes = std::vector<GraphNode>;
@@ -78,7 +85,7 @@ class EmulatedStreams {
   std::shared_ptr<StreamQueue> queue_of(cudaStream_t stream) const;  // null: not a stream
 
   // Into the stream's order, or into its capture's graph.
-  cudaError_t add(cudaStream_t stream, DeviceWork work);
+  cudaError_t add(cudaStream_t stream, DeviceWork work, WorkName name);
   // Makes progress elsewhere if the order says so, then runs what `moment` needs.
   void finish(const Moment& moment);
   void finish_everything();
@@ -86,6 +93,7 @@ class EmulatedStreams {
   // What a forbidden call answers while a capture goes on that forbids it; that capture is lost.
   cudaError_t refuse_while_capturing();
   std::vector<std::shared_ptr<Capture>> captures;  // that go on
+  std::shared_ptr<const GraphNodes> last_graph;    // that was instantiated; null: none
 
   std::recursive_mutex mutex;
 

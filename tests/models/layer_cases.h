@@ -31,6 +31,18 @@ inline const std::vector<LayerCase>& layer_cases() {
       {"DenseWide", "[dense: 33, relu, dense: 3]", {17}},
       {"Regression", "[dense: 6, relu, dense: 2]", {4}, 2, false},
       {"Relu", "[dense: 9, relu, dense: 8, relu, dense: 3]", {5}},
+      {"ReluOfManyUnits", "[dense: 128, relu, dense: 256, relu, dense: 3]", {5}},
+      {"ReluOfFewUnits", "[dense: 40, relu, dense: 130, relu, dense: 1, relu, dense: 3]", {5}},
+      {"ReluInTwoPlaces", "[dense: 128, relu, residual: [dense: 128, relu], dense: 3]", {5}},
+      {"ReluThenFlatten", "[dense: 128, relu, flatten, dense: 3]", {3, 5}},
+      {"PoolBehindTwoRelus",
+       "[conv: 3, relu, residual: [conv: 3, relu], relu, max_pool: 2, conv: 17, relu, max_pool: {size: 16, "
+       "stride: 1}, dense: 3]",
+       {1, 34, 33}},
+      {"LayerNormBetweenResiduals",
+       "[dense: 5, residual: [dense: 5], residual: [layer_norm, dense: 5], residual: [dense: 5, relu], "
+       "layer_norm, residual: [layer_norm, relu, dense: 5], dense: 3]",
+       {4}},
       {"ReluOnInput", "[relu, dense: 3]", {5}},
       {"ReluAtTheEnd", "[dense: 3, relu]", {5}},
       {"ReluTwice", "[dense: 6, relu, relu, dense: 3]", {5}},

@@ -1,9 +1,12 @@
 """Several hosts on one machine: network namespaces with a bridge between them, for Linux and root only.
 
     with Hosts(2) as hosts:
-        hosts.mpirun(ranks_per_host=2, program=[...])
+        hosts.mpirun(slots=(2, 1), program=[...])
+
+This machine is one more host, with the address .254; only one test at a time has the hosts.
 """
 
+import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +14,7 @@ import subprocess
 import tempfile
 
 NETWORK = "10.77.0"
+LOCK = "/tmp/regatta-hosts.lock"
 AGENT = """#!/bin/sh
 # In place of ssh: mpirun calls it with a host's address and a command.
 address=$1; shift
@@ -42,6 +46,8 @@ class Hosts:
         self.numbers = range(1, count + 1)
 
     def __enter__(self):
+        self.lock = open(LOCK, "w", encoding="utf-8")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.folder = tempfile.mkdtemp(prefix="regatta-hosts-")
         self.agent = os.path.join(self.folder, "agent")
         with open(self.agent, "w", encoding="utf-8") as stream:
@@ -65,19 +71,39 @@ class Hosts:
     def __exit__(self, *_):
         self.clean()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.lock.close()
+
+    def address(self, number):
+        return f"{NETWORK}.{number}"
+
+    def cut(self, number):
+        """The host goes on, but nothing reaches it, and nothing comes from it."""
+        ip("link", "set", f"regatta-o{number}", "down")
+
+    def mend(self, number):
+        ip("link", "set", f"regatta-o{number}", "up")
 
     def clean(self):
         for number in self.numbers:
             subprocess.run(["ip", "netns", "delete", f"regatta-node{number}"], capture_output=True, check=False)
+            # Processes that are left keep a namespace alive, and with it its end of the link.
+            subprocess.run(["ip", "link", "delete", f"regatta-o{number}"], capture_output=True, check=False)
         subprocess.run(["ip", "link", "delete", "regatta-br"], capture_output=True, check=False)
 
-    def mpirun(self, slots, program, timeout=120):
-        """`slots`: ranks of each host. Returns the finished process."""
+    def mpirun_command(self, slots, program, *more):
+        """`slots`: ranks of each host. `more`: arguments of mpirun."""
         hosts = ",".join(f"{NETWORK}.{number}:{count}" for number, count in zip(self.numbers, slots))
-        command = ["mpirun", "--mca", "plm_rsh_agent", self.agent, "--mca", "plm_rsh_no_tree_spawn", "1",
-                   "--mca", "pml", "ob1", "--mca", "btl", "tcp,vader,self",
-                   "--mca", "btl_tcp_if_include", f"{NETWORK}.0/24", "--mca", "oob_tcp_if_include",
-                   f"{NETWORK}.0/24", "--bind-to", "none", "--host", hosts, "-n", str(sum(slots)), *program]
-        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-                       "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
-        return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=timeout, check=False)
+        return ["mpirun", *more, "--mca", "plm_rsh_agent", self.agent, "--mca", "plm_rsh_no_tree_spawn", "1",
+                "--mca", "pml", "ob1", "--mca", "btl", "tcp,vader,self",
+                "--mca", "btl_tcp_if_include", f"{NETWORK}.0/24", "--mca", "oob_tcp_if_include",
+                f"{NETWORK}.0/24", "--bind-to", "none", "--host", hosts, "-n", str(sum(slots)), *program]
+
+    @staticmethod
+    def environment():
+        return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
+
+    def mpirun(self, slots, program, timeout=120):
+        """Returns the finished process."""
+        command = self.mpirun_command(slots, program)
+        return subprocess.run(command, env={**os.environ, **self.environment()}, text=True, capture_output=True, timeout=timeout, check=False)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
+import subprocess
 import unittest
 
-from support import ENVIRONMENT, StudyCase, main, wait_until
+from support import ENVIRONMENT, REGATTA, StudyCase, main, wait_until
 
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 ON_TWO = ("taskset", "-c", ",".join(map(str, CPUS)))
@@ -24,6 +26,14 @@ search: {sampler: random, stop: {trials: 1}}
 space: {lr: {float: [0.1, 1]}}
 command: [/usr/bin/python3, program.py, $lr]
 """
+
+
+def allowed_of_main(process):
+    """Of the process's first thread; those of MPI are older than the division."""
+    try:
+        return sorted(os.sched_getaffinity(process))
+    except ProcessLookupError:
+        return []
 
 
 def allowed(process):
@@ -76,9 +86,9 @@ class RanksOfCrews(StudyCase):
         except AssertionError as late:
             raise AssertionError(f"{late}; seen: {seen}") from None
 
-    def start_long(self, crews, ranks, threads=1):
+    def start_long(self, crews, ranks, threads=1, bind="auto"):
         settings = ("search.scheduler.max_epochs=1000000", f"resources.crews={crews}", f"resources.ranks={ranks}",
-                    f"resources.threads={threads}")
+                    f"resources.threads={threads}", f"resources.bind={bind}")
         process = self.start("run", "exp.yaml", *(word for setting in settings for word in ("--set", setting)),
                              prefix=ON_TWO)
         self.addCleanup(process.stdout.close)
@@ -97,11 +107,11 @@ class RanksOfCrews(StudyCase):
         self.start_long(crews=1, ranks=1, threads=2)
         self.wait_for_cpus([CPUS])
 
-    def what_programs_see(self, *settings, prefix=()):
+    def what_programs_see(self, resources, prefix=()):
         self.write("program.py", PROGRAM)
-        self.write("program.yaml", EXPERIMENT)
-        self.regatta("run", "program.yaml", *(word for setting in settings for word in ("--set", setting)),
-                     prefix=(*ON_TWO, *prefix))
+        self.write("program.yaml", EXPERIMENT + f"resources: {resources}\n")
+        shutil.rmtree(self.path("runs"), ignore_errors=True)
+        self.regatta("run", "program.yaml", prefix=(*ON_TWO, *prefix))
         seen = []
         for name in sorted(os.listdir(self.folder)):
             if name.startswith("seen-"):
@@ -111,18 +121,33 @@ class RanksOfCrews(StudyCase):
         return seen
 
     def test_hand_their_cpus_and_threads_to_programs(self):
-        self.assertEqual(self.what_programs_see("resources={crews: 1, ranks: 2, threads: 1}"),
+        self.assertEqual(self.what_programs_see("{crews: 1, ranks: 2, threads: 1}"),
                          [{"cpus": [CPUS[0]], "threads": "1"}, {"cpus": [CPUS[1]], "threads": "1"}])
 
     def test_are_left_to_the_system_where_that_is_asked_for_or_there_are_too_few(self):
         for resources in ("{crews: 1, ranks: 2, threads: 1, bind: none}", "{crews: 1, ranks: 2, threads: 2}"):
-            for seen in self.what_programs_see(f"resources={resources}"):
+            for seen in self.what_programs_see(resources):
                 self.assertEqual(seen["cpus"], CPUS, resources)
 
     def test_under_one_mpirun_share_what_it_leaves_them(self):
         mpirun = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n", "3")
-        self.assertEqual(self.what_programs_see("resources={ranks: 2, threads: 1}", prefix=mpirun),
+        self.assertEqual(self.what_programs_see("{ranks: 2, threads: 1}", prefix=mpirun),
                          [{"cpus": [CPUS[0]], "threads": "1"}, {"cpus": [CPUS[1]], "threads": "1"}])
+
+    def test_of_a_crew_that_has_its_cpus_alone_divide_them(self):
+        self.start_long(crews=1, ranks=1, bind="none")
+        wait_until(lambda: self.workers() and os.path.exists(self.path("runs/tiny/coordinator.json")), 60, "a study")
+        others = self.workers()
+        crew = subprocess.Popen([*ON_TWO, "mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", REGATTA, "worker",
+                                 "--study", self.path("runs/tiny"), "--crew", "crew-9.1", "--divide-cpus"],
+                                env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(crew.wait)
+        self.addCleanup(crew.kill)
+
+        def ranks():
+            mains = [allowed_of_main(worker) for worker in self.workers() if worker not in others]
+            return sorted(mains) == [[CPUS[0]], [CPUS[1]]]
+        wait_until(ranks, 60, "ranks on a CPU each")
 
     def test_are_told_before_they_start(self):
         text = self.regatta("devices", "exp.yaml", "--set", "resources.crews=2", prefix=ON_TWO).stdout

@@ -1,13 +1,14 @@
 """Crews that grow while a study runs: the trial goes on with more ranks, and to the same reports."""
 
-import json
 import os
 import signal
-import unittest
+import sqlite3
+import subprocess
 
 from support import StudyCase, main, make_csv, wait_until
 
-# Two crews and one trial, long enough for a larger crew to be started and to take over.
+# Two crews and one trial, long enough for a larger crew to be started and to take over. Small steps: what two orders
+# of summation make of a weight must not grow in the course of training.
 EXPERIMENT = """\
 name: tail
 seed: 3
@@ -17,7 +18,7 @@ search:
   scheduler: {type: fifo, max_epochs: EPOCHS}
   stop: {trials: 1}
 space:
-  lr: {float: [0.01, 0.03], log: true}
+  lr: {float: [0.001, 0.0015]}
 data: {format: csv, path: made.csv, target: kind, validation: 0.2}
 model:
   layers:
@@ -41,33 +42,28 @@ class Elastic(StudyCase):
         text = EXPERIMENT.replace("EPOCHS", str(epochs)).replace(", MORE", f", {more}" if more else "")
         self.write("tail.yaml", text)
 
-    def reports(self, run):
-        (trial,) = json.loads(self.regatta("trials", self.path("runs", run), "--json").stdout)
-        self.assertEqual(trial["state"], "complete")
-        return trial["epochs"], trial["value"]
-
-    def crew_logs(self, run):
-        return sorted(name for name in os.listdir(self.path("runs", run, "logs")) if name.startswith("crew-"))
-
     def curve(self, run):
-        """The value of each epoch, from the study's Optuna tables."""
-        import sqlite3  # pylint: disable=import-outside-toplevel
+        """The trial's value in each epoch."""
+        (trial,) = self.trials(os.path.join("runs", run))
+        self.assertEqual(trial["state"], "complete")
         with sqlite3.connect(f"file:{self.path('runs', run, 'study.db')}?mode=ro", uri=True) as database:
             return [value for (value,) in database.execute(
                 "SELECT intermediate_value FROM trial_intermediate_values ORDER BY step")]
 
-    def rank_counts(self, process, name):
-        """The largest number of ranks seen while the study ran, and its output."""
+    def ranks_of_large_crew(self):
+        return [process for process in self.workers() if self.is_of_large_crew(process)]
+
+    def watch(self, process):
+        """Until its end: its output, and how many ranks of a larger crew there were at once."""
         most = 0
-        while process.poll() is None:
-            most = max(most, len([1 for pid in self.workers() if self.is_of_large_crew(pid)]))
+        while True:
+            most = max(most, len(self.ranks_of_large_crew()))
             try:
-                process.wait(timeout=0.1)
-            except Exception:  # pylint: disable=broad-except
+                output, _ = process.communicate(timeout=0.2)
+            except subprocess.TimeoutExpired:
                 continue
-        output, _ = process.communicate()
-        self.assertEqual(process.returncode, 0, f"{name}\n{output}")
-        return most, output
+            self.assertEqual(process.returncode, 0, output)
+            return output, most
 
     @staticmethod
     def is_of_large_crew(process):
@@ -80,16 +76,16 @@ class Elastic(StudyCase):
     def test_a_lone_trial_goes_on_with_the_ranks_of_both_crews_and_to_the_same_reports(self):
         self.write_experiment()
         self.regatta("run", "tail.yaml", "--name", "rigid", "--set", "resources.elastic=false", timeout=240)
-        most, output = self.rank_counts(self.start("run", "tail.yaml", "--name", "elastic"), "elastic")
+        output, most = self.watch(self.start("run", "tail.yaml", "--name", "elastic"))
         self.assertIn("trial 0 goes on with 2 ranks", output)
         self.assertEqual(most, 2)
         self.assertNotIn("started again", output)
         rigid, elastic = self.curve("rigid"), self.curve("elastic")
+        self.assertEqual(len(rigid), EPOCHS)
         self.assertEqual(len(elastic), EPOCHS)
         for epoch, (ours, theirs) in enumerate(zip(elastic, rigid), start=1):
-            # One of 1800 validation rows may change sides by a rounding.
+            # A few of 1800 validation rows may change sides by a rounding.
             self.assertAlmostEqual(ours, theirs, delta=0.003, msg=f"epoch {epoch}")
-        self.assertEqual(self.crew_logs("rigid"), ["crew-0.1.log", "crew-1.1.log"])
 
     def test_deterministic_world_keeps_every_bit_when_crews_change(self):
         self.write_experiment("deterministic: {type: world, shards: 2}")
@@ -98,17 +94,12 @@ class Elastic(StudyCase):
         self.assertIn("trial 0 goes on with 2 ranks", output)
         self.assertEqual(self.curve("elastic"), self.curve("rigid"))
 
-    def test_a_larger_crew_that_is_killed_costs_one_attempt_and_its_slots_work_on(self):
+    def test_a_killed_larger_crew_costs_one_attempt_and_no_epoch_that_was_reported(self):
         self.write_experiment(epochs=2 * EPOCHS)
         process = self.start("run", "tail.yaml", "--name", "elastic")
-        large = wait_until(lambda: [pid for pid in self.workers() if self.is_of_large_crew(pid)], 60, "a larger crew")
-        log = self.path("runs", "elastic", "logs")
-        del log
-        os.kill(large[0], signal.SIGKILL)
-        output = self.finish(process, timeout=240)
-        del output
-        epochs, _ = self.reports("elastic")
-        self.assertEqual(epochs, 2 * EPOCHS)
+        (victim, *_) = wait_until(self.ranks_of_large_crew, 60, "a larger crew")
+        os.kill(victim, signal.SIGKILL)
+        self.finish(process, timeout=240)
         self.assertEqual(len(self.curve("elastic")), 2 * EPOCHS)
 
 

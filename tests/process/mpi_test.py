@@ -1,6 +1,10 @@
 """mpirun -n N regatta run: rank 0 coordinates, the others are crews."""
 
-from support import EXPERIMENT, StudyCase, main
+import json
+import os
+import signal
+
+from support import EXPERIMENT, StudyCase, main, make_csv
 
 MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n")
 
@@ -35,6 +39,23 @@ class OneMpirunForAll(StudyCase):
         self.write("exp.yaml", EXPERIMENT.replace("type: sgd", "type: sdg"))
         done = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3"), code=2)
         self.assertEqual(done.stderr.count("exp.yaml:17:27: "), 1, done.stderr)
+
+
+class ADeadRank(StudyCase):
+    def test_costs_its_crew_only_where_mpirun_lets_the_others_live(self):
+        make_csv(self.path("made.csv"), rows=12000, features=16)
+        self.write("exp.yaml", EXPERIMENT.replace("max_epochs: 3", "max_epochs: 4").replace("trials: 6", "trials: 10")
+                   .replace("ranks: 1", "ranks: 2"))
+        # One rank is left over; it waits for the others.
+        running = self.start("run", "exp.yaml", prefix=(*MPIRUN, "6", "--enable-recovery"))
+        self.wait_for_ended(2)
+        with open(self.path("runs/tiny/crews/crew-1.1.json"), encoding="utf-8") as stream:
+            os.kill(json.load(stream)["process_id"], signal.SIGKILL)
+        output = self.finish(running)
+        self.assertIn("the other crews go on", output)
+        trials = self.trials()
+        self.assertEqual([trial["state"] for trial in trials], ["complete"] * 10)
+        self.assertEqual(sum(trial["attempts_lost"] for trial in trials), 1)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,17 @@ def wait_until(condition, seconds, what):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
+def why_no_other_host():
+    """Why as_host() does not work here, or None."""
+    made = subprocess.run(["unshare", "--uts", "true"], capture_output=True, text=True, check=False)
+    return None if made.returncode == 0 else f"no host names for single processes: {made.stderr.strip()}"
+
+
+def as_host(name):
+    """The prefix of a command that takes itself to be on a host of this name."""
+    return ("unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh")
+
+
 class StudyCase(unittest.TestCase):
     """A test with a folder that holds made.csv, exp.yaml and the studies under runs/."""
 
@@ -138,6 +149,18 @@ class StudyCase(unittest.TestCase):
                 return database.execute(query).fetchone()[0]
         except sqlite3.Error:
             return 0
+
+    def events(self, kind, run="runs/tiny"):
+        """The stored facts of one kind, in order."""
+        try:
+            with sqlite3.connect(f"file:{self.path(run, 'study.db')}?mode=ro", uri=True, timeout=5) as database:
+                query = "SELECT body FROM regatta_events WHERE kind = ? ORDER BY seq"
+                return [json.loads(body) for (body,) in database.execute(query, (kind,))]
+        except sqlite3.Error:
+            return []
+
+    def exists(self, *parts):
+        return os.path.exists(self.path(*parts))
 
     def wait_for_ended(self, count, run="runs/tiny", seconds=60):
         wait_until(lambda: self.ended_trials(run) >= count, seconds, f"{count} ended trials")

@@ -278,6 +278,58 @@ TEST_F(ServerTest, GoodbyeEndsTheWaitForACrew) {
   EXPECT_TRUE(session->server().idle());
 }
 
+TEST_F(ServerTest, GoodbyeOfACrewThatStillRunsSomethingCostsNoAttempt) {
+  const auto session = Session::create(folder_);
+  ScriptedCrew guest(folder_, "guest-n7-1");
+  guest.hello();
+  const AttemptId attempt = guest.await_start(*session);
+  wire::FromCrew goodbye;
+  goodbye.mutable_goodbye()->set_reason("it was asked to");
+  guest.send(goodbye);
+  ASSERT_TRUE(session->run_until([&] { return !session->stored<AttemptEnded>().empty(); }));
+  EXPECT_EQ(session->stored<AttemptEnded>()[0].attempt, attempt);
+  EXPECT_EQ(session->stored<AttemptEnded>()[0].outcome, Outcome::preempted);
+}
+
+TEST_F(ServerTest, CrewsAreToldWhetherAStoppedStudyIsExpectedBack) {
+  for (const bool comes_back : {true, false}) {
+    const fs::path folder = root_.path() / (comes_back ? "taken-away" : "stopped");
+    const auto session = Session::create(folder);
+    ScriptedCrew crew(folder, "guest-n7-1");
+    crew.hello();
+    const AttemptId attempt = crew.await_start(*session);
+    ASSERT_TRUE(session->server().request_stop({.why = "by the test", .comes_back = comes_back}).ok());
+    crew.await(*session, ToCrew::kSuspendAttempt);
+    crew.finished(attempt, Finished::INTERRUPTED);
+    EXPECT_EQ(crew.await(*session, ToCrew::kDismiss).dismiss().comes_back(), comes_back);
+    crew.heartbeat();
+    EXPECT_EQ(crew.await(*session, ToCrew::kDismiss).dismiss().comes_back(), comes_back);
+    ASSERT_EQ(session->stored<StudyEnded>().size(), 1U);
+    EXPECT_EQ(session->stored<StudyEnded>()[0].message, "by the test");
+  }
+}
+
+TEST_F(ServerTest, OfAStudyThatAnotherHostHasTakenOverAnswersNobody) {
+  const auto session = Session::create(folder_);
+  ScriptedCrew crew(folder_, "crew-0.0");
+  crew.hello();
+  const AttemptId attempt = crew.await_start(*session);
+  fs::remove(folder_ / "study.lock");
+  std::ofstream(folder_ / "study.lock") << "node17 4711 5 a-boot/pid:[1] 000000000001\n";
+  crew.report(attempt, 1, 1.0);
+  Status status;
+  const SystemClock clock;
+  const Deadline deadline(clock, kArrives);
+  while (status.ok() && !deadline.passed()) {
+    status = session->server().step(milliseconds(10));
+  }
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message, HasSubstr("node17"));
+  EXPECT_FALSE(crew.receive(milliseconds(200)));
+  EXPECT_TRUE(session->stored<Reported>().empty());
+  EXPECT_TRUE(session->store().lost_lock());
+}
+
 TEST_F(ServerTest, CheckpointsThatNobodyNeedsAreDeleted) {
   const auto session = Session::create(folder_, {.trials = 1, .epochs = 3});
   ScriptedCrew crew(folder_, "crew-0.0");

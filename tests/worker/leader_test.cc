@@ -24,7 +24,7 @@ class LeaderTest : public testing::Test {
                                                             .ranks = 2,
                                                             .first_contact_limit = first_contact_limit},
                                               clock_);
-    control_ = std::make_unique<LeaderControl>(*link_);
+    control_ = std::make_unique<LeaderControl>(*link_, asked_to_leave_);
   }
 
   // From Hello to the begin of an attempt.
@@ -59,7 +59,8 @@ class LeaderTest : public testing::Test {
   ScriptedCoordinator coordinator_{folder_.path(), "crew-0.1"};
   std::unique_ptr<CoordinatorLink> link_;
   std::unique_ptr<LeaderControl> control_;
-  AttemptControl* attempt_ = nullptr;  // that began last
+  AttemptControl* attempt_ = nullptr;     // that began last
+  std::function<bool()> asked_to_leave_;  // of a guest
 };
 
 TEST_F(LeaderTest, AnAttemptFromHelloToItsEnd) {
@@ -229,6 +230,41 @@ TEST_F(LeaderTest, NoFirstAnswerIsAnErrorThatNamesTheEndpoint) {
   ASSERT_FALSE(message.ok());
   EXPECT_EQ(message.error().kind, Error::Kind::timeout);
   EXPECT_THAT(message.error().message, testing::HasSubstr(coordinator_.endpoint()));
+}
+
+TEST_F(LeaderTest, AGuestThatIsAskedToLeaveSavesAndTakesNoMoreWork) {
+  bool asked = false;
+  asked_to_leave_ = [&] { return asked; };
+  begin_attempt(7, 5);
+  EXPECT_EQ(attempt_->decide(0, Microseconds(0))->action, Decision::Action::go_on);
+  asked = true;
+  EXPECT_EQ(attempt_->decide(0, Microseconds(0))->action, Decision::Action::suspend);
+  coordinator_.start(8, 2);
+  wait_for_all();
+  ASSERT_TRUE(control_->finish(7, {.how = AttemptEnd::How::interrupted, .checkpoint = "c"}).ok());
+  EXPECT_TRUE(coordinator_.next().has_attempt_finished());
+  EXPECT_TRUE(order().has_dismiss());
+  EXPECT_TRUE(control_->is_leaving());
+  EXPECT_FALSE(coordinator_.next(milliseconds(300)).has_lane_free());
+}
+
+TEST_F(LeaderTest, AGuestStaysWhenTheCoordinatorIsExpectedBack) {
+  asked_to_leave_ = [] { return false; };
+  begin_attempt(7, 5);
+  coordinator_.dismiss(/*comes_back=*/true);
+  wait_for_all();
+  EXPECT_EQ(attempt_->decide(0, Microseconds(0))->action, Decision::Action::go_on);
+  const auto next = control_->next_order(milliseconds(100));
+  ASSERT_TRUE(next.ok());
+  EXPECT_FALSE(next->has_value());
+}
+
+TEST_F(LeaderTest, TheStudysOwnCrewGoesAlsoWhenTheCoordinatorIsExpectedBack) {
+  begin_attempt(7, 5);
+  coordinator_.dismiss(/*comes_back=*/true);
+  wait_for_all();
+  EXPECT_EQ(attempt_->decide(0, Microseconds(0))->action, Decision::Action::end);
+  EXPECT_TRUE(order().has_dismiss());
 }
 
 TEST_F(LeaderTest, ACrewWithoutWorkOrCoordinatorDismissesItself) {

@@ -100,9 +100,9 @@ class ScriptedCoordinator {
     tell(message);
   }
 
-  void dismiss() {
+  void dismiss(bool comes_back = false) {
     wire::ToCrew message;
-    message.mutable_dismiss();
+    message.mutable_dismiss()->set_comes_back(comes_back);
     tell(message);
   }
 

@@ -67,7 +67,7 @@ Result<double> measure_products(const CeilingSizes& sizes, MathMode math) {
   fill_with_numbers(a.data(), bytes, type, stream.get());
   fill_with_numbers(b.data(), bytes, type, stream.get());
   ASSIGN_OR_RETURN(const double seconds, shortest(stream, sizes.repeats, [&] {
-                     return product->run(stream.get(), a.data(), b.data(), nullptr, d.data(),
+                     return product->run(stream.get(), {.a = a.data(), .b = b.data(), .d = d.data()},
                                          workspace.data());
                    }));
   const auto n = static_cast<double>(side);

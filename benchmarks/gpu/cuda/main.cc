@@ -124,6 +124,7 @@ class Bench {
                    {"batch", options.work.batch},
                    {"tokens", options.work.text ? options.work.batch * options.work.input[0] : 0},
                    {"device_bytes", trainer->device_bytes()},
+                   {"nodes", trainer->nodes()},
                    {"parameters", trainer->parameters()},
                    {"flops", trainer->cost().flops},
                    {"bytes", trainer->cost().bytes}};

@@ -27,9 +27,9 @@ class StepTimer final : public BatchFeed {
     }
     return feed_->stage(batch, stream);
   }
-  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepNumbers& numbers,
+  Status enqueue(const DeviceBatch& to, std::int64_t rows, const StepStart& start,
                  cudaStream_t stream) override {
-    return feed_->enqueue(to, rows, numbers, stream);
+    return feed_->enqueue(to, rows, start, stream);
   }
   Status enqueued(cudaStream_t stream) override {
     RETURN_IF_ERROR(feed_->enqueued(stream));
@@ -94,6 +94,7 @@ Status Trainer::build(Shared& shared, const TrainerOptions& options) {
   CudaEngineOptions device_options{.training_feed = std::move(timer),
                                    .libraries = shared.libraries.get(),
                                    .records_steps = options.records_steps,
+                                   .recorded_nodes = &nodes_,
                                    .part_ends = part_end_handles_};
   ASSIGN_OR_RETURN(
       engine_,

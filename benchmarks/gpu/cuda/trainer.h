@@ -49,6 +49,7 @@ class Trainer {
   const StepCost& cost() const { return cost_; }
   std::int64_t parameters() const { return config_.network.parameter_count; }
   std::size_t device_bytes() const { return device_bytes_; }  // all that it has taken of the device's memory
+  std::size_t nodes() const { return nodes_; }                // of a recorded step; 0: steps are not recorded
 
  private:
   Trainer() = default;
@@ -58,6 +59,7 @@ class Trainer {
   ModelConfig config_;
   StepCost cost_;
   std::size_t device_bytes_ = 0;
+  std::size_t nodes_ = 0;
   std::int64_t rows_ = 0;
   std::int64_t steps_per_epoch_ = 1;
   std::int64_t steps_ = 0;

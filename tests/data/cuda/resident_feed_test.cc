@@ -7,19 +7,21 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "cuda/device.h"
 #include "data/cuda/made_splits.h"
 #include "experiment/node.h"
 #include "models/cuda/engine.h"
+#include "models/cuda/step_ring.h"
 #include "models/model.h"
 
 namespace regatta {
 namespace {
 
-using cuda::BatchNumbers;
 using cuda::DeviceMemory;
+using cuda::InputLayout;
 using cuda::ResidentPart;
 
 constexpr std::int64_t kSamples = 43;
@@ -48,22 +50,24 @@ std::vector<Value> read(const DeviceMemory& memory) {
 class RecordedFeed {
  public:
   RecordedFeed(cuda::ResidentDatasets& datasets, const std::vector<ResidentPart>& parts,
-               const Dataset& dataset, std::int64_t rows)
+               const Dataset& dataset, std::int64_t rows, const InputLayout& layout = {})
       : feed_(made(cuda::make_resident_feed(datasets, parts))),
         stream_(made(cuda::Stream::create())),
-        numbers_(memory<BatchNumbers>(1)),
-        inputs(memory<float>(rows * dataset.sample_size())),
+        ring_(made(cuda::StepRing::create(/*lanes=*/1, /*dropouts=*/0))),
+        inputs(made(DeviceMemory::allocate(
+            static_cast<std::size_t>(rows * dataset.sample_size() * bytes_of(layout.type)), "a test"))),
         labels(memory<std::int32_t>(dataset.labels.empty() ? 0 : rows * dataset.positions)),
         targets(memory<float>(rows * static_cast<std::int64_t>(dataset.target_names.size()))),
         other_labels(memory<std::int32_t>(dataset.labels.empty() ? 0 : rows * dataset.positions)),
         label_shares(memory<float>(rows)) {
     graph_ = made(cuda::Graph::capture(stream_, [&] {
-      return feed_->enqueue({.inputs = inputs.as<float>(),
+      return feed_->enqueue({.inputs = inputs.data(),
+                             .layout = layout,
                              .labels = labels.as<std::int32_t>(),
                              .targets = targets.as<float>(),
                              .other_labels = other_labels.as<std::int32_t>(),
                              .label_shares = label_shares.as<float>()},
-                            rows, {.batch = numbers_.as<BatchNumbers>()}, stream_.get());
+                            rows, ring_.start(), stream_.get());
     }));
   }
 
@@ -71,13 +75,12 @@ class RecordedFeed {
     for (const DeviceMemory* values : {&inputs, &labels, &targets, &other_labels, &label_shares}) {
       require(cuda::check(cudaMemset(values->data(), 0xff, values->size()), "spoiling what is there"));
     }
-    const BatchNumbers numbers{
+    *made(ring_.next()).batch = {
         .count = batch.count, .epoch = batch.epoch, .step = batch.step, .part = batch.part};
-    require(cuda::check(cudaMemcpy(numbers_.data(), &numbers, sizeof numbers, cudaMemcpyHostToDevice),
-                        "telling the step"));
-    require(cuda::check(cudaDeviceSynchronize(), "telling the step"));
+    require(cuda::check(cudaDeviceSynchronize(), "spoiling what is there"));
     require(feed_->stage(batch, stream_.get()));
     require(graph_.launch(stream_));
+    require(ring_.enqueued(stream_.get()));
     require(feed_->enqueued(stream_.get()));
     require(cuda::check(cudaStreamSynchronize(stream_.get()), "making a batch"));
   }
@@ -92,7 +95,7 @@ class RecordedFeed {
 
   std::unique_ptr<cuda::BatchFeed> feed_;
   cuda::Stream stream_;
-  DeviceMemory numbers_;
+  cuda::StepRing ring_;
   cuda::Graph graph_;
 
  public:
@@ -222,6 +225,46 @@ class ResidentData : public testing::Test {
  protected:
   void SetUp() override { REGATTA_NEEDS_CUDA_DEVICE(); }
 };
+
+float as_float(std::uint16_t bf16) { return std::bit_cast<float>(static_cast<std::uint32_t>(bf16) << 16); }
+
+// To nearest even.
+float rounded(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000U);
+}
+
+TEST_F(ResidentData, AnImageStandsAsItsNetworkReadsIt) {
+  const Split split = made_split(Kind::byte_images, kSamples);
+  const Shape& shape = split.dataset->sample_shape;
+  const InputLayout channels_last{.positions = static_cast<std::uint32_t>(shape[1] * shape[2]),
+                                  .channels = static_cast<std::uint32_t>(shape[0])};
+  ASSERT_GT(channels_last.channels, 1U);
+  InputLayout in_bf16 = channels_last;
+  in_bf16.type = ElementType::bf16;
+  const ResidentPart part{.split = split, .options = {.global_batch = kGlobalBatch}};
+  cuda::ResidentDatasets datasets;
+  RecordedFeed as_host_has_it(datasets, {part}, *split.dataset, kGlobalBatch);
+  RecordedFeed turned(datasets, {part}, *split.dataset, kGlobalBatch, channels_last);
+  RecordedFeed turned_in_bf16(datasets, {part}, *split.dataset, kGlobalBatch, in_bf16);
+  for (RecordedFeed* feed : {&as_host_has_it, &turned, &turned_in_bf16}) {
+    feed->make({.count = kGlobalBatch - 1});
+  }
+  const auto host = read<float>(as_host_has_it.inputs);
+  const auto floats = read<float>(turned.inputs);
+  const auto words = read<std::uint16_t>(turned_in_bf16.inputs);
+  const std::size_t size = channels_last.positions * channels_last.channels;
+  ASSERT_EQ(floats.size(), host.size());
+  ASSERT_EQ(words.size(), host.size());
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    const std::size_t place = i % size;
+    const std::size_t position = place / channels_last.channels;
+    const std::size_t channel = place % channels_last.channels;
+    const float expected = host[i - place + channel * channels_last.positions + position];
+    ASSERT_EQ(floats[i], expected) << i;
+    ASSERT_EQ(as_float(words[i]), rounded(expected)) << i;
+  }
+}
 
 // Test data may come from files of their own, and there may be no validation data.
 TEST_F(ResidentData, OneFeedServesSeveralParts) {

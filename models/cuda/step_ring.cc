@@ -1,29 +1,14 @@
-// Slots in memory that host and device share, and the kernel that takes the next one.
-#include <utility>
-
-#include "models/cuda/launch.h"
+// Slots in memory that host and device share.
 #include "models/cuda/step_ring.h"
+
+#include <utility>
 
 namespace regatta::cuda {
 namespace {
 
-constexpr int kThreads = 256;
 constexpr std::size_t kWord = sizeof(std::uint32_t);
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
-
-// One block.
-__global__ void take_slot(const std::uint32_t* slots, std::int64_t slot_words, std::int64_t slot_count,
-                          std::int64_t* position, std::uint32_t* current) {
-  const std::int64_t slot = *position % slot_count;
-  for (std::int64_t i = threadIdx.x; i < slot_words; i += kThreads) {
-    current[i] = slots[slot * slot_words + i];
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    ++*position;
-  }
-}
 
 }  // namespace
 
@@ -39,6 +24,7 @@ Result<StepRing> StepRing::create(int lanes, int dropouts) {
   ASSIGN_OR_RETURN(ring.slots_, SharedHostMemory::allocate(kSlots * ring.slot_bytes()));
   ASSIGN_OR_RETURN(ring.current_, DeviceMemory::allocate(ring.slot_bytes(), "a step's numbers"));
   ASSIGN_OR_RETURN(ring.position_, DeviceMemory::allocate(sizeof(std::int64_t), "a step's numbers"));
+  ASSIGN_OR_RETURN(ring.finished_, DeviceMemory::allocate(sizeof(unsigned), "a step's numbers"));
   for (int slot = 0; slot < kSlots; ++slot) {
     ASSIGN_OR_RETURN(Event done, Event::create());
     ring.done_.push_back(std::move(done));
@@ -62,11 +48,13 @@ Result<StepRing::Slot> StepRing::next() {
   return slot;
 }
 
-void StepRing::enqueue(cudaStream_t stream) const {
-  launch(take_slot, {.grid = dim3(1), .block = dim3(kThreads)}, stream,
-         reinterpret_cast<const std::uint32_t*>(slots_.data()),
-         static_cast<std::int64_t>(slot_bytes() / kWord), kSlots, position_.as<std::int64_t>(),
-         current_.as<std::uint32_t>());
+StepStart StepRing::start() const {
+  return {.slots = reinterpret_cast<const std::uint32_t*>(slots_.data()),
+          .slot_words = static_cast<std::int64_t>(slot_bytes() / kWord),
+          .slot_count = kSlots,
+          .position = position_.as<std::int64_t>(),
+          .finished = finished_.as<unsigned>(),
+          .current = current_.as<std::uint32_t>()};
 }
 
 Status StepRing::enqueued(cudaStream_t stream) {

@@ -1,0 +1,308 @@
+// regatta join RUN: this process, or all that one mpirun or srun has started, as crews of a running study.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/host.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/crew_record.h"
+#include "cli/exit_code.h"
+#include "cli/guest.h"
+#include "cli/interrupts.h"
+#include "cli/output.h"
+#include "cli/study_folder.h"
+#include "collectives/mpi_communicator.h"
+#include "coordinator/learned.h"
+#include "devices/assignment.h"
+#include "worker/agreement.h"
+#include "worker/crew.h"
+
+namespace regatta {
+namespace {
+
+constexpr CollectiveOptions kPatient{.timeout = std::chrono::minutes(15)};  // rank 0 waits for a coordinator
+
+struct JoinRequest {
+  std::string run;
+  int ranks = 0;               // a crew; 0: all processes are one crew
+  std::optional<int> threads;  // a rank; else as the experiment says, or the cores that there are
+  std::optional<int> lanes;    // else as the experiment says
+};
+
+// What every rank has to know; rank 0 reads it for all.
+struct Invitation {
+  std::string folder;  // absolute
+  int ranks = 1;       // a crew
+  StoredStudy study;   // without its events
+  std::vector<std::string> overrides;
+};
+
+std::string to_text(const Invitation& invitation) {
+  return nlohmann::json{{"folder", invitation.folder},
+                        {"ranks", invitation.ranks},
+                        {"yaml", invitation.study.experiment_yaml},
+                        {"file", invitation.study.experiment_file},
+                        {"learned", invitation.study.learned},
+                        {"overrides", invitation.overrides}}
+      .dump();
+}
+
+Invitation invitation_from(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text);
+  return {.folder = json.at("folder"),
+          .ranks = json.at("ranks"),
+          .study = {.experiment_yaml = json.at("yaml"),
+                    .experiment_file = json.at("file"),
+                    .learned = json.at("learned"),
+                    .events = {}},
+          .overrides = json.at("overrides")};
+}
+
+// nullopt: the study has ended, which has been said.
+Result<std::optional<Invitation>> find_invitation(const JoinRequest& request, int processes) {
+  ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(request.run));
+  Invitation invitation{.folder = std::filesystem::absolute(folder).lexically_normal().string(),
+                        .ranks = request.ranks > 0 ? request.ranks : processes,
+                        .study = {},
+                        .overrides = {}};
+  if (invitation.ranks > processes) {
+    return user_mistake(
+        fmt::format("--ranks {}: a crew of so many ranks needs as many processes: start it as "
+                    "mpirun -n {} regatta join {}",
+                    invitation.ranks, invitation.ranks, request.run));
+  }
+  ASSIGN_OR_RETURN(invitation.study, Store::read(folder));
+  invitation.study.events.clear();
+  ASSIGN_OR_RETURN(const Experiment experiment,
+                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file));
+  if (is_table_study(experiment)) {
+    return user_mistake("a study that looks its trials up in a table has no crews to join");
+  }
+  ASSIGN_OR_RETURN(const bool runs, await_coordinator(folder));
+  if (!runs) {
+    print_out("{} has ended: there is nothing left to do\n", folder.string());
+    return std::optional<Invitation>();
+  }
+  invitation.overrides = earlier_overrides(folder);
+  invitation.overrides.push_back(fmt::format("resources.ranks={}", invitation.ranks));
+  if (request.threads) {
+    invitation.overrides.push_back(fmt::format("resources.threads={}", *request.threads));
+  }
+  if (request.lanes) {
+    invitation.overrides.push_back(fmt::format("resources.lanes={}", *request.lanes));
+  }
+  return std::optional(std::move(invitation));
+}
+
+// The leader tries what it will be asked to do: a host without the data, or whose processor lacks what the
+// experiment wants, would only fail the study's trials.
+Result<std::unique_ptr<StudyPlan>> plan_for(const Invitation& invitation, bool is_leader) {
+  ASSIGN_OR_RETURN(auto learned, decode_learned(invitation.study.learned));
+  ASSIGN_OR_RETURN(Experiment experiment,
+                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file,
+                                    invitation.overrides));
+  return plan_study(std::move(experiment), {.check_training = is_leader, .learned = std::move(learned)});
+}
+
+// How the processes that were started together stand on their hosts.
+struct Seat {
+  std::array<char, 256> host{};
+  std::int32_t cores = 0;  // that this process may use
+};
+
+struct Neighbours {
+  int ranks = 1;         // on this host
+  int cores = 1;         // the sum of what each of them may use
+  int crews = 1;         // led on this host
+  int crew = 0;          // which of them is this rank's
+  bool is_whole = true;  // all ranks of this rank's crew are here
+};
+
+Seat this_seat() {
+  Seat seat{.cores = usable_cores()};
+  const std::string host = host_name();
+  std::memcpy(seat.host.data(), host.data(), std::min(host.size(), seat.host.size() - 1));
+  return seat;
+}
+
+Neighbours neighbours_of(const std::vector<Seat>& seats, int rank, int ranks_per_crew) {
+  const auto host_of = [&](int other) {
+    return std::string(seats[static_cast<std::size_t>(other)].host.data());
+  };
+  const std::string here = host_of(rank);
+  const int crew = rank / ranks_per_crew;
+  Neighbours found{.ranks = 0, .cores = 0, .crews = 0};
+  for (int other = 0; other < static_cast<int>(seats.size()); ++other) {
+    const bool is_here = host_of(other) == here;
+    if (is_here) {
+      ++found.ranks;
+      found.cores += seats[static_cast<std::size_t>(other)].cores;
+    }
+    if (is_here && other % ranks_per_crew == 0) {
+      found.crew = other / ranks_per_crew == crew ? found.crews : found.crew;
+      ++found.crews;
+    }
+    found.is_whole = found.is_whole && (is_here || other / ranks_per_crew != crew);
+  }
+  return found;
+}
+
+// Processes that were bound to cores of their own use these; those that share the host's share them out.
+int threads_of(const StudyPlan& plan, const Neighbours& neighbours) {
+  const Node& section = plan.resources_section;
+  if (section.find("threads") != nullptr) {
+    return plan.resources.threads;
+  }
+  const bool are_bound = neighbours.cores <= ::sysconf(_SC_NPROCESSORS_ONLN);
+  return std::max(1, are_bound ? usable_cores() : usable_cores() / neighbours.ranks);
+}
+
+// A crew on one host gets cards of its own among those of the crews that have come together; ranks of one
+// over several hosts take the cards that they see.
+Result<std::optional<int>> settle_cards(StudyPlan& plan, const Neighbours& neighbours) {
+  Resources& resources = plan.resources;
+  if (!neighbours.is_whole) {
+    const bool has_cards = resources.device != "cpu" && cards_for(plan).count > 0;
+    return has_cards ? std::optional(resources.ranks_per_gpu) : std::nullopt;
+  }
+  resources.crews = std::max(1, neighbours.crews);
+  RETURN_IF_ERROR(settle_devices(plan, resources.crews));
+  if (resources.cards.empty()) {
+    return std::optional<int>();
+  }
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  const auto inherited = visible == nullptr ? std::nullopt : std::optional<std::string>(visible);
+  const auto& mine = resources.cards.at(static_cast<std::size_t>(neighbours.crew));
+  ::setenv("CUDA_VISIBLE_DEVICES", visible_devices(inherited, mine).c_str(),
+           1);  // before CUDA is first called
+  return std::optional(resources.ranks_per_gpu);
+}
+
+// Called by all ranks of a crew.
+Status row(Communicator& crew, const Invitation& invitation, const Neighbours& neighbours) {
+  const std::filesystem::path folder = invitation.folder;
+  const bool is_leader = crew.rank() == 0;
+  auto plan = plan_for(invitation, is_leader);
+  ASSIGN_OR_RETURN(const auto mistake, first_failure(crew, plan.ok() ? Status() : Status(plan.error())));
+  if (mistake) {
+    return user_mistake(*mistake);
+  }
+  auto name = is_leader ? claim_guest_name(folder) : Result<std::string>("");
+  ASSIGN_OR_RETURN(const auto unnamed, first_failure(crew, name.ok() ? Status() : Status(name.error())));
+  if (unnamed) {
+    return failure(*unnamed);
+  }
+  ASSIGN_OR_RETURN(*name, broadcast_text(crew, *name));
+  ASSIGN_OR_RETURN(const auto ranks_per_gpu, settle_cards(**plan, neighbours));
+  CrewOptions options{.folder = folder,
+                      .name = *name,
+                      .threads = threads_of(**plan, neighbours),
+                      .lanes = (*plan)->resources.lanes,
+                      .ranks_per_gpu = ranks_per_gpu,
+                      .asked_to_leave = {}};
+  plan->reset();
+  set_up_log({.name = *name, .file = crew_log(folder, *name)});
+  if (!is_leader) {
+    ignore_interrupts();
+    return run_crew(crew, options);
+  }
+  const Interrupts interrupts({SIGINT, SIGTERM, SIGHUP, SIGUSR1});
+  options.asked_to_leave = [&interrupts] {
+    if (interrupts.count() > 1) {
+      ::_exit(kExitInterrupted);
+    }
+    return interrupts.count() > 0;
+  };
+  print_to(stderr, "{} joins {}: {} ranks of {} threads; Ctrl-C saves and leaves\n", *name, folder.string(),
+           crew.size(), options.threads);
+  RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(*name, false)));
+  Status rowed = run_crew(crew, options);
+  remove_crew_record(folder, *name);
+  if (rowed.ok()) {
+    print_to(stderr, "{} has left {}: {}\n", *name, folder.string(),
+             interrupts.count() > 0 ? "its trials go on elsewhere" : "nothing is left to do");
+  }
+  return rowed;
+}
+
+Result<int> join_alone(const JoinRequest& request) {
+  ASSIGN_OR_RETURN(const auto invitation, find_invitation(request, 1));
+  if (invitation) {
+    const auto single = make_single_communicator();
+    RETURN_IF_ERROR(row(*single, *invitation, {.cores = usable_cores()}));
+  }
+  return kExitDone;
+}
+
+// "": nothing to do, or a mistake that rank 0 tells.
+Result<std::string> share_invitation(Communicator& world, const JoinRequest& request) {
+  Result<std::string> text = std::string();
+  if (world.rank() == 0) {
+    const auto invitation = find_invitation(request, world.size());
+    text = !invitation.ok() ? Result<std::string>(invitation.error())
+           : *invitation    ? to_text(**invitation)
+                            : "";
+  }
+  ASSIGN_OR_RETURN(const std::string shared, broadcast_text(world, text.ok() ? *text : "", kPatient));
+  return text.ok() ? Result<std::string>(shared) : text;
+}
+
+Result<int> join_under_mpi(const JoinRequest& request) {
+  ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
+  const auto world = mpi->world_communicator();
+  ASSIGN_OR_RETURN(const std::string text, share_invitation(*world, request));
+  if (text.empty()) {
+    return kExitDone;
+  }
+  const Invitation invitation = invitation_from(text);
+  const int crews = world->size() / invitation.ranks;
+  if (const int left = world->size() % invitation.ranks; left > 0 && world->rank() == 0) {
+    print_to(stderr, "{} of {} processes are left over: {} crews of {} ranks take {}\n", left, world->size(),
+             crews, invitation.ranks, world->size() - left);
+  }
+  const Seat mine = this_seat();
+  std::vector<Seat> seats(static_cast<std::size_t>(world->size()));
+  RETURN_IF_ERROR(world->allgather(std::as_bytes(std::span(&mine, 1)),
+                                   std::as_writable_bytes(std::span(seats)), kPatient));
+  seats.resize(static_cast<std::size_t>(crews * invitation.ranks));
+  const bool rows = world->rank() < crews * invitation.ranks;
+  const auto crew = mpi->split(rows ? world->rank() / invitation.ranks : -1);
+  if (crew == nullptr) {
+    return kExitDone;
+  }
+  const Status rowed = row(*crew, invitation, neighbours_of(seats, world->rank(), invitation.ranks));
+  if (rowed.ok()) {
+    return kExitDone;
+  }
+  if (rowed.error().kind ==
+      Error::Kind::user_mistake) {  // of all ranks of this crew alike; others may row on
+    return crew->rank() == 0 ? report_error(rowed.error()) : kExitDone;
+  }
+  mpi->abandon();  // this exit without MPI_Finalize makes the launcher end the other ranks
+  return rowed.error();
+}
+
+}  // namespace
+
+void add_join_command(CLI::App& program, Action& action) {
+  CLI::App* command = program.add_subcommand(
+      "join", "work for a running study as one more crew; alone, or with all processes of mpirun or srun");
+  const auto request = std::make_shared<JoinRequest>();
+  command->add_option("RUN", request->run, "the study's folder, or its name under runs/")->required();
+  command->add_option("--ranks", request->ranks, "split the processes into crews of so many ranks")
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--threads", request->threads, "of each rank, in place of resources.threads")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--lanes", request->lanes, "trials trained at once, in place of resources.lanes")
+      ->check(CLI::Range(1, 1'000'000));
+  command->callback([request, &action] {
+    action = [request] { return started_by_mpi() ? join_under_mpi(*request) : join_alone(*request); };
+  });
+}
+
+}  // namespace regatta

@@ -1,0 +1,125 @@
+// regatta stop RUN: asks the study's coordinator, on whichever host, to save and end.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/host.h"
+#include "base/shared_file.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/output.h"
+#include "cli/stop_request.h"
+#include "cli/study_folder.h"
+#include "cli/summary.h"
+#include "coordinator/study_lock.h"
+
+namespace regatta {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Microseconds kLook = milliseconds(250);
+constexpr Microseconds kTellInterval = seconds(5);
+constexpr Microseconds kLimit = std::chrono::minutes(5);  // well above what a coordinator takes to save
+
+struct StopCommand {
+  std::string run;
+  bool no_wait = false;
+  bool now = false;
+};
+
+std::string describe(const LockOwner& owner) {
+  return fmt::format("its coordinator, process {} on host {},", owner.process, owner.host);
+}
+
+std::string this_user() {
+  const char* const user = std::getenv("USER");
+  return fmt::format("{} on host {}", user == nullptr ? fmt::format("user {}", ::getuid()) : user,
+                     host_name());
+}
+
+// What became of a study whose coordinator has gone.
+Result<std::string> describe_rest(const std::filesystem::path& folder) {
+  ASSIGN_OR_RETURN(const StudyView view, view_study(folder.string()));
+  const auto& ended = view.study->ended();
+  if (ended && ended->reason != StudyEnded::Reason::interrupted) {
+    return "the study has ended: " + describe_end(*ended);
+  }
+  return fmt::format("{}; go on with:\n  {}",
+                     ended ? "its state is saved" : "it is as its last commit left it",
+                     resume_command(folder));
+}
+
+Result<int> nothing_to_stop(const std::filesystem::path& folder, const std::string& why) {
+  ASSIGN_OR_RETURN(const std::string rest, describe_rest(folder));
+  return user_mistake(fmt::format("there is nothing to stop: {}; {}", why, rest));
+}
+
+// Until the lock is another's or nobody's. A coordinator on this host is seen to die; one on another is taken
+// for dead when its lock is not renewed.
+Result<int> wait_for_end(const std::filesystem::path& folder, const LockOwner& asked) {
+  const SystemClock clock;
+  const Deadline deadline(clock, kLimit);
+  const Microseconds begin = clock.monotonic();
+  Microseconds told = begin;
+  Microseconds renewed = begin;
+  std::string text = asked.text;
+  while (!deadline.passed()) {
+    const auto owner = find_lock_owner(folder);
+    const Microseconds now = clock.monotonic();
+    if (!owner || owner->identity != asked.identity) {
+      ASSIGN_OR_RETURN(const std::string rest, describe_rest(folder));
+      print_out("{} has been stopped: {}\n", folder.string(), rest);
+      return kExitDone;
+    }
+    renewed = owner->text == std::exchange(text, owner->text) ? renewed : now;
+    const bool is_silent = now - renewed > kLockPatience;
+    if (owner->life == LockOwner::Life::dead || is_silent) {
+      return failure(
+          fmt::format("{} {}; go on with: {}", describe(asked),
+                      is_silent ? "gives no sign of life any more" : "has died before it could save",
+                      resume_command(folder)));
+    }
+    if (now - told >= kTellInterval) {
+      told = now;
+      print_to(stderr, "waiting for process {} on host {}: {} so far\n", asked.process, asked.host,
+               format_duration(std::chrono::duration<double>(now - begin).count()));
+    }
+    pause_for(kLook);
+  }
+  return timed_out(
+      fmt::format("{} still runs; 'regatta stop --now' ends it without saving", describe(asked)));
+}
+
+Result<int> stop(const StopCommand& command) {
+  ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(command.run));
+  const auto owner = find_lock_owner(folder);
+  if (!owner) {
+    return nothing_to_stop(folder, "no coordinator of " + folder.string() + " runs");
+  }
+  if (owner->life == LockOwner::Life::dead) {
+    return nothing_to_stop(folder, describe(*owner) + " has died");
+  }
+  RETURN_IF_ERROR(write_stop_request(
+      folder, {.coordinator = owner->identity, .at_once = command.now, .by = this_user()}));
+  print_to(stderr, "asked process {} on host {} to {}\n", owner->process, owner->host,
+           command.now ? "end at once" : "save and end");
+  return command.no_wait ? Result<int>(kExitDone) : wait_for_end(folder, *owner);
+}
+
+}  // namespace
+
+void add_stop_command(CLI::App& program, Action& action) {
+  CLI::App* command =
+      program.add_subcommand("stop", "end a running study with its state saved, from any host that sees it");
+  const auto options = std::make_shared<StopCommand>();
+  command->add_option("RUN", options->run, "the study's folder, or its name under runs/")->required();
+  command->add_flag("--no-wait", options->no_wait, "leave the request and return");
+  command->add_flag("--now", options->now, "end at once: what was not yet reported is trained again later");
+  command->callback([options, &action] { action = [options] { return stop(*options); }; });
+}
+
+}  // namespace regatta

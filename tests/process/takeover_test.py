@@ -1,0 +1,60 @@
+"""A study's folder seen by two hosts: one coordinator at a time, and a dead one's study goes to another host."""
+
+import json
+import signal
+import sqlite3
+
+from support import EXPERIMENT, StudyCase, as_host, main, make_csv, wait_until, why_no_other_host
+
+# A trial takes some seconds: the study is to be there still when a host has looked whether another lives.
+SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 100").replace("trials: 6", "trials: 8")
+
+
+class AStudyOnStorageThatTwoHostsSee(StudyCase):
+    def setUp(self):
+        super().setUp()
+        if why := why_no_other_host():
+            self.skipTest(why)
+        make_csv(self.path("made.csv"), rows=12000, features=16)
+        self.write("exp.yaml", SLOWER)
+
+    def facts(self):
+        with sqlite3.connect(self.path("runs/tiny/study.db")) as database:
+            return database.execute("SELECT seq, kind, body FROM regatta_events ORDER BY seq").fetchall()
+
+    def coordinator(self):
+        with open(self.path("runs/tiny/coordinator.json"), encoding="utf-8") as stream:
+            return json.load(stream)
+
+    def test_is_refused_while_its_coordinator_lives_and_taken_over_when_that_stands_still(self):
+        running = self.start("run", "exp.yaml", prefix=as_host("node1"))
+        self.wait_for_ended(1)
+        refused = self.regatta("resume", self.path("runs/tiny"), code=2, prefix=as_host("node2"))
+        self.assertIn("waiting up to 30 s to see whether it lives", refused.stderr)
+        self.assertIn(f"in use by process {self.coordinator()['process_id']} on host node1", refused.stderr)
+
+        running.send_signal(signal.SIGSTOP)
+        self.wait_for_silence(running)
+        successor = self.start("resume", self.path("runs/tiny"), prefix=as_host("node2"))
+        wait_until(lambda: self.coordinator()["host"] == "node2", 60, "another host's coordinator")
+        # Until it writes: the displaced one then goes on, in the midst of it.
+        self.wait_for_ended(self.ended_trials() + 1)
+        running.send_signal(signal.SIGCONT)
+        self.assertIn("on host node2", self.finish(running, code=1, timeout=30))
+        self.assertIn("its lock is taken over in", self.finish(successor))
+
+        trials = [json.loads(body)["trial"] for _, kind, body in self.facts() if kind == "trial_proposed"]
+        self.assertEqual(trials, list(range(8)))
+        self.assertEqual([seq for seq, _, _ in self.facts()], list(range(1, len(self.facts()) + 1)))
+        self.regatta("run", "exp.yaml", "--name", "undisturbed", "--runs-dir", self.path("runs"))
+        self.assert_same_trials(self.trials(), self.trials("runs/undisturbed"))
+
+    def wait_for_silence(self, stopped):
+        def is_stopped():
+            with open(f"/proc/{stopped.pid}/stat", encoding="utf-8") as stream:
+                return stream.read().rsplit(")", 1)[1].split()[0] == "T"
+        wait_until(is_stopped, 5, "a stopped coordinator")
+
+
+if __name__ == "__main__":
+    main()
