@@ -30,7 +30,7 @@ space: {{x: {{float: [0.1, 1]}}}}
 search: {{sampler: random, scheduler: {{type: fifo, max_epochs: 4}}, stop: {{trials: 12}}}}
 command: [{sys.executable}, program.py, $x]
 """
-LONGER = EXPERIMENT.replace("trials: 6", "trials: 12").replace("max_epochs: 3", "max_epochs: 4").replace(
+LONGER = EXPERIMENT.replace("trials: 6", "trials: 24").replace("max_epochs: 3", "max_epochs: 4").replace(
     "{crews: 1, ranks: 1, threads: 1}", "{ranks: 2, threads: 1}")
 
 
