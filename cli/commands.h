@@ -13,6 +13,7 @@ using Action = std::function<Result<int>()>;
 
 void add_run_command(CLI::App& program, Action& action);
 void add_resume_command(CLI::App& program, Action& action);
+void add_submit_command(CLI::App& program, Action& action);
 void add_stop_command(CLI::App& program, Action& action);
 void add_join_command(CLI::App& program, Action& action);
 void add_validate_command(CLI::App& program, Action& action);

@@ -15,6 +15,7 @@ namespace {
 void add_commands(CLI::App& program, Action& action) {
   add_run_command(program, action);
   add_resume_command(program, action);
+  add_submit_command(program, action);
   add_stop_command(program, action);
   add_join_command(program, action);
   add_validate_command(program, action);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -275,6 +276,16 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   return kExitDone;
 }
 
+// Whether another of the processes that were started together is the first and speaks for all.
+bool is_later_process() {
+  const auto is_later = [](const char* variable) {
+    const char* rank = std::getenv(variable);
+    return rank != nullptr && std::string_view(rank) != "0";
+  };
+  constexpr std::array kRanks{"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+  return std::ranges::any_of(kRanks, is_later);
+}
+
 }  // namespace
 
 std::vector<RoomOnHost> room_for_crews(const std::vector<std::string>& host_of_rank) {
@@ -308,17 +319,19 @@ std::vector<int> crews_of_ranks(const std::vector<std::string>& host_of_rank,
 }
 
 Result<int> refuse_under_mpi() {
-  for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    if (const char* rank = std::getenv(variable); rank != nullptr && std::string_view(rank) != "0") {
-      return kExitDone;  // rank 0 tells why; a failure here could end it before it has done so
-    }
+  if (is_later_process()) {
+    return kExitDone;  // rank 0 tells why; a failure here could end it before it has done so
   }
   return user_mistake(
       "a study cannot be resumed under mpirun: start regatta resume alone, and it starts each crew itself");
 }
 
 Result<int> run_under_mpi(const NewStudy& request) {
-  ASSIGN_OR_RETURN(const auto mpi, MpiSession::start());
+  auto started = MpiSession::start();
+  if (!started.ok()) {
+    return is_later_process() ? Result<int>(kExitUsersMistake) : Result<int>(started.error());
+  }
+  const auto mpi = std::move(started).value();
   const MpiLaunch launch = mpi->world();
   if (launch.size == 1) {
     return user_mistake(

@@ -131,6 +131,7 @@ Status Session::start(std::unique_ptr<Launcher> launcher) {
   RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
   interrupts_ = std::make_unique<Interrupts>();
+  ASSIGN_OR_RETURN(job_, BatchJob::find(folder_, *study_, clock_));
   stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());
   ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address_)));
   if (launcher != nullptr) {
@@ -178,7 +179,10 @@ Result<int> Session::run() {
     display_->note(
         fmt::format("on CPUs, because {}; `ranks_per_gpu: N` lets them share", plan_->resources.why_cpus));
   }
-  if (const auto warning = oversubscription_warning(plan_->resources, usable_cores()); warning && crews_) {
+  if (const auto& room = plan_->resources.slurm) {
+    display_->note(room->describe(plan_->resources.crews));
+  } else if (const auto warning = oversubscription_warning(plan_->resources, usable_cores());
+             warning && crews_) {
     display_->note(*warning);
   }
   const Status served = serve();
@@ -243,6 +247,9 @@ Status Session::tend_crews() {
                                  crew_log(folder_, exit.name).string(), next));
     }
     RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+    if (job_ != nullptr && exit.preempted) {
+      job_->watch_soon();
+    }
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
@@ -261,8 +268,17 @@ int Session::interrupts() {
 // Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
   const int count = interrupts();
-  if (count > 0 && !save_until_ && !study_->ended()) {
-    const auto& request = stop_requests_->newest();
+  at_once_ = count > 1 && job_ == nullptr;  // Slurm repeats itself, and kills when it means it
+  if (save_until_ || study_->ended()) {
+    return;
+  }
+  const auto& request = stop_requests_->newest();
+  if (interrupts_->time_is_up()) {
+    heed_job(BatchJob::Notice::time_limit);
+  } else if (count > 0 && job_ != nullptr && !request) {
+    const BatchJob::Notice notice = job_->ask();
+    heed_job(notice == BatchJob::Notice::none ? BatchJob::Notice::cancelled : notice);
+  } else if (count > 0) {
     display_->note(fmt::format("stopping{}: crews save their checkpoints; Ctrl-C again ends at once",
                                request ? ", as " + request->by + " has asked" : ""));
     if (one_job_) {  // mpirun may end this process before it can say more
@@ -270,8 +286,19 @@ void Session::heed_interrupts() {
     }
     begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
                 .comes_back = !request && !interrupts_->by_user()});
+  } else if (job_ != nullptr) {
+    heed_job(job_->watch());
   }
-  at_once_ = count > 1;
+}
+
+void Session::heed_job(BatchJob::Notice notice) {
+  using Notice = BatchJob::Notice;
+  if (notice == Notice::none) {
+    return;
+  }
+  handing_over_ = job_ != nullptr && (notice == Notice::time_limit || notice == Notice::preempted);
+  display_->note(fmt::format("{}: crews save their checkpoints", describe(notice)));
+  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled});
 }
 
 void Session::begin_stop(const StopOptions& options) {
@@ -340,10 +367,21 @@ Result<int> Session::conclude(const Status& served) {
   const double elapsed = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count();
   print_out("{}", summarize(*study_, folder_, elapsed));
   const int code = exit_code_of(*study_);
+  if (code == kExitInterrupted && handing_over_) {
+    return hand_over();
+  }
   if (code == kExitInterrupted) {
     print_out("\ninterrupted; the state is saved. Go on with:\n  {}\n", resume_command(folder_));
   }
   return code;
+}
+
+// The last thing that the job does: Slurm may end it from now on.
+Result<int> Session::hand_over() {
+  ASSIGN_OR_RETURN(const std::string next, job_->hand_over(*study_));
+  print_out("\n{}\n", next);
+  std::fflush(stdout);
+  return kExitContinues;
 }
 
 Frame Session::frame() const {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "cli/batch_job.h"
 #include "cli/crew_keeper.h"
 #include "cli/display.h"
 #include "cli/interrupts.h"
@@ -70,11 +71,13 @@ class Session {
   ServerOptions server_options(const std::string& address);
   void note_start(const StartAttempt& start);
   void heed_interrupts();
+  void heed_job(BatchJob::Notice notice);
   void begin_stop(const StopOptions& options);
   Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
   Result<int> conclude(const Status& served);
+  Result<int> hand_over();
   Frame frame() const;
 
   SystemClock clock_;
@@ -88,6 +91,8 @@ class Session {
   std::unique_ptr<Display> display_;
   std::unique_ptr<class Forecast> forecast_;
   std::unique_ptr<Interrupts> interrupts_;
+  std::unique_ptr<BatchJob> job_;  // nullptr: not in one
+  bool handing_over_ = false;      // the study goes on in another job
   std::unique_ptr<StopRequests> stop_requests_;
   Microseconds looked_{0};              // at crews and display; monotonic
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive

@@ -10,8 +10,11 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/study_folder.h"
+#include "cli/submitted_jobs.h"
 #include "cli/summary.h"
 #include "cli/trial_text.h"
+#include "cluster/crew_processes.h"
+#include "cluster/slurm_jobs.h"
 #include "coordinator/study_lock.h"
 #include "search/pareto.h"
 
@@ -67,12 +70,40 @@ std::vector<std::string> describe_crews(const StudyView& view) {
   return lines;
 }
 
+// The study's newest job, as Slurm tells of it; empty: never submitted, or no client of Slurm is here.
+std::string describe_job(const std::filesystem::path& folder) {
+  const SubmittedJobs submitted = read_submitted_jobs(folder);
+  if (submitted.jobs.empty() || !in_path("scontrol")) {
+    return "";
+  }
+  const std::string& id = submitted.jobs.back();
+  const auto job = find_job(id);
+  if (!job.ok()) {
+    return fmt::format("{}, of which Slurm does not tell: {}", id, job.error().message);
+  }
+  if (!*job) {
+    return id + ", which is over";
+  }
+  std::string text = fmt::format("{}, {}", id, (*job)->state);
+  if ((*job)->is_waiting()) {
+    text += (*job)->reason.empty() ? "" : fmt::format(" ({})", (*job)->reason);
+    return text +
+           ((*job)->start_time.empty() ? "" : fmt::format(", expected to start {}", (*job)->start_time));
+  }
+  text += (*job)->nodes.empty() ? "" : fmt::format(" on {}", (*job)->nodes);
+  const auto left = seconds_left(**job);
+  return left ? fmt::format("{}, {} left", text, format_duration(static_cast<double>(*left))) : text;
+}
+
 Result<int> status(const std::string& run) {
   ASSIGN_OR_RETURN(const StudyView view, view_study(run));
   const Study& study = *view.study;
   const auto limit = study.trial_limit();
   print_out("study    {}\n", view.folder.string());
   print_out("state    {}\n", describe_state(view));
+  if (const std::string job = describe_job(view.folder); !job.empty()) {
+    print_out("job      {}\n", job);
+  }
   print_out("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
             describe(count_trials(study)));
   if (!view.events.empty()) {

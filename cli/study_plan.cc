@@ -9,6 +9,7 @@
 #include "cli/earlier_studies.h"
 #include "cli/elastic_plan.h"
 #include "cluster/binding.h"
+#include "cluster/slurm_room.h"
 #include "devices/devices.h"
 #include "worker/card_engines.h"
 #include "worker/shape_key.h"
@@ -128,6 +129,14 @@ std::string why_no_cards(const StudyPlan& plan) {
 
 HostCards cards_for(const StudyPlan& plan) {
   HostCards cards{.host = host_name(), .count = 0, .why_none = why_no_cards(plan)};
+  if (cards.why_none.empty() && plan.resources.launcher != "mpirun") {
+    if (const auto allocation = slurm_allocation()) {
+      cards.host = "of job " + allocation->job;
+      cards.count = allocation->gpus_a_node;
+      cards.why_none = "it was not given any: ask for --gpus-per-node";
+      return cards;
+    }
+  }
   if (cards.why_none.empty()) {
     const FoundDevices found = find_devices();
     cards.why_none = found.why_none;
@@ -143,10 +152,22 @@ Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
   if (is_table_study(plan.experiment) || !plan.resources.hosts.empty()) {
     return {};
   }
+  ASSIGN_OR_RETURN(const auto allocation,
+                   allocation_for(plan.resources, plan.resources_section, slurm_allocation()));
   const HostCards cards = cards_for(plan);
-  RETURN_IF_ERROR(settle_devices(plan.resources, plan.resources_section, cards, usable_cores(), crews));
-  settle_cores(plan.resources, find_host_cores(cards.buses));
-  return {};
+  if (!allocation || crews) {
+    RETURN_IF_ERROR(settle_devices(plan.resources, plan.resources_section, cards, usable_cores(), crews));
+    settle_cores(plan.resources, find_host_cores(cards.buses));
+    return {};
+  }
+  if (plan.resources.device == "cuda" && cards.count == 0) {
+    return mistake_at(
+        plan.resources_section.find("device")->place(),
+        fmt::format("device: there is no card for 'cuda' on the nodes {}: {}; or use 'auto' or 'cpu'",
+                    cards.host, cards.why_none));
+  }
+  return settle_room(plan.resources, plan.resources_section,
+                     {.allocation = *allocation, .on_cards = cards.count > 0});
 }
 
 std::unique_ptr<Study> make_study(const StudyPlan& plan) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "base/cpus.h"
@@ -12,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
+#include "cli/interrupts.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"
 #include "worker/rank_cpus.h"
@@ -25,6 +27,7 @@ struct Start {
   std::vector<int> slots;        // where there are several
   std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
   bool divide_cpus = false;
+  bool ignores_signals = false;
   bool recorded = false;  // the launcher has written which process the crew is
 };
 
@@ -77,8 +80,17 @@ Status run_on_own_cpus(const std::string& by_rank) {
   return {};
 }
 
+// srun starts the ranks of a crew as its own tasks, or one task that is an mpirun.
+bool started_by_mpirun() {
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  return tasks == nullptr || std::string_view(tasks) == "1";
+}
+
 Result<int> work(const CrewOptions& options, const Start& start) {
   set_up_log({.name = options.name});
+  if (start.ignores_signals) {
+    ignore_interrupts();
+  }
   if (!start.cpus.empty()) {
     RETURN_IF_ERROR(run_on_own_cpus(start.cpus));
   }
@@ -92,7 +104,7 @@ Result<int> work(const CrewOptions& options, const Start& start) {
   if (start.divide_cpus) {
     RETURN_IF_ERROR(divide_cpus(*world, {.ranks = world->size(), .threads = options.threads}));
   }
-  const Status rowed = row_traced(*world, options, start, true);
+  const Status rowed = row_traced(*world, options, start, started_by_mpirun());
   if (!rowed.ok()) {
     mpi->abandon();  // this exit without MPI_Finalize makes mpirun end the other ranks
     return rowed.error();
@@ -121,6 +133,8 @@ void add_worker_command(CLI::App& program, Action& action) {
   command->add_option("--cpus", start->cpus, "the CPUs that each rank runs on: 0-3/4-7");
   command->add_flag("--divide-cpus", start->divide_cpus,
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
+  command->add_flag("--ignore-signals", start->ignores_signals,
+                    "the coordinator alone decides what an interrupt means");
   command->add_flag("--recorded", start->recorded, "the launcher has written which process the crew is");
   command
       ->add_option("--slots", start->slots,

@@ -42,7 +42,8 @@ class Launcher {
   virtual void stop_all(Microseconds grace) = 0;
 };
 
-// The launcher for where this process is. `program`: empty for the running one.
+// The launcher for where this process is: the job's steps in a Slurm allocation that settle_room() has found,
+// else mpirun. `program`: empty for the running one.
 Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources,
                                                 const std::filesystem::path& program = {});
 

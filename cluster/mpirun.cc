@@ -8,14 +8,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <deque>
-#include <fstream>
 #include <iterator>
+#include <set>
 #include <utility>
 
-#include "base/file.h"
 #include "base/host.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "devices/assignment.h"
 
@@ -23,10 +20,6 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kReasonLines = 5;
-constexpr std::streamoff kReasonBytes = 4096;
-constexpr Microseconds kKillLimit{std::chrono::seconds(5)};
 
 bool can_read_process_memory() {
   // Containers often forbid the call as such (seccomp), which shows on one's own memory too. Yama's limits on
@@ -36,43 +29,6 @@ bool can_read_process_memory() {
   const iovec local{&to, sizeof to};
   const iovec remote{&from, sizeof from};
   return ::process_vm_readv(::getpid(), &local, 1, &remote, 1, 0) == static_cast<ssize_t>(sizeof to);
-}
-
-bool in_path(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? "" : path;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(':'), rest.size());
-    const fs::path candidate = fs::path(rest.substr(0, end)) / name;
-    if (::access(candidate.c_str(), X_OK) == 0) {
-      return true;
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return false;
-}
-
-// mpirun frames its words with lines of dashes.
-bool says_something(const std::string& line) {
-  return line.find_first_not_of("-= \t\r") != std::string::npos;
-}
-
-// The last lines that were written to `log` after its first `start` bytes.
-std::string last_words(const fs::path& log, std::uintmax_t start) {
-  std::ifstream stream(log, std::ios::binary);
-  stream.seekg(0, std::ios::end);
-  const auto end = static_cast<std::streamoff>(stream.tellg());
-  stream.seekg(std::max(static_cast<std::streamoff>(start), end - kReasonBytes));
-  std::deque<std::string> lines;
-  for (std::string line; std::getline(stream, line);) {
-    if (says_something(line)) {
-      lines.push_back(std::move(line));
-    }
-    if (lines.size() > kReasonLines) {
-      lines.pop_front();
-    }
-  }
-  return fmt::format("{}", fmt::join(lines, "\n  "));
 }
 
 // Each once: slots may share a card.
@@ -153,147 +109,35 @@ std::vector<std::string> contexts(const CrewPlace& place, const std::map<std::st
   return arguments;
 }
 
-// By rank; slots keep their own.
-std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
-  std::vector<std::string> ranks;
-  for (const int slot : crew.slots) {
-    for (const CpuSet& rank : resources.cpus[static_cast<std::size_t>(slot)]) {
-      ranks.push_back(format_cpus(rank));
-    }
-  }
-  return fmt::format("{}", fmt::join(ranks, "/"));
-}
-
-bool computes_on_cards(const CrewPlace& place, const Resources& resources) {
-  return !resources.cards.empty() || (!place.empty() && !place.front().cards.empty());
-}
-
-// What each rank runs.
-std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& resources,
-                                        const Surroundings& surroundings) {
-  std::vector<std::string> command = {surroundings.program.string(),
-                                      "worker",
-                                      "--study",
-                                      fs::absolute(crew.folder).string(),
-                                      "--crew",
-                                      crew.name,
-                                      "--threads",
-                                      std::to_string(resources.threads),
-                                      "--lanes",
-                                      std::to_string(resources.lanes)};
-  if (!resources.cpus.empty()) {
-    command.insert(command.end(), {"--cpus", cpus_of(crew, resources)});
-  }
-  if (crew.slots.size() > 1) {
-    command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
-  }
-  if (computes_on_cards(place_of(crew, resources), resources)) {
-    command.insert(command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
-  }
-  if (resources.trace) {
-    command.insert(command.end(), {"--trace", (fs::absolute(crew.folder) / "traces").string()});
-  }
-  return command;
-}
-
-struct Running {
-  Process process;
-  fs::path log;
-  std::uintmax_t log_start = 0;  // earlier crews may have written to the same file
-  bool elsewhere = false;        // it has ranks on other hosts
-};
-
-CrewExit describe_exit(const std::string& name, const Running& crew, const ExitStatus& status) {
-  CrewExit ended{.name = name, .clean = status.success()};
-  ended.reason = fmt::format("{}: {}", name, status.describe());
-  if (!status.success()) {
-    if (const std::string words = last_words(crew.log, crew.log_start); !words.empty()) {
-      ended.reason += fmt::format("; the end of {}:\n  {}", crew.log.string(), words);
-    }
-  }
-  return ended;
-}
-
 class MpirunLauncher final : public Launcher {
  public:
   MpirunLauncher(Resources resources, Surroundings surroundings)
       : resources_(std::move(resources)), surroundings_(std::move(surroundings)) {}
-  MpirunLauncher(const MpirunLauncher&) = delete;
-  MpirunLauncher& operator=(const MpirunLauncher&) = delete;
-  ~MpirunLauncher() override { kill_all(); }
 
   Status start(const CrewSpec& crew) override {
-    CHECK(!running_.contains(crew.name), crew.name);
-    RETURN_IF_ERROR(make_directories(crew.log.parent_path()));
-    CrewCommand command = crew_command(crew, resources_, surroundings_);
-    std::error_code absent;
-    const std::uintmax_t log_start = fs::exists(crew.log, absent) ? fs::file_size(crew.log, absent) : 0;
-    ASSIGN_OR_RETURN(Process process, Process::start({.command = std::move(command.command),
-                                                      .variables = std::move(command.variables),
-                                                      .removed_prefixes = removed_prefixes(),
-                                                      .output = crew.log,
-                                                      .own_session = true}));
-    spdlog::debug("started {} as process {}, log {}", crew.name, process.id(), crew.log.string());
-    running_.emplace(crew.name, Running{std::move(process), crew.log, log_start,
-                                        is_elsewhere(place_of(crew, resources_))});
-    return {};
+    if (is_elsewhere(place_of(crew, resources_))) {
+      elsewhere_.insert(crew.name);
+    }
+    return processes_.start(crew, crew_command(crew, resources_, surroundings_));
   }
 
   std::optional<long> process_of(const std::string& crew) const override {
-    const auto found = running_.find(crew);
-    const bool elsewhere = found != running_.end() && found->second.elsewhere;
-    return elsewhere ? std::optional<long>(found->second.process.id()) : std::nullopt;
+    return elsewhere_.contains(crew) ? processes_.process_of(crew) : std::nullopt;
   }
 
-  std::vector<CrewExit> poll() override {
-    collect_exits();
-    return std::exchange(exits_, {});
-  }
+  std::vector<CrewExit> poll() override { return processes_.poll(); }
 
   void stop_all(Microseconds grace) override {
-    for (auto& [name, crew] : running_) {
-      crew.process.signal(SIGTERM);
-    }
-    const Deadline deadline(clock_, grace);
-    for (auto& [name, crew] : running_) {
-      (void)crew.process.wait_for(deadline.remaining());
-    }
-    collect_exits();
-    kill_all();
-    collect_exits();
+    processes_.signal_all(SIGTERM);
+    processes_.wait_for_all(grace);
+    processes_.kill_all();
   }
 
  private:
-  // A crew is a job of its own: it must not take itself for a part of the job that this process belongs to.
-  static std::vector<std::string> removed_prefixes() {
-    return inside_mpi_job() ? std::vector<std::string>{"OMPI_", "PMIX_", "PMI_"} : std::vector<std::string>{};
-  }
-
-  void collect_exits() {
-    for (auto crew = running_.begin(); crew != running_.end();) {
-      if (const auto status = crew->second.process.poll()) {
-        exits_.push_back(describe_exit(crew->first, crew->second, *status));
-        crew = running_.erase(crew);
-      } else {
-        ++crew;
-      }
-    }
-  }
-
-  void kill_all() {
-    for (auto& [name, crew] : running_) {
-      crew.process.kill();
-    }
-    for (auto& [name, crew] : running_) {
-      (void)crew.process.wait_for(kKillLimit);
-    }
-  }
-
-  SystemClock clock_;
   Resources resources_;
   Surroundings surroundings_;
-  std::map<std::string, Running> running_;
-  std::vector<CrewExit> exits_;  // not yet told
+  CrewProcesses processes_;
+  std::set<std::string> elsewhere_;  // crews with ranks on other hosts
 };
 
 }  // namespace
@@ -312,39 +156,45 @@ Surroundings find_surroundings(const fs::path& program) {
           .visible_devices = visible == nullptr ? std::nullopt : std::optional<std::string>(visible)};
 }
 
-int ranks_of(const CrewSpec& crew, const Resources& resources) {
-  return static_cast<int>(crew.slots.size()) * resources.ranks;
+void add_rank_variables(std::map<std::string, std::string>& variables, const Resources& resources,
+                        const Surroundings& surroundings, int ranks) {
+  variables["OMP_NUM_THREADS"] = std::to_string(resources.threads);
+  const bool oversubscribed = oversubscription_warning(resources, surroundings.cores).has_value();
+  if (oversubscribed) {
+    variables["OMP_WAIT_POLICY"] = "passive";  // waiting threads leave their core to others
+  }
+  if (ranks == 1) {
+    return;
+  }
+  if (oversubscribed) {
+    variables["OMPI_MCA_mpi_yield_when_idle"] = "1";
+  }
+  if (surroundings.root) {
+    variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
+    variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
+  }
+  if (!surroundings.cross_memory_attach) {
+    variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
+  }
 }
 
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings) {
   CrewCommand result;
+  if (inside_mpi_job()) {
+    // A crew is a job of its own: it must not take itself for a part of the job that this process belongs to.
+    result.removed_prefixes = {"OMPI_", "PMIX_", "PMI_"};
+  }
   const int ranks = ranks_of(crew, resources);
   const CrewPlace place = place_of(crew, resources);
   const bool elsewhere = is_elsewhere(place);
-  const std::string threads = std::to_string(resources.threads);
-  result.variables["OMP_NUM_THREADS"] = threads;
-  const bool oversubscribed = oversubscription_warning(resources, surroundings.cores).has_value();
-  if (oversubscribed) {
-    result.variables["OMP_WAIT_POLICY"] = "passive";  // waiting threads leave their core to others
-  }
   if (ranks > 1 || elsewhere) {
     // Several jobs share this machine and none knows of the others: left alone, each would bind its rank 0 to
     // core 0 and count all cores as its own.
     result.command = {"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
     result.command.insert(result.command.end(), resources.mpirun.begin(), resources.mpirun.end());
-    if (oversubscribed) {
-      result.variables["OMPI_MCA_mpi_yield_when_idle"] = "1";
-    }
-    if (surroundings.root) {
-      result.variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
-      result.variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
-    }
-    if (!surroundings.cross_memory_attach) {
-      result.variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
-    }
   }
-  const bool on_cards = computes_on_cards(place, resources);
-  std::vector<std::string> worker = worker_command(crew, resources, surroundings);
+  add_rank_variables(result.variables, resources, surroundings, elsewhere ? std::max(ranks, 2) : ranks);
+  std::vector<std::string> worker = worker_command(crew, resources, surroundings.program);
   if (elsewhere) {
     worker.emplace_back("--recorded");  // what the launcher's host knows of the crew serves better
     const auto network = network_arguments(resources);
@@ -354,21 +204,13 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
     result.command.insert(result.command.end(), on_hosts.begin(), on_hosts.end());
     return result;
   }
-  if (on_cards) {
+  if (resources.on_cards()) {
     // The crew sees its own cards only, as do the programs that it starts.
     result.variables["CUDA_VISIBLE_DEVICES"] = visible_devices(
         surroundings.visible_devices, place.empty() ? cards_of(crew, resources) : place.front().cards);
   }
   result.command.insert(result.command.end(), worker.begin(), worker.end());
   return result;
-}
-
-bool can_start_large_crews(const Resources& resources) {
-  return resources.ranks > 1 || (in_path("mpirun") && !inside_mpi_job());
-}
-
-Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources, const fs::path& program) {
-  return make_mpirun_launcher(resources, program);
 }
 
 Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resources, const fs::path& program) {

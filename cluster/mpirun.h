@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/crew_processes.h"
 #include "cluster/launcher.h"
 #include "cluster/resources.h"
 
@@ -22,11 +23,11 @@ struct Surroundings {
 };
 Surroundings find_surroundings(const std::filesystem::path& program);
 
-struct CrewCommand {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> variables;
-};
-int ranks_of(const CrewSpec& crew, const Resources& resources);
+// What every rank of a crew of `ranks` finds in its environment, whoever starts it: threads, and what Open
+// MPI must know of these surroundings.
+void add_rank_variables(std::map<std::string, std::string>& variables, const Resources& resources,
+                        const Surroundings& surroundings, int ranks);
+
 CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings);
 
 // Whether this process is itself a rank of an MPI job.

@@ -21,6 +21,7 @@
 
 #include "base/host.h"
 #include "base/text.h"
+#include "cluster/slurm_jobs.h"
 
 namespace regatta {
 namespace {
@@ -175,6 +176,10 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
 Result<std::string> coordinator_address(const Resources& resources) {
   if (!resources.listen.empty()) {
     return listening_address(resources.listen);
+  }
+  if (resources.slurm) {
+    ASSIGN_OR_RETURN(const auto nodes, node_addresses(resources.slurm->allocation.node_list));
+    return address_for(nodes, resources.interface);
   }
   return resources.address.empty() ? kLoopback : resources.address;
 }

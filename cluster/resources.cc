@@ -130,6 +130,7 @@ Result<Resources> read_resources(const Node& node, int cores) {
   resources.lanes = fits_lanes ? kLanesThatFit : count(section, "lanes", 1);
   resources.listen = section.text("listen", "");
   resources.wire = section.choice("wire", {"fp32", "bf16", "fp16"}, "fp32");
+  resources.launcher = section.choice("launcher", {"auto", "mpirun", "slurm"}, "auto");
   resources.bind = section.choice("bind", {"auto", "none"}, "auto") == "auto";
   read_gpus(section, resources);
   resources.ranks_per_gpu = count(section, "ranks_per_gpu", 1);

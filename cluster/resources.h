@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "cluster/hosts.h"
 #include "cluster/placement.h"
+#include "cluster/slurm.h"
 #include "devices/core_assignment.h"
 #include "experiment/node.h"
 
@@ -31,10 +32,12 @@ struct Resources {
   // Trials that a crew trains at once, where their shapes are alike; kLanesThatFit: as its card has memory
   // for.
   int lanes = 1;
-  bool trace = false;         // workers keep a timeline; not in the file, but of `regatta run --trace`
-  std::string listen;         // as listening_address() takes it; empty: where the study's own crews are
-  std::string wire = "fp32";  // how gradients travel between hosts: fp32, bf16, fp16
-  bool bind = true;           // ranks keep to cores of their own where there are enough: `bind: auto`
+  bool trace = false;              // workers keep a timeline; not in the file, but of `regatta run --trace`
+  std::string listen;              // as listening_address() takes it; empty: where the study's own crews are
+  std::string wire = "fp32";       // how gradients travel between hosts: fp32, bf16, fp16
+  std::string launcher = "auto";   // auto, mpirun, slurm: as the file says
+  std::optional<SlurmRoom> slurm;  // crews are steps of this allocation; see settle_room()
+  bool bind = true;                // ranks keep to cores of their own where there are enough: `bind: auto`
   // By slot, once settle_cores() has dealt them: what each rank may run on; empty: as the system chooses.
   std::vector<RankCpus> cpus;
   std::string why_unbound;  // a sentence without an end
@@ -47,6 +50,11 @@ struct Resources {
   std::vector<CrewPlace> places;
   std::string address;  // of this host, by which the crews reach it; empty: they are on this host
   std::string crowded;  // where ranks want more cores than a host has: a sentence
+
+  bool on_cards() const {
+    const bool placed = !places.empty() && !places.front().empty() && !places.front().front().cards.empty();
+    return placed || !cards.empty() || (slurm && slurm->gpus_a_node > 0);
+  }
 };
 
 // Falls back to as many crews of one rank as there are cores; cores: of this machine.

@@ -107,16 +107,27 @@ Status check_world_size(int mpi_size) {
   if (mpi_size > 1 || started <= 1) {
     return {};
   }
-  return user_mistake(
-      fmt::format("{} processes were started together, but MPI takes each for rank 0 of 1. {}", started,
-                  from_mpirun ? "Is this mpirun of the MPI that regatta was built with?"
-                              : "Start them with `srun --mpi=pmix` (`srun --mpi=list` shows what is there)"));
+  return user_mistake(fmt::format(
+      "{} processes were started together, but MPI takes each for rank 0 of 1. {}", started,
+      from_mpirun ? "Is this mpirun of the MPI that regatta was built with?"
+                  : "Start regatta once, without srun: in a job (`regatta submit`, sbatch, salloc) it "
+                    "makes each crew a step by itself. To start all processes at once, use `srun "
+                    "--mpi=pmix` (`srun --mpi=list` shows whether it is there)"));
+}
+
+// srun without PMIx or PMI: MPI would find out by itself, but may end the process with words of its own.
+bool started_without_mpi_support() {
+  return in_slurm_step() && !size_from_mpirun() && std::getenv("PMIX_RANK") == nullptr &&
+         std::getenv("PMI_RANK") == nullptr;
 }
 
 Result<std::unique_ptr<MpiSession>> MpiSession::start() {
   int initialized = 0;
   MPI_Initialized(&initialized);
   CHECK(initialized == 0, "MPI can be started once in a process");
+  if (started_without_mpi_support()) {
+    RETURN_IF_ERROR(check_world_size(1));
+  }
   int provided = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {
     return failure("MPI_Init_thread failed");

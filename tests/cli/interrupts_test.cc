@@ -24,6 +24,18 @@ TEST(InterruptsTest, HangingUpIsNeverTheSecond) {
   EXPECT_EQ(interrupts.count(), 2);
 }
 
+TEST(InterruptsTest, TimeThatIsUpIsNoInterruptAndIsHeededWhereABatchScriptIgnoredIt) {
+  const auto before = std::signal(SIGUSR1, SIG_IGN);
+  {
+    const Interrupts interrupts;
+    EXPECT_FALSE(interrupts.time_is_up());
+    std::raise(SIGUSR1);
+    EXPECT_TRUE(interrupts.time_is_up());
+    EXPECT_EQ(interrupts.count(), 0);
+  }
+  EXPECT_EQ(std::signal(SIGUSR1, before), SIG_IGN);
+}
+
 TEST(InterruptsTest, LeaveAnIgnoredSignalIgnored) {
   const auto before = std::signal(SIGHUP, SIG_IGN);
   {

@@ -1,0 +1,57 @@
+// The batch job that a coordinator runs in: when it has to go, and who goes on.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cluster/slurm.h"
+#include "coordinator/study.h"
+
+namespace regatta {
+
+// Not thread-safe.
+class BatchJob {
+ public:
+  // Why the coordinator has to save and go.
+  enum class Notice {
+    none,
+    time_limit,  // the job's time is nearly up
+    preempted,   // others need its nodes
+    requeued,    // Slurm has put it back into the queue by itself
+    cancelled,   // somebody wants it to end
+  };
+
+  // nullptr: no batch job, or the study was not submitted. The clock must outlive it.
+  static Result<std::unique_ptr<BatchJob>> find(const std::filesystem::path& folder, const Study& study,
+                                                const Clock& clock);
+
+  // What a signal that ends processes means, or the end of a crew.
+  Notice ask() const;
+  // Asks Slurm now and then, because it tells preemption to the crews only, and a signal may get lost.
+  Notice watch();
+  void watch_soon() { next_look_ = {}; }  // a crew has ended, and it was not its own doing
+
+  // Sees to it that the study goes on in the job's next turn, or in a job that comes after this one. To be
+  // called when everything is saved: the job may end at once. Returns what there is to tell. Fails where the
+  // last few starts have brought nothing, which another would not change.
+  Result<std::string> hand_over(const Study& study);
+
+ private:
+  BatchJob(std::filesystem::path folder, SlurmAllocation allocation, const Clock& clock);
+  Result<std::string> submit_next(const std::string& why);
+
+  std::filesystem::path folder_;
+  SlurmAllocation allocation_;
+  const Clock& clock_;
+  Microseconds next_look_;
+};
+
+// "the time limit is near".
+std::string_view describe(BatchJob::Notice notice);
+
+}  // namespace regatta

@@ -1,0 +1,127 @@
+// The clients' outputs that scripts may rely on: `sbatch --parsable`, `scontrol show job -o`.
+#include "cluster/slurm_jobs.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <sstream>
+
+#include "cluster/client_program.h"
+
+namespace regatta {
+namespace {
+
+constexpr Microseconds kAskLimit{std::chrono::seconds(30)};
+
+// The value of " KEY=" up to the next blank; "(null)", "None", "N/A" and "Unknown" are empty.
+std::string field(const std::string& line, const std::string& key) {
+  std::size_t begin = line.starts_with(key + "=") ? 0 : line.find(" " + key + "=");
+  if (begin == std::string::npos) {
+    return "";
+  }
+  begin = line.find('=', begin) + 1;
+  const std::size_t end = line.find_first_of(" \n", begin);
+  std::string value = line.substr(begin, end == std::string::npos ? std::string::npos : end - begin);
+  const bool empty = value == "(null)" || value == "None" || value == "N/A" || value == "Unknown";
+  return empty ? "" : value;
+}
+
+std::optional<std::int64_t> digits(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && number >= 0 ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<SlurmJob> parse_job(const std::string& line) {
+  SlurmJob job{.id = field(line, "JobId"),
+               .state = field(line, "JobState"),
+               .reason = field(line, "Reason"),
+               .nodes = field(line, "NodeList"),
+               .run_time = field(line, "RunTime"),
+               .time_limit = field(line, "TimeLimit"),
+               .start_time = field(line, "StartTime"),
+               .requeueable = field(line, "Requeue") == "1",
+               .preempted = !field(line, "PreemptTime").empty()};
+  return job.id.empty() || job.state.empty() ? std::nullopt : std::optional(job);
+}
+
+std::optional<std::int64_t> parse_slurm_seconds(const std::string& text) {
+  std::string_view rest = text;
+  std::int64_t days = 0;
+  const std::size_t dash = rest.find('-');
+  if (dash != std::string_view::npos) {
+    const auto number = digits(rest.substr(0, dash));
+    if (!number) {
+      return std::nullopt;
+    }
+    days = *number;
+    rest.remove_prefix(dash + 1);
+  }
+  std::int64_t total = 0;
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    const auto number = digits(rest.substr(0, colon));
+    if (!number) {
+      return std::nullopt;
+    }
+    total = total * 60 + *number;
+    if (colon == std::string_view::npos) {
+      return days * 86400 + total;
+    }
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+std::optional<std::int64_t> seconds_left(const SlurmJob& job) {
+  const auto limit = parse_slurm_seconds(job.time_limit);
+  const auto run = parse_slurm_seconds(job.run_time);
+  return limit && run && job.is_running() ? std::optional(*limit - *run) : std::nullopt;
+}
+
+Result<std::optional<SlurmJob>> find_job(const std::string& id) {
+  ASSIGN_OR_RETURN(const ClientOutput asked, run_client({"scontrol", "show", "job", "-o", id}, kAskLimit));
+  if (asked.code == 0) {
+    return parse_job(asked.output);
+  }
+  if (asked.errors.find("Invalid job id") != std::string::npos) {
+    return std::optional<SlurmJob>();
+  }
+  return failure(fmt::format("Slurm does not tell of job {}: {}", id, asked.errors));
+}
+
+Result<std::vector<std::string>> node_addresses(const std::string& node_list) {
+  ASSIGN_OR_RETURN(const std::string text,
+                   ask_client({"scontrol", "show", "node", "-o", node_list}, kAskLimit));
+  std::vector<std::string> addresses;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (const std::string address = field(line, "NodeAddr"); !address.empty()) {
+      addresses.push_back(address);
+    }
+  }
+  return addresses;
+}
+
+Result<std::string> submit_script(const std::filesystem::path& script,
+                                  const std::vector<std::string>& options) {
+  std::vector<std::string> command{"sbatch", "--parsable"};
+  command.insert(command.end(), options.begin(), options.end());
+  command.push_back(script.string());
+  ASSIGN_OR_RETURN(const ClientOutput done, run_client(command, kAskLimit));
+  // "12" or "12;cluster".
+  const std::string id = done.output.substr(0, done.output.find_first_of(";\n"));
+  if (done.code != 0 || !digits(id)) {
+    return user_mistake(fmt::format("Slurm does not take the job: {}{}", done.errors, done.output));
+  }
+  return id;
+}
+
+Status requeue_job(const std::string& id) {
+  const auto done = ask_client({"scontrol", "requeue", id}, kAskLimit);
+  return done.ok() ? Status() : Status(done.error());
+}
+
+}  // namespace regatta

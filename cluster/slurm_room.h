@@ -1,0 +1,25 @@
+// How many crews have room in a Slurm allocation, and how each lies on its nodes.
+#pragma once
+
+#include "base/result.h"
+#include "cluster/resources.h"
+#include "cluster/slurm.h"
+#include "experiment/node.h"
+
+namespace regatta {
+
+// The allocation whose steps the crews are to be; nullopt: `resources.launcher` or the surroundings say
+// otherwise. Refuses `launcher: slurm` outside an allocation.
+Result<std::optional<SlurmAllocation>> allocation_for(const Resources& resources, const Node& node,
+                                                      const std::optional<SlurmAllocation>& found);
+
+// Fills in `resources.slurm`, and crews and threads where the file does not say: as many crews as have room,
+// as many threads as these leave. Crews stay whole on a node where they can. More crews than have room come
+// down to those that have. `on_cards`: each rank computes on a card of its step.
+struct RoomRequest {
+  SlurmAllocation allocation;
+  bool on_cards = false;
+};
+Status settle_room(Resources& resources, const Node& node, const RoomRequest& request);
+
+}  // namespace regatta
