@@ -105,7 +105,7 @@ struct Study::Implementation {
     Microseconds ordered{0};
     bool suspended = false;
   };
-  void take_place(Crew& crew);          // it has joined; may be dismissed at once
+  void take_place(Crew& crew);  // it has joined; may be dismissed at once
   void settle_conflict(Crew& newcomer, Crew& other);
   void crew_has_data(const std::string& crew);
   void leave_place(const std::string& crew);  // it is gone
@@ -155,7 +155,7 @@ struct Study::Implementation {
 
   std::vector<Growth> growths;
   std::vector<Split> splits;
-  std::set<std::string> retired;               // dismissed with work left, until they are gone
+  std::set<std::string> retired;                // dismissed with work left, until they are gone
   std::map<AttemptId, Microseconds> takeovers;  // without a report; when the crew before was suspended
   EpochTimes epoch_times;
   double takeover_seconds = 0;  // ElasticOptions::start_seconds, or as measured
