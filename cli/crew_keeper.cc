@@ -142,7 +142,9 @@ void CrewKeeper::note_exits(Tended& tended, const std::vector<std::string>& conn
 
 Status CrewKeeper::note_exit(Place& place, const CrewExit& exit, bool others_live) {
   const Microseconds now = clock_.monotonic();
-  const bool quick = !exit.preempted && now - place.started < options_.quick;
+  // One on other hosts that was never heard of may have been given up late.
+  const bool never_there = place.elsewhere && !place.heard;
+  const bool quick = !exit.preempted && (never_there || now - place.started < options_.quick);
   place.crew.clear();
   place.quick_deaths = quick ? place.quick_deaths + 1 : 0;
   place.due = now + back_off(place.quick_deaths);

@@ -39,7 +39,7 @@ void print_result(const Study& study, const SimulationResult& result) {
               study.experiment().objectives.front().metric, format_number(result.best_value),
               describe_point(study, result.best_trial));
   }
-  if (result.transactions > 0) {
+  if (result.coordinator_busy_fraction > 0) {
     print_out("coordinator {:.2f} % busy, {} messages in {} transactions, longest answer after {:.3f} s\n",
               100 * result.coordinator_busy_fraction, format_count(result.messages),
               format_count(result.transactions), result.longest_answer_seconds);

@@ -57,9 +57,10 @@ TEST_P(Bf16, LossAndGradientsAreThoseOfFp32UpToItsRounding) {
     difference[i] -= gradients[0][i];
   }
   // A relu or a maximum that falls to the other side moves a gradient by more than rounding does, and a
-  // maximum over whole images moves all of it.
-  const bool has_global_maximum = GetParam().layers.find("global_pool: max") != std::string::npos;
-  EXPECT_LT(length(difference), (has_global_maximum ? 0.2 : 0.1) * length(gradients[0]));
+  // maximum over (almost) whole images moves all of it.
+  const auto has = [](const char* text) { return GetParam().layers.find(text) != std::string::npos; };
+  const double share = has("max_pool: {size: 16") ? 0.6 : has("global_pool: max") ? 0.2 : 0.1;
+  EXPECT_LT(length(difference), share * length(gradients[0]));
   EXPECT_NE(gradients[0], gradients[1]) << "nothing was computed in bf16";
 }
 

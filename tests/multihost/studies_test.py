@@ -140,7 +140,7 @@ class OneMpirunOverHosts(HostsCase):
         self.assertEqual(sorted(hosts.values()), ["regatta-node1", "regatta-node2"])
         before = len(self.ranks())
         os.kill(self.leader("crew-1.1")["process_id"], signal.SIGKILL)
-        wait_until(lambda: len(self.ranks()) == before - 2, 20, "the end of the crew's other rank")
+        wait_until(lambda: len(self.ranks()) == before - 2, 60, "the end of the crew's other rank")
         output, _ = running.communicate(timeout=60)
         self.assertIn("has died", output)
         self.assertIn("the other crews go on", output)

@@ -109,7 +109,7 @@ TEST(Limits, FollowersWaitLongForTheLeaderAfterAnOrder) {
   wire::ToCrew dismiss;
   dismiss.mutable_dismiss();
   communicator.texts = {"", welcome.SerializeAsString(), "", dismiss.SerializeAsString()};
-  const Status status = run_crew(communicator, {});
+  const Status status = run_crew(communicator, {.folder = "runs/a"});
   ASSERT_TRUE(status.ok()) << status.error().message;
   EXPECT_THAT(communicator.limits, ElementsAre(kOfSteps, kOfSteps, kOfFiles, kOfSteps));
 }
