@@ -25,7 +25,7 @@ struct Crew {
   bool silent = false;              // not heard for a lease; gets no work until it is heard again
   bool leaving = false;             // ended an attempt as interrupted unasked: it is being taken away
   bool evaluating = false;
-  bool reserved = false;  // for a trial that another crew is still to leave
+  bool reserved = false;  // until another crew has left its trial, or its slots
 
   bool has_free_lane() const {
     return !silent && !leaving && !evaluating && !reserved && static_cast<int>(attempts.size()) < lanes;

@@ -6,15 +6,19 @@
 #include <limits>
 #include <utility>
 
+#include "base/check.h"
 #include "coordinator/study_implementation.h"
 
 namespace regatta {
 namespace {
 
-constexpr Microseconds kJoinLimit = std::chrono::minutes(1);  // then a crew that was ordered will not come
+constexpr Microseconds kJoinLimit = std::chrono::minutes(1);   // then a crew that was ordered will not come
+constexpr Microseconds kExitLimit = std::chrono::seconds(30);  // then nobody waits for its processes to end
 // Crews that change at one time: bounds what a decision costs, and how many start at once.
 constexpr std::size_t kMostAtOnce = 16;
 constexpr double kWorstCost = 3600;  // seconds; failures double it no further
+
+bool is_idle(const Crew& crew) { return crew.attempts.empty() && !crew.evaluating; }
 
 double seconds(Microseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -47,8 +51,10 @@ void Study::Implementation::take_place(Crew& crew) {
       split.suspended = false;
       return;
     }
-    if (std::ranges::includes(split.slots, crew.slots)) {
+    if (!crew.slots.empty() && std::ranges::includes(split.slots, crew.slots)) {
       split.joined.insert(crew.slots.begin(), crew.slots.end());
+      const bool reserved = waits_for_exit();
+      crews.change(crew, [&](Crew& changed) { changed.reserved = reserved; });
       return;
     }
   }
@@ -61,27 +67,33 @@ void Study::Implementation::take_place(Crew& crew) {
     return is_over;
   });
   const std::string name = crew.name;
-  for (Crew* other : crews.holders(crew.slots)) {
-    if (other != &crew && other->slots != crew.slots && crews.find(name) != nullptr) {
-      settle_conflict(crew, *other);
+  const std::vector<int> slots = crew.slots;
+  for (Crew* other : crews.holders(slots)) {
+    Crew* const newcomer = crews.find(name);
+    if (newcomer == nullptr) {
+      break;
+    }
+    if (other != newcomer && other->slots != slots) {
+      settle_conflict(*newcomer, *other);
     }
   }
 }
 
 // Two crews have the same slot, and nothing is known of why: a coordinator has died while crews were
-// reshaped.
+// reshaped, or one was given up before it came. Either may be retired.
 void Study::Implementation::settle_conflict(Crew& newcomer, Crew& other) {
-  const auto is_idle = [](const Crew& crew) { return crew.attempts.empty() && !crew.evaluating; };
   if (is_idle(newcomer)) {
     retire(newcomer);
   } else if (is_idle(other)) {
     retire(other);
   } else {
     Crew& larger = other.slots.size() > newcomer.slots.size() ? other : newcomer;
-    splits.push_back({.from = larger.name,
-                      .slots = larger.slots,
-                      .joined = {larger.slots.begin(), larger.slots.end()},
-                      .ordered = now});
+    if (std::ranges::find(splits, larger.name, &Split::from) == splits.end()) {
+      splits.push_back({.from = larger.name,
+                        .slots = larger.slots,
+                        .joined = {larger.slots.begin(), larger.slots.end()},
+                        .ordered = now});
+    }
   }
 }
 
@@ -129,7 +141,7 @@ bool Study::Implementation::advance(Growth& growth) {
   }
   Crew* const from = crews.find(growth.from);
   if (from == nullptr) {
-    if (retired.contains(growth.from) && waits_for_exit()) {
+    if (must_wait_for(growth.from)) {
       return false;
     }
     hand_over(*to, growth);
@@ -140,7 +152,7 @@ bool Study::Implementation::advance(Growth& growth) {
   }
   if (from->attempts.empty()) {
     retire(*from);
-    if (waits_for_exit()) {
+    if (must_wait_for(growth.from)) {
       return false;
     }
     hand_over(*to, growth);
@@ -170,13 +182,21 @@ bool Study::Implementation::waits_for_exit() const {
   return options.elastic->waits_for_exit && options.elastic->waits_for_exit();
 }
 
+bool Study::Implementation::must_wait_for(const std::string& crew) const {
+  const auto found = retired.find(crew);
+  return found != retired.end() && waits_for_exit() && now - found->second <= kExitLimit;
+}
+
 bool Study::Implementation::advance(Split& split) {
   Crew* const from = crews.find(split.from);
-  if (from == nullptr) {
-    return true;
-  }
-  if (from->attempts.empty() && !from->evaluating) {
-    retire(*from);
+  if (from == nullptr || is_idle(*from)) {
+    if (from != nullptr) {
+      retire(*from);
+    }
+    if (must_wait_for(split.from)) {
+      return false;
+    }
+    release(split);
     return true;
   }
   if (split.joined.size() == split.slots.size()) {
@@ -186,11 +206,24 @@ bool Study::Implementation::advance(Split& split) {
     return false;
   }
   if (now - split.ordered > kJoinLimit) {
+    for (Crew* crew : crews.holders(split.slots)) {
+      if (is_idle(*crew)) {
+        retire(*crew);
+      }
+    }
+    release(split);
     command(ReshapeCrews{.crews = {split.slots}});
     count_failed_takeover();
     return true;
   }
   return false;
+}
+
+void Study::Implementation::release(const Split& split) {
+  for (Crew* crew : crews.holders(split.slots)) {
+    crews.change(*crew, [](Crew& changed) { changed.reserved = false; });
+  }
+  nothing_for_now = false;
 }
 
 void Study::Implementation::hand_over(Crew& to, const Growth& growth) {
@@ -205,6 +238,7 @@ void Study::Implementation::hand_over(Crew& to, const Growth& growth) {
 
 // The slots become crews of their own, but for those of the crew that was to be relieved.
 void Study::Implementation::abandon(const Growth& growth) {
+  nothing_for_now = false;  // its trial is held no longer
   count_failed_takeover();
   if (Crew* const to = growth.to.empty() ? nullptr : crews.find(growth.to)) {
     retire(*to);
@@ -228,7 +262,7 @@ void Study::Implementation::suspend(Crew& crew) {
 
 void Study::Implementation::retire(Crew& crew) {
   const std::string name = crew.name;
-  retired.insert(name);
+  retired[name] = now;
   command(DismissCrew{.crew = name});
   crews.remove(name);
   nothing_for_now = false;
@@ -245,7 +279,7 @@ void Study::Implementation::reshape() {
 void Study::Implementation::consider_growth() {
   std::vector<Crew*> idle = crews.idle();
   std::erase_if(idle, [this](const Crew* crew) {
-    return crew->slots.empty() || crew->lanes > 1 || is_reshaped(*crew);
+    return crew->slots.empty() || crew->lanes > 1 || is_reshaped(*crew) || shares_slots(*crew);
   });
   if (idle.empty() || growths.size() >= kMostAtOnce) {
     return;
@@ -255,7 +289,8 @@ void Study::Implementation::consider_growth() {
   for (const auto& [id, attempt] : state.attempts()) {
     Crew* const crew = crews.find(attempt.crew);
     const bool may_grow = crew != nullptr && !crew->slots.empty() && crew->lanes == 1 && !crew->silent &&
-                          !crew->leaving && !is_reshaped(*crew) && crew->attempts.contains(id);
+                          !crew->leaving && !is_reshaped(*crew) && !shares_slots(*crew) &&
+                          crew->attempts.contains(id);
     if (may_grow) {
       training.push_back(crew);
     }
@@ -300,6 +335,7 @@ void Study::Implementation::grow(const Crew& from, const std::vector<Crew*>& joi
     retire(*crew);
   }
   std::ranges::sort(growth.slots);
+  CHECK(std::ranges::adjacent_find(growth.slots) == growth.slots.end(), "a slot joins a crew once");
   command(ReshapeCrews{.crews = {growth.slots}});
   growths.push_back(std::move(growth));
 }
@@ -337,6 +373,10 @@ void Study::Implementation::consider_split() {
 bool Study::Implementation::is_reshaped(const Crew& crew) const {
   const auto takes_part = [&](const auto& change) { return overlap(change.slots, crew.slots); };
   return std::ranges::any_of(growths, takes_part) || std::ranges::any_of(splits, takes_part);
+}
+
+bool Study::Implementation::shares_slots(const Crew& crew) const {
+  return crews.holders(crew.slots).size() > 1;
 }
 
 bool Study::Implementation::is_held(int trial) const {

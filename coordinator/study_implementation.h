@@ -116,14 +116,17 @@ struct Study::Implementation {
   void hand_over(Crew& to, const Growth& growth);
   void abandon(const Growth& growth);
   bool is_worth_suspending(const Crew& crew, std::size_t slots) const;
+  void release(const Split& split);  // its small crews may have work
   bool waits_for_exit() const;
+  bool must_wait_for(const std::string& crew) const;  // it was retired, and its processes are still there
   void suspend(Crew& crew);
   void retire(Crew& crew);
   void consider_growth();
   void grow(const Crew& from, const std::vector<Crew*>& joining);
   void consider_split();
   bool is_reshaped(const Crew& crew) const;
-  bool is_held(int trial) const;  // for the larger crew, while the processes of the old one end
+  bool shares_slots(const Crew& crew) const;  // with another crew
+  bool is_held(int trial) const;              // for the larger crew, while the processes of the old one end
   bool any_held() const;
   bool work_waits() const;
   double epochs_granted(int trial) const;  // still to be trained
@@ -155,7 +158,7 @@ struct Study::Implementation {
 
   std::vector<Growth> growths;
   std::vector<Split> splits;
-  std::set<std::string> retired;                // dismissed with work left, until they are gone
+  std::map<std::string, Microseconds> retired;  // dismissed with work left, and when; until they are gone
   std::map<AttemptId, Microseconds> takeovers;  // without a report; when the crew before was suspended
   EpochTimes epoch_times;
   double takeover_seconds = 0;  // ElasticOptions::start_seconds, or as measured

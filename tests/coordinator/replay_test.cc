@@ -26,13 +26,16 @@ struct Setting {
   const char* search;
   int lanes = 1;
   bool elastic = false;
+  bool on_cards = false;
 };
 std::vector<Setting> settings() {
   std::vector<Setting> all;
-  for (const Setting& kind :
-       {Setting{.search = ""}, {.search = "", .lanes = 3}, {.search = "", .elastic = true}}) {
+  for (const Setting& kind : {Setting{.search = ""},
+                              {.search = "", .lanes = 3},
+                              {.search = "", .elastic = true},
+                              {.search = "", .elastic = true, .on_cards = true}}) {
     for (const char* search : kSearches) {
-      all.push_back({search, kind.lanes, kind.elastic});
+      all.push_back({search, kind.lanes, kind.elastic, kind.on_cards});
     }
   }
   return all;
@@ -46,7 +49,10 @@ StudyOptions options_of(const Setting& setting) {
     options.shape_of = [](const Point& point) { return std::to_string(size_of(point)); };
   }
   if (setting.elastic) {  // cheap, so that crews change often
-    options.elastic = ElasticOptions{.start_seconds = 1, .handover_seconds = 1, .margin = 1};
+    options.elastic = ElasticOptions{
+        .start_seconds = 1, .handover_seconds = 1, .margin = 1, .waits_for_exit = [cards = setting.on_cards] {
+          return cards;
+        }};
   }
   return options;
 }
@@ -62,8 +68,8 @@ bool chooses_points(const std::string& search) {
 }
 
 std::string name_of_setting(const testing::TestParamInfo<Setting>& info) {
-  return fmt::format("search{}_{}lanes{}", info.index % std::size(kSearches), info.param.lanes,
-                     info.param.elastic ? "_elastic" : "");
+  return fmt::format("search{}_{}lanes{}{}", info.index % std::size(kSearches), info.param.lanes,
+                     info.param.elastic ? "_elastic" : "", info.param.on_cards ? "_on_cards" : "");
 }
 
 SimulationOptions for_setting(SimulationOptions options, const Setting& setting) {

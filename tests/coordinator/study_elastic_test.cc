@@ -240,9 +240,47 @@ TEST(StudyElastic, WhereTwoDoNotFitOnACardTheLargerCrewTrainsOnceTheOldOnesProce
   EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "ab");
 }
 
-// A guest trains beside the larger crew, and its trial is to be trained elsewhere.
-TEST(StudyElastic, ALargeCrewMakesRoomForATrialThatWouldWaitLong) {
-  Race race("scheduler: {type: fifo, max_epochs: 100}, stop: {trials: 3}", elastic());
+// A process that cannot end, say in the kernel, is not waited for for ever.
+TEST(StudyElastic, ProcessesThatDoNotEndAreWaitedForNoLongerThanHalfAMinute) {
+  Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
+  reach_handover(race);
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  race.wait(seconds(28));
+  race.tell(CrewHeard{.crew = "ab"});
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+  race.wait(seconds(1));
+  race.tell(CrewHeard{.crew = "ab"});
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "ab");
+  race.tell(LaneFree{.crew = "a"});
+  EXPECT_THAT(race.commands(), IsEmpty()) << "it is still on its way out";
+}
+
+TEST(StudyElastic, ALargerCrewThatDiesWhileTheOldOnesProcessesEndLeavesTheTrialToWhoeverIsIdle) {
+  Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
+  reach_handover(race);
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  race.join("guest");
+  ASSERT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+  race.lose("ab");
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "guest");
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].checkpoint, "t0/part");
+}
+
+TEST(StudyElastic, ALargerCrewThatComesWhenOthersHaveItsSlotsIsDismissedOnce) {
+  Race race("scheduler: {type: fifo, max_epochs: 12}, stop: {trials: 1}", elastic());
+  order_growth(race);
+  join(race, "b2", {1});  // so it is given up, but on its way
+  join(race, "ab", {0, 1});
+  EXPECT_THAT(dismissed(race), ElementsAre("ab"));
+  race.lose("ab", true);
+  race.report(1, 0.4);
+  EXPECT_EQ(race.record(0).crew, "a");
+}
+
+// A guest trains beside the larger crew "ab", and its trial, the third, is to be trained elsewhere.
+void order_split(Race& race) {
   join(race, "a", {0});
   join(race, "b", {1});
   race.join("guest");
@@ -252,10 +290,17 @@ TEST(StudyElastic, ALargeCrewMakesRoomForATrialThatWouldWaitLong) {
   join(race, "ab", {0, 1});
   race.tell(LaneFree{.crew = "ab"});
   race.finish(1, Outcome::interrupted, "", "t0/part");
+  race.lose("a", true);
   ASSERT_EQ(race.record(0).crew, "ab");
-
   race.lose("guest");
-  EXPECT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0}, Slots{1})));
+  ASSERT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0}, Slots{1})));
+}
+
+constexpr const char* kThreeTrials = "scheduler: {type: fifo, max_epochs: 100}, stop: {trials: 3}";
+
+TEST(StudyElastic, ALargeCrewMakesRoomForATrialThatWouldWaitLong) {
+  Race race(kThreeTrials, elastic());
+  order_split(race);
   EXPECT_THAT(race.commands_of<SuspendAttempt>(), IsEmpty()) << "it trains until the others are there";
   join(race, "a2", {0});
   ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
@@ -268,6 +313,68 @@ TEST(StudyElastic, ALargeCrewMakesRoomForATrialThatWouldWaitLong) {
   ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
   EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "b2");
   EXPECT_EQ(race.commands_of<StartAttempt>()[0].checkpoint, "t0/later");
+}
+
+TEST(StudyElastic, WhereTwoDoNotFitOnACardSmallCrewsTrainOnceTheLargeOnesProcessesAreGone) {
+  for (const bool ends : {true, false}) {
+    Race race(kThreeTrials, elastic({.waits_for_exit = [] { return true; }}));
+    order_split(race);
+    join(race, "a2", {0});
+    EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+    join(race, "b2", {1});
+    EXPECT_THAT(race.commands_of<SuspendAttempt>(), SizeIs(1));
+    race.finish(4, Outcome::interrupted, "", "t0/later");
+    EXPECT_THAT(dismissed(race), ElementsAre("ab"));
+    EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+    if (ends) {
+      race.lose("ab", true);
+    } else {
+      race.wait(seconds(30));
+      race.tell(CrewHeard{.crew = "a2"});
+    }
+    EXPECT_THAT(race.commands_of<StartAttempt>(), SizeIs(2));
+    EXPECT_EQ(race.record(0).checkpoint, "t0/later");
+  }
+}
+
+TEST(StudyElastic, ACrewThatCameByItselfTrainsAtOnceWhileALargeOneIsSplitOnCards) {
+  Race race(kThreeTrials, elastic({.waits_for_exit = [] { return true; }}));
+  order_split(race);
+  race.join("another guest");
+  EXPECT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+}
+
+TEST(StudyElastic, SmallCrewsOfASplitThatFailsAreDismissedAndTheLargeOneKeepsItsSlots) {
+  for (const bool on_cards : {true, false}) {
+    Race race(kThreeTrials, elastic({.waits_for_exit = [on_cards] { return on_cards; }}));
+    order_split(race);
+    join(race, "a2", {0});
+    if (!on_cards) {
+      race.finish(5, Outcome::failed, "its program fails");
+    }
+    race.wait(seconds(61));
+    race.tell(CrewHeard{.crew = "ab"});
+    EXPECT_THAT(dismissed(race), ElementsAre("a2"));
+    EXPECT_EQ(reshaped(race).at(0), (std::vector<Slots>{{0, 1}}));
+    race.lose("a2", true);
+    race.report(4, 0.3);
+    EXPECT_EQ(race.record(0).crew, "ab");
+  }
+}
+
+TEST(StudyElastic, ACrewWhoseSlotsAnotherOneHasTooJoinsNobody) {
+  Race race(kThreeTrials, elastic());
+  order_split(race);
+  join(race, "a2", {0});
+  race.wait(seconds(61));
+  race.tell(CrewHeard{.crew = "ab"});
+  EXPECT_THAT(dismissed(race), IsEmpty()) << "it trains";
+  EXPECT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0, 1})));
+  join(race, "c", {2});
+  race.finish(5, Outcome::failed, "its program fails");
+  race.report(4, 0.3);
+  EXPECT_THAT(race.commands_of<ReshapeCrews>(), IsEmpty());
+  EXPECT_THAT(dismissed(race), IsEmpty());
 }
 
 TEST(StudyElastic, AfterACrashAnIdleCrewOnSlotsThatOthersUseIsDismissed) {
