@@ -29,6 +29,14 @@ std::string cards_of_rank(const std::vector<int>& crew, int rank, int ranks, con
   return fmt::format("{}", fmt::join(cards, ", "));
 }
 
+std::string describe_cards_of_rank(const Resources& resources, int crew, int rank,
+                                   const FoundDevices& found) {
+  if (!resources.cards.empty()) {
+    return cards_of_rank(resources.cards[static_cast<std::size_t>(crew)], rank, resources.ranks, found);
+  }
+  return resources.on_cards() ? "as Slurm gives" : "none: on CPUs";
+}
+
 std::string cpus_of_rank(const Resources& resources, int crew, int rank) {
   return resources.cpus.empty()
              ? "any"
@@ -60,11 +68,8 @@ std::string describe_crews(const Resources& resources, const FoundDevices& found
                {"CPUs"}});
   for (int crew = 0; crew < resources.crews; ++crew) {
     for (int rank = 0; rank < resources.ranks; ++rank) {
-      const std::string card =
-          resources.cards.empty()
-              ? "none: on CPUs"
-              : cards_of_rank(resources.cards[static_cast<std::size_t>(crew)], rank, resources.ranks, found);
-      table.add({std::to_string(crew), std::to_string(rank), card, std::to_string(resources.threads),
+      table.add({std::to_string(crew), std::to_string(rank),
+                 describe_cards_of_rank(resources, crew, rank, found), std::to_string(resources.threads),
                  cpus_of_rank(resources, crew, rank)});
     }
   }

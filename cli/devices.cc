@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/study_plan.h"
 #include "cli/table.h"
+#include "cluster/slurm_room.h"
 #include "devices/nvml.h"
 #include "devices/processors.h"
 
@@ -88,9 +89,18 @@ Result<int> devices(const DevicesOptions& options) {
               plan->resources.crews);
     return kExitDone;
   }
+  if (!plan->resources.hosts.empty()) {
+    print_out("\n{}: on the hosts {}; `regatta hosts FILE` tries them\n", plan->experiment.name,
+              describe(plan->resources.hosts));
+    return kExitDone;
+  }
+  if (awaits_allocation(plan->resources)) {
+    print_out("\n{}: as steps of the Slurm job that `regatta submit FILE` asks for\n", plan->experiment.name);
+    return kExitDone;
+  }
   RETURN_IF_ERROR(settle_devices(*plan));
   print_out("\n{}:\n{}", plan->experiment.name, describe_crews(plan->resources, found));
-  if (plan->resources.cards.empty() && plan->experiment.section("command") != nullptr &&
+  if (!plan->resources.on_cards() && plan->experiment.section("command") != nullptr &&
       plan->resources.device == "auto") {
     print_out("  the command sees every card there is; `device: cuda` deals them out\n");
   }

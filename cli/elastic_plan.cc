@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "experiment/section.h"
 #include "models/model.h"
@@ -20,10 +22,17 @@ std::int64_t batch_size_of(const Experiment& experiment, const Point& point) {
 
 // Ranks of one crew cannot exchange gradients on one card.
 bool crews_share_cards(const Resources& resources) {
-  std::set<int> seen;
-  return std::ranges::any_of(resources.cards, [&](const std::vector<int>& cards) {
-    return std::ranges::any_of(cards, [&](int card) { return !seen.insert(card).second; });
-  });
+  std::set<std::pair<std::string, int>> seen;
+  const auto any_seen = [&seen](const std::string& host, const std::vector<int>& cards) {
+    return std::ranges::any_of(cards, [&](int card) { return !seen.emplace(host, card).second; });
+  };
+  const auto shares = [&](const CrewPlace& place) {
+    return std::ranges::any_of(place,
+                               [&](const PlacedRanks& part) { return any_seen(part.host, part.cards); });
+  };
+  return std::ranges::any_of(resources.cards,
+                             [&](const std::vector<int>& cards) { return any_seen("", cards); }) ||
+         std::ranges::any_of(resources.places, shares);
 }
 
 bool can_train(const StudyPlan& plan, const Point& point, int slots) {
@@ -44,7 +53,7 @@ std::optional<ElasticOptions> elastic_options(const StudyPlan& plan) {
   }
   ElasticOptions options;
   options.fits = [&plan](const Point& point, int slots) { return can_train(plan, point, slots); };
-  options.waits_for_exit = [&plan] { return !plan.resources.cards.empty(); };
+  options.waits_for_exit = [&plan] { return plan.resources.on_cards(); };
   return options;
 }
 

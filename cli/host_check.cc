@@ -139,7 +139,7 @@ Status settle_checked(StudyPlan& plan, const HostCheck& check) {
   return settle_hosts(plan.resources, plan.resources_section, facts_of(check.reports, why_no_cards(plan)));
 }
 
-std::string describe_places(const Resources& resources) {
+std::string describe_places(const Resources& resources, const std::string& address) {
   constexpr std::size_t kMostNamed = 8;
   std::map<std::string, int> whole;
   int spread = 0;
@@ -163,8 +163,7 @@ std::string describe_places(const Resources& resources) {
     parts.push_back(fmt::format("{} over several hosts", spread));
   }
   return fmt::format("{} crew{} of {}: {}; the coordinator listens at {}", resources.crews,
-                     resources.crews == 1 ? "" : "s", resources.ranks, fmt::join(parts, ", "),
-                     resources.address.empty() ? "127.0.0.1" : resources.address);
+                     resources.crews == 1 ? "" : "s", resources.ranks, fmt::join(parts, ", "), address);
 }
 
 }  // namespace regatta

@@ -48,6 +48,6 @@ Status settle_resources(StudyPlan& plan, const std::filesystem::path& folder);
 Status settle_checked(StudyPlan& plan, const HostCheck& check);
 
 // What is said at the start when crews are on other hosts: where they are, and where the coordinator listens.
-std::string describe_places(const Resources& resources);
+std::string describe_places(const Resources& resources, const std::string& address);
 
 }  // namespace regatta

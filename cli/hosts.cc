@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/program_version.h"
 #include "cli/table.h"
+#include "cluster/network.h"
 #include "cluster/settle_hosts.h"
 
 namespace regatta {
@@ -53,7 +54,8 @@ Result<int> hosts(const HostsOptions& options) {
     return kExitStudyFailed;
   }
   RETURN_IF_ERROR(settle_checked(*plan, check));
-  print_out("{}\n", describe_places(plan->resources));
+  ASSIGN_OR_RETURN(const std::string address, coordinator_address(plan->resources));
+  print_out("{}\n", describe_places(plan->resources, address));
   if (!plan->resources.crowded.empty()) {
     print_out("{}\n", plan->resources.crowded);
   }

@@ -166,6 +166,8 @@ int threads_of(const StudyPlan& plan, const Neighbours& neighbours) {
 // over several hosts take the cards that they see.
 Result<std::optional<int>> settle_cards(StudyPlan& plan, const Neighbours& neighbours) {
   Resources& resources = plan.resources;
+  resources.hosts.clear();        // who started these processes has chosen the hosts,
+  resources.launcher = "mpirun";  // and what they have of an allocation
   if (!neighbours.is_whole) {
     const bool has_cards = resources.device != "cpu" && cards_for(plan).count > 0;
     return has_cards ? std::optional(resources.ranks_per_gpu) : std::nullopt;
@@ -216,7 +218,7 @@ Status row(Communicator& crew, const Invitation& invitation, const Neighbours& n
     if (interrupts.count() > 1) {
       ::_exit(kExitInterrupted);
     }
-    return interrupts.count() > 0;
+    return interrupts.count() > 0 || interrupts.time_is_up();
   };
   print_to(stderr, "{} joins {}: {} ranks of {} threads; Ctrl-C saves and leaves\n", *name, folder.string(),
            crew.size(), options.threads);
@@ -225,7 +227,8 @@ Status row(Communicator& crew, const Invitation& invitation, const Neighbours& n
   remove_crew_record(folder, *name);
   if (rowed.ok()) {
     print_to(stderr, "{} has left {}: {}\n", *name, folder.string(),
-             interrupts.count() > 0 ? "its trials go on elsewhere" : "nothing is left to do");
+             interrupts.count() > 0 || interrupts.time_is_up() ? "its trials go on elsewhere"
+                                                               : "nothing is left to do");
   }
   return rowed;
 }

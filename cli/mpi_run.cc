@@ -17,6 +17,7 @@
 #include "cli/output.h"
 #include "cli/rank_crews.h"
 #include "cli/rank_survey.h"
+#include "cluster/binding.h"
 #include "collectives/mpi_communicator.h"
 #include "devices/assignment.h"
 #include "worker/agreement.h"
@@ -168,7 +169,7 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communica
   invitation.threads = resources.threads;
   invitation.lanes = resources.lanes;
   invitation.ranks_per_gpu = invitation.cards.empty() ? 0 : resources.ranks_per_gpu;
-  invitation.bind = resources.bind;
+  invitation.bind = resources.bind && binding_variable().empty();
   NewStudy one_job = request;
   one_job.one_job = true;
   ASSIGN_OR_RETURN(auto session, Session::create(one_job, std::move(plan), make_rank_launcher()));

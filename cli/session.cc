@@ -173,7 +173,7 @@ Result<int> Session::run() {
   display_->note(
       fmt::format("{} {}, stop with Ctrl-C", reopened_ ? "going on with" : "study", folder_.string()));
   if (!plan_->resources.places.empty()) {
-    display_->note(describe_places(plan_->resources));
+    display_->note(describe_places(plan_->resources, address_));
   }
   if (!plan_->resources.why_cpus.empty()) {
     display_->note(
@@ -268,11 +268,12 @@ int Session::interrupts() {
 // Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
   const int count = interrupts();
-  at_once_ = count > 1 && job_ == nullptr;  // Slurm repeats itself, and kills when it means it
+  const auto& request = stop_requests_->newest();
+  // Slurm repeats itself, and kills when it means it.
+  at_once_ = job_ == nullptr ? count > 1 : request && request->at_once;
   if (save_until_ || study_->ended()) {
     return;
   }
-  const auto& request = stop_requests_->newest();
   if (interrupts_->time_is_up()) {
     heed_job(BatchJob::Notice::time_limit);
   } else if (count > 0 && job_ != nullptr && !request) {

@@ -152,10 +152,12 @@ Status settle_devices(StudyPlan& plan, std::optional<int> crews) {
   if (is_table_study(plan.experiment) || !plan.resources.hosts.empty()) {
     return {};
   }
-  ASSIGN_OR_RETURN(const auto allocation,
-                   allocation_for(plan.resources, plan.resources_section, slurm_allocation()));
+  std::optional<SlurmAllocation> allocation;
+  if (!crews) {  // else they have been started
+    ASSIGN_OR_RETURN(allocation, allocation_for(plan.resources, plan.resources_section, slurm_allocation()));
+  }
   const HostCards cards = cards_for(plan);
-  if (!allocation || crews) {
+  if (!allocation) {
     RETURN_IF_ERROR(settle_devices(plan.resources, plan.resources_section, cards, usable_cores(), crews));
     settle_cores(plan.resources, find_host_cores(cards.buses));
     return {};

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/study_plan.h"
 #include "cli/table.h"
+#include "cluster/slurm_room.h"
 
 namespace regatta {
 namespace {
@@ -167,6 +168,7 @@ void print_network(const Network& network, bool searched) {
 }
 
 void print_resources(const Resources& resources) {
+  const bool is_settled = resources.hosts.empty() && !awaits_allocation(resources);
   print_out(
       "\nresources: {} crew{} × {} rank{} × {} thread{}{}, device {}, on {} core{}; up to {} attempts "
       "a trial\n",
@@ -175,10 +177,15 @@ void print_resources(const Resources& resources) {
       resources.lanes == kLanesThatFit ? ", as many lanes as fit"
       : resources.lanes > 1            ? fmt::format(", {} lanes a crew", resources.lanes)
                                        : "",
-      resources.cards.empty() ? "cpu" : "cuda", usable_cores(), usable_cores() == 1 ? "" : "s",
-      resources.max_attempts);
+      !is_settled            ? resources.device.c_str()
+      : resources.on_cards() ? "cuda"
+                             : "cpu",
+      usable_cores(), usable_cores() == 1 ? "" : "s", resources.max_attempts);
   if (!resources.hosts.empty()) {
     print_out("  on the hosts {}; `regatta hosts FILE` tries them\n", describe(resources.hosts));
+  }
+  if (awaits_allocation(resources)) {
+    print_out("  as steps of the Slurm job that `regatta submit FILE` asks for, with what that has\n");
   }
   if (!resources.why_cpus.empty()) {
     print_out("  on CPUs, because {}; `ranks_per_gpu: N` lets them share\n", resources.why_cpus);
@@ -196,7 +203,9 @@ struct ValidateOptions {
 Result<int> validate(const ValidateOptions& options) {
   ASSIGN_OR_RETURN(Experiment experiment, load_experiment(options.file, options.overrides));
   ASSIGN_OR_RETURN(const auto plan, plan_study(std::move(experiment), {.check_training = true}));
-  RETURN_IF_ERROR(settle_devices(*plan));
+  if (!awaits_allocation(plan->resources)) {
+    RETURN_IF_ERROR(settle_devices(*plan));
+  }
   const auto study = make_study(*plan);
   print_out("{}: {}, seed {}\n", options.file.string(), plan->experiment.name, plan->experiment.seed);
   print_space(plan->experiment.space);

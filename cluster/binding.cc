@@ -15,15 +15,6 @@ namespace {
 constexpr const char* kBindingVariables[] = {"OMP_PLACES", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY",
                                              "KMP_AFFINITY"};
 
-std::string binding_variable() {
-  for (const char* name : kBindingVariables) {
-    if (std::getenv(name) != nullptr) {
-      return name;
-    }
-  }
-  return {};
-}
-
 std::size_t cpu_count(const std::vector<Core>& cores) {
   std::size_t count = 0;
   for (const Core& core : cores) {
@@ -66,6 +57,15 @@ std::string why_not(const Resources& resources, const HostCores& host) {
 }
 
 }  // namespace
+
+std::string binding_variable() {
+  for (const char* name : kBindingVariables) {
+    if (std::getenv(name) != nullptr) {
+      return name;
+    }
+  }
+  return {};
+}
 
 HostCores find_host_cores(const std::vector<std::string>& buses) {
   HostCores host{.cores = find_cores(allowed_cpus()),

@@ -15,8 +15,11 @@ struct HostCores {
   std::vector<Core> cores;
   std::optional<int> limit;        // see cpu_limit()
   std::vector<CpuSet> near_cards;  // by card
-  std::string bound_by;            // who else binds threads: a variable of the environment; empty: nobody
+  std::string bound_by;            // who else binds threads; see binding_variable()
 };
+
+// Of the environment, by which a runtime of OpenMP binds threads already; empty: none is set.
+std::string binding_variable();
 
 // `buses`: of the cards.
 HostCores find_host_cores(const std::vector<std::string>& buses);

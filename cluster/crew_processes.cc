@@ -57,6 +57,14 @@ std::string cpus_of(const CrewSpec& crew, const Resources& resources) {
   return fmt::format("{}", fmt::join(ranks, "/"));
 }
 
+bool on_cards(const CrewSpec& crew, const Resources& resources) {
+  const auto has_cards = [&](int slot) {
+    return std::ranges::any_of(resources.places.at(static_cast<std::size_t>(slot)),
+                               [](const PlacedRanks& part) { return !part.cards.empty(); });
+  };
+  return resources.places.empty() ? resources.on_cards() : std::ranges::any_of(crew.slots, has_cards);
+}
+
 }  // namespace
 
 std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& resources,
@@ -72,7 +80,7 @@ std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& r
   if (crew.slots.size() > 1) {
     command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
   }
-  if (resources.on_cards()) {
+  if (on_cards(crew, resources)) {
     command.insert(command.end(), {"--ranks-per-gpu", std::to_string(resources.ranks_per_gpu)});
   }
   if (resources.trace) {

@@ -174,7 +174,8 @@ Result<std::string> address_for(const std::vector<std::string>& hosts, const std
 }
 
 Result<std::string> coordinator_address(const Resources& resources) {
-  if (!resources.listen.empty()) {
+  const bool are_elsewhere = !resources.address.empty() || resources.slurm;  // who are no use on loopback
+  if (!resources.listen.empty() && !(resources.listen == "loopback" && are_elsewhere)) {
     return listening_address(resources.listen);
   }
   if (resources.slurm) {

@@ -187,6 +187,9 @@ std::optional<std::string> oversubscription_warning(const Resources& resources, 
   if (!resources.hosts.empty() || !resources.places.empty()) {
     return resources.crowded.empty() ? std::nullopt : std::optional(resources.crowded);
   }
+  if (resources.slurm || resources.launcher == "slurm") {
+    return std::nullopt;
+  }
   const std::int64_t wanted = std::int64_t{resources.crews} * resources.ranks * resources.threads;
   if (wanted <= cores) {
     return std::nullopt;

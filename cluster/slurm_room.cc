@@ -85,6 +85,10 @@ Result<std::optional<SlurmAllocation>> allocation_for(const Resources& resources
   return resources.launcher == "mpirun" ? std::nullopt : found;
 }
 
+bool awaits_allocation(const Resources& resources) {
+  return resources.launcher == "slurm" && !slurm_allocation();
+}
+
 Status settle_room(Resources& resources, const Node& node, const RoomRequest& request) {
   const SlurmAllocation& allocation = request.allocation;
   if (request.on_cards && !resources.gpus.empty()) {

@@ -13,6 +13,9 @@ namespace regatta {
 Result<std::optional<SlurmAllocation>> allocation_for(const Resources& resources, const Node& node,
                                                       const std::optional<SlurmAllocation>& found);
 
+// Whether the crews are to be steps of a Slurm job that this process is not in.
+bool awaits_allocation(const Resources& resources);
+
 // Fills in `resources.slurm`, and crews and threads where the file does not say: as many crews as have room,
 // as many threads as these leave. Crews stay whole on a node where they can. More crews than have room come
 // down to those that have. `on_cards`: each rank computes on a card of its step.

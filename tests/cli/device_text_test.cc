@@ -46,6 +46,12 @@ TEST(CrewsText, NamesTheCpusOfEachRank) {
   EXPECT_THAT(describe_crews({}, {}), HasSubstr("any"));
 }
 
+TEST(CrewsText, LeavesTheCardsOfASlurmJobToSlurm) {
+  const std::string text = describe_crews({.crews = 2, .slurm = SlurmRoom{.gpus_a_node = 1}}, kTwoCards);
+  EXPECT_THAT(text, HasSubstr("as Slurm gives"));
+  EXPECT_THAT(text, Not(HasSubstr("H200")));
+}
+
 TEST(CrewsText, SaysThatThereAreNone) {
   const std::string text = describe_crews({.crews = 1, .ranks = 2}, {});
   EXPECT_THAT(text, HasSubstr("none: on CPUs"));

@@ -57,6 +57,11 @@ TEST(CoordinatorAddress, IsWhereTheFileSaysAndElseNothingBeyondLoopback) {
   EXPECT_EQ(*coordinator_address({.listen = "all"}), "0.0.0.0");
 }
 
+TEST(CoordinatorAddress, IsNotOnLoopbackWhereTheCrewsAreOnOtherHosts) {
+  EXPECT_EQ(*coordinator_address({.listen = "loopback"}), "127.0.0.1");
+  EXPECT_EQ(*coordinator_address({.listen = "loopback", .address = "10.77.0.1"}), "10.77.0.1");
+}
+
 TEST(Interfaces, AreFoundByNameAndByNetworkAmongThoseOfAnyHost) {
   const std::vector<NetworkInterface> there = {{.name = "lo", .address = "127.0.0.1"},
                                                {.name = "eth0", .address = "10.0.0.7"}};

@@ -77,6 +77,7 @@ TEST(Resources, MistakesAreToldWithTheirPlace) {
 
 TEST(Resources, OversubscriptionIsNoticed) {
   EXPECT_FALSE(oversubscription_warning({.crews = 2, .ranks = 2, .threads = 2}, 8));
+  EXPECT_FALSE(oversubscription_warning({.crews = 2, .ranks = 2, .threads = 2, .slurm = SlurmRoom{}}, 4));
   const auto warning = oversubscription_warning({.crews = 2, .ranks = 2, .threads = 2}, 4);
   ASSERT_TRUE(warning);
   EXPECT_THAT(*warning, HasSubstr("want 8 cores, but 4"));

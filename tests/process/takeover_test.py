@@ -7,7 +7,7 @@ import sqlite3
 from support import EXPERIMENT, StudyCase, as_host, main, make_csv, wait_until, why_no_other_host
 
 # A trial takes some seconds: the study is to be there still when a host has looked whether another lives.
-SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 100").replace("trials: 6", "trials: 8")
+SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 400").replace("trials: 6", "trials: 8")
 
 
 class AStudyOnStorageThatTwoHostsSee(StudyCase):
@@ -36,7 +36,7 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
         running.send_signal(signal.SIGSTOP)
         self.wait_for_silence(running)
         successor = self.start("resume", self.path("runs/tiny"), prefix=as_host("node2"))
-        wait_until(lambda: self.coordinator()["host"] == "node2", 60, "another host's coordinator")
+        wait_until(lambda: self.coordinator()["host"] == "node2", 120, "another host's coordinator")
         # Until it writes: the displaced one then goes on, in the midst of it.
         self.wait_for_ended(self.ended_trials() + 1)
         running.send_signal(signal.SIGCONT)
