@@ -12,7 +12,9 @@
 #include "cli/output.h"
 #include "cli/stop_request.h"
 #include "cli/study_folder.h"
+#include "cli/submitted_jobs.h"
 #include "cli/summary.h"
+#include "cluster/slurm_jobs.h"
 #include "coordinator/study_lock.h"
 
 namespace regatta {
@@ -51,6 +53,17 @@ Result<std::string> describe_rest(const std::filesystem::path& folder) {
   return fmt::format("{}; go on with:\n  {}",
                      ended ? "its state is saved" : "it is as its last commit left it",
                      resume_command(folder));
+}
+
+// The job that will go on with the study, which no coordinator can be asked to end.
+std::string describe_job(const std::filesystem::path& folder) {
+  const SubmittedJobs submitted = read_submitted_jobs(folder);
+  const auto job = submitted.jobs.empty() ? Result<std::optional<SlurmJob>>(std::optional<SlurmJob>())
+                                          : find_job(submitted.jobs.back());
+  if (!job.ok() || !*job || !((*job)->is_waiting() || (*job)->is_running())) {
+    return "";
+  }
+  return fmt::format(", but job {} is {}: end it with `scancel {}`", (*job)->id, (*job)->state, (*job)->id);
 }
 
 Result<int> nothing_to_stop(const std::filesystem::path& folder, const std::string& why) {
@@ -98,10 +111,10 @@ Result<int> stop(const StopCommand& command) {
   ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(command.run));
   const auto owner = find_lock_owner(folder);
   if (!owner) {
-    return nothing_to_stop(folder, "no coordinator of " + folder.string() + " runs");
+    return nothing_to_stop(folder, "no coordinator of " + folder.string() + " runs" + describe_job(folder));
   }
   if (owner->life == LockOwner::Life::dead) {
-    return nothing_to_stop(folder, describe(*owner) + " has died");
+    return nothing_to_stop(folder, describe(*owner) + " has died" + describe_job(folder));
   }
   RETURN_IF_ERROR(write_stop_request(
       folder, {.coordinator = owner->identity, .at_once = command.now, .by = this_user()}));

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/host.h"
 #include "base/process.h"
@@ -16,6 +19,7 @@
 #include "cluster/crew_processes.h"
 #include "cluster/partitions.h"
 #include "cluster/slurm_jobs.h"
+#include "cluster/slurm_room.h"
 #include "coordinator/learned.h"
 
 namespace regatta {
@@ -63,29 +67,84 @@ Status check_texts(const JobRequest& request) {
   return {};
 }
 
+int divide_up(int dividend, int divisor) { return (dividend + divisor - 1) / divisor; }
+
+// The CPUs that belong to the job's share of a node's cards: the most that enough of the partition's nodes
+// have of those that the job can be on.
+int cpus_beside_cards(const JobRequest& request, const Partition& partition) {
+  std::vector<std::pair<int, int>> shares;  // CPUs, nodes
+  for (const NodeKind& kind : partition.kinds) {
+    if (has_room(kind, request)) {
+      shares.emplace_back(kind.cpus * *request.gpus_per_node / std::max(1, kind.gpus), kind.nodes);
+    }
+  }
+  std::ranges::sort(shares, std::greater());
+  int nodes = 0;
+  for (const auto& [cpus, more] : shares) {
+    nodes += more;
+    if (nodes >= request.nodes) {
+      return cpus;
+    }
+  }
+  return 1;
+}
+
 // What the job asks for on each node where only the experiment says what it needs.
 void fill_in(JobRequest& request, const StudyPlan& plan, const Partition& partition) {
-  if (request.ntasks_per_node || request.cpus_per_task || request.exclusive || partition.kinds.empty()) {
-    return;
-  }
   const Resources& resources = plan.resources;
   const Node& section = plan.resources_section;
   const bool gives_threads = section.find("threads") != nullptr;
-  const NodeKind& kind = *std::ranges::max_element(partition.kinds, {}, &NodeKind::cpus);
+  if (request.ntasks_per_node && !request.cpus_per_task && gives_threads) {
+    request.cpus_per_task = resources.threads;
+  }
+  if (request.ntasks_per_node || request.cpus_per_task || request.exclusive || partition.kinds.empty()) {
+    return;
+  }
   if (request.gpus_per_node && *request.gpus_per_node > 0) {
-    // The share of a node's cores that belongs to its share of the cards.
     const int ranks = *request.gpus_per_node * resources.ranks_per_gpu;
-    const int cpus = kind.cpus * *request.gpus_per_node / std::max(1, kind.gpus);
+    const int cpus = cpus_beside_cards(request, partition);
     request.ntasks_per_node = ranks;
     request.cpus_per_task = gives_threads ? resources.threads : std::max(1, cpus / ranks);
   } else if (section.find("crews") != nullptr) {
-    const int ranks = resources.crews * resources.ranks;
-    request.ntasks_per_node = (ranks + request.nodes - 1) / request.nodes;
+    // A crew stays on a node where it can.
+    const bool whole = resources.crews >= request.nodes;
+    request.ntasks_per_node = whole ? divide_up(resources.crews, request.nodes) * resources.ranks
+                                    : divide_up(resources.crews * resources.ranks, request.nodes);
     request.cpus_per_task = gives_threads ? resources.threads : 1;
   } else {
     request.exclusive = true;  // as many crews as the nodes have room for
     request.memory = request.memory.empty() ? "0" : request.memory;  // all of it
   }
+}
+
+// Whether the nodes could hold a single crew if the job had all of their CPUs, as some partitions give them.
+Status check_crew(const JobRequest& request, const StudyPlan& plan, const Partition& partition) {
+  if (partition.kinds.empty() || plan.resources.launcher == "mpirun") {
+    return {};
+  }
+  const int cpus = std::ranges::max_element(partition.kinds, {}, &NodeKind::cpus)->cpus;
+  const bool on_cards = request.gpus_per_node.value_or(0) > 0 && why_no_cards(plan).empty();
+  Resources resources = plan.resources;
+  return settle_room(resources, plan.resources_section,
+                     {.allocation = {.job = "",
+                                     .node_list = "",
+                                     .cpus = std::vector<int>(static_cast<std::size_t>(request.nodes), cpus),
+                                     .gpus_a_node = request.gpus_per_node.value_or(0),
+                                     .cpus_a_task = request.cpus_per_task,
+                                     .memory_a_node = std::nullopt,
+                                     .memory_a_cpu = std::nullopt},
+                      .on_cards = on_cards});
+}
+
+Status check_hosts(const StudyPlan& plan) {
+  for (const char* key : {"hosts", "hostfile"}) {
+    const Node* const found = plan.resources_section.find(key);
+    if (found != nullptr && !found->is_null()) {
+      return mistake_at(found->place(),
+                        fmt::format("{}: Slurm chooses the hosts of a job: leave them out", key));
+    }
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> setup_lines(const SubmitOptions& options) {
@@ -102,9 +161,8 @@ Result<std::string> script_of(const SubmitOptions& options, const StudyPlan& pla
   ASSIGN_OR_RETURN(const auto partitions, find_partitions());
   ASSIGN_OR_RETURN(const Partition partition, choose_partition(request, partitions));
   fill_in(request, plan, partition);
-  if (const auto filled = choose_partition(request, partitions); !filled.ok()) {
-    return filled.error();
-  }
+  ASSIGN_OR_RETURN(const Partition filled, choose_partition(request, partitions));
+  RETURN_IF_ERROR(check_crew(request, plan, filled));
   ASSIGN_OR_RETURN(const fs::path program, this_program());
   ASSIGN_OR_RETURN(std::vector<std::string> setup, setup_lines(options));
   return write_batch_script({.study = plan.experiment.name,
@@ -112,21 +170,6 @@ Result<std::string> script_of(const SubmitOptions& options, const StudyPlan& pla
                              .program = program,
                              .request = request,
                              .setup = std::move(setup)});
-}
-
-// Hands in the study's script and tells what to do next.
-Result<int> hand_in(const fs::path& folder) {
-  ASSIGN_OR_RETURN(const std::string job, submit_script(batch_script_file(folder), {}));
-  SubmittedJobs submitted = read_submitted_jobs(folder);
-  submitted.jobs.push_back(job);
-  submitted.starts.clear();  // progress is counted from here
-  RETURN_IF_ERROR(write_submitted_jobs(folder, submitted));
-  print_out(
-      "job {} will run the study {}\n\n  squeue -j {}      when it starts\n  regatta status {}\n  scancel {} "
-      "       "
-      "  ends it; `regatta submit {}` goes on\n",
-      job, folder.string(), job, folder.string(), job, folder.string());
-  return kExitDone;
 }
 
 // A study that could not be submitted was never started: nothing of it stays.
@@ -147,6 +190,24 @@ class UnlessKept {
   fs::path folder_;
 };
 
+// Hands in the study's script and tells what to do next. `made`: the folder that the job needs from then on.
+Result<int> hand_in(const fs::path& folder, UnlessKept* made = nullptr) {
+  ASSIGN_OR_RETURN(const std::string job, submit_script(batch_script_file(folder), {}));
+  if (made != nullptr) {
+    made->keep();
+  }
+  SubmittedJobs submitted = read_submitted_jobs(folder);
+  submitted.jobs.push_back(job);
+  submitted.starts.clear();  // progress is counted from here
+  RETURN_IF_ERROR(write_submitted_jobs(folder, submitted));
+  print_out(
+      "job {} will run the study {}\n\n  squeue -j {}      when it starts\n  regatta status {}\n  scancel {} "
+      "       "
+      "  ends it; `regatta submit {}` goes on\n",
+      job, folder.string(), job, folder.string(), job, folder.string());
+  return kExitDone;
+}
+
 Result<int> submit_new(SubmitOptions& options) {
   options.study.file = options.what;
   ASSIGN_OR_RETURN(const auto plan, Session::check(options.study));
@@ -154,6 +215,7 @@ Result<int> submit_new(SubmitOptions& options) {
   if (is_table_study(experiment)) {
     return user_mistake("a study that looks its trials up in a table takes seconds: use `regatta run`");
   }
+  RETURN_IF_ERROR(check_hosts(*plan));
   ASSIGN_OR_RETURN(const std::string script, script_of(options, *plan, options.study.runs / experiment.name));
   if (options.dry_run) {
     print_out("{}", script);
@@ -164,37 +226,55 @@ Result<int> submit_new(SubmitOptions& options) {
   ASSIGN_OR_RETURN(const auto store, Store::create(folder, experiment, encode_learned(plan->search.earlier)));
   RETURN_IF_ERROR(store->close());
   RETURN_IF_ERROR(write_file_atomically(batch_script_file(folder), script));
-  ASSIGN_OR_RETURN(const int code, hand_in(folder));
-  made.keep();
-  return code;
+  return hand_in(folder, &made);
 }
 
 // A job of this study that has not ended, which a second one would only wait for and fail beside.
 Status refuse_second(const fs::path& folder) {
   for (const std::string& id : read_submitted_jobs(folder).jobs) {
-    const auto job = find_job(id);
-    if (job.ok() && *job && ((*job)->is_waiting() || (*job)->is_running())) {
+    ASSIGN_OR_RETURN(const auto job, find_job(id));
+    if (job && job->is_ending()) {
+      return user_mistake(
+          fmt::format("job {} of {} is {}: wait until it has ended, and see whether it is requeued", id,
+                      folder.string(), job->state));
+    }
+    if (job && (job->is_waiting() || job->is_running())) {
       return user_mistake(
           fmt::format("{} is in the queue already: job {} is {}; end it with `scancel {}` first",
-                      folder.string(), id, (*job)->state, id));
+                      folder.string(), id, job->state, id));
     }
   }
   return {};
 }
 
-Result<int> submit_again(const SubmitOptions& options, const fs::path& folder) {
-  ASSIGN_OR_RETURN(const StudyView view, view_study(folder.string()));
+// Submits with the script that there is, with one that fits changed resources, or with a new one.
+Result<int> submit_again(SubmitOptions options, const fs::path& folder) {
+  RETURN_IF_ERROR(check_resume_overrides(options.study.overrides));
+  std::vector<std::string> overrides = earlier_overrides(folder);
+  overrides.insert(overrides.end(), options.study.overrides.begin(), options.study.overrides.end());
+  ASSIGN_OR_RETURN(StoredStudy stored, Store::read(folder));
+  ASSIGN_OR_RETURN(const StudyView view,
+                   rebuild_study(folder, std::move(stored), overrides, {.check_training = false}));
+  view.study->resume(false, SystemClock().wall());  // in memory only: whether there is more to do
   if (view.study->ended() && view.study->ended()->reason != StudyEnded::Reason::interrupted) {
     print_out("{}", describe_ended(*view.study, folder));
     return exit_code_of(*view.study);
   }
-  RETURN_IF_ERROR(check_resume_overrides(options.study.overrides));
+  RETURN_IF_ERROR(check_hosts(*view.plan));
   RETURN_IF_ERROR(refuse_second(folder));
-  const bool same_again = !options.any_request && fs::exists(batch_script_file(folder));
+  const bool changed = std::ranges::any_of(
+      options.study.overrides, [](const std::string& line) { return line.starts_with("resources."); });
+  const bool has_script = !options.any_request && fs::exists(batch_script_file(folder));
   std::string script;
-  if (same_again) {
+  if (has_script) {
     ASSIGN_OR_RETURN(script, read_file(batch_script_file(folder)));
-  } else {
+  }
+  if (has_script && changed) {
+    EarlierScript earlier = read_batch_script(script);
+    options.request = std::move(earlier.request);
+    options.setup = std::move(earlier.setup);
+  }
+  if (!has_script || changed) {
     ASSIGN_OR_RETURN(script, script_of(options, *view.plan, folder));
   }
   if (options.dry_run) {
@@ -202,8 +282,6 @@ Result<int> submit_again(const SubmitOptions& options, const fs::path& folder) {
     return kExitDone;
   }
   if (!options.study.overrides.empty()) {
-    std::vector<std::string> overrides = earlier_overrides(folder);
-    overrides.insert(overrides.end(), options.study.overrides.begin(), options.study.overrides.end());
     RETURN_IF_ERROR(keep_overrides(folder, overrides));
   }
   RETURN_IF_ERROR(write_file_atomically(batch_script_file(folder), script));
@@ -260,7 +338,7 @@ void add_job_options(CLI::App& command, JobRequest& request) {
       .add_option("--save-seconds", request.save_seconds,
                   "how long before the time limit the study saves and gives way to its next job")
       ->capture_default_str()
-      ->check(CLI::Range(10, 65535))
+      ->check(CLI::Range(30, 65535))
       ->group(kGroup);
 }
 

@@ -35,6 +35,14 @@ struct BatchScript {
 // Ends with `exec`, so that Slurm's signals to the script reach the coordinator.
 std::string write_batch_script(const BatchScript& script);
 
+// What such a script asks for and sets up; without the tasks, CPUs and whole nodes, which follow from the
+// study's resources where nobody says otherwise.
+struct EarlierScript {
+  JobRequest request;
+  std::vector<std::string> setup;
+};
+EarlierScript read_batch_script(const std::string& text);
+
 // A word of the shell that stands for the text, whatever is in it.
 std::string shell_quoted(const std::string& text);
 

@@ -151,6 +151,7 @@ Surroundings find_surroundings(const fs::path& program) {
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   return {.program = program,
           .cores = usable_cores(),
+          .in_slurm_job = std::getenv("SLURM_JOB_ID") != nullptr,
           .root = ::geteuid() == 0,
           .cross_memory_attach = can_read_process_memory(),
           .visible_devices = visible == nullptr ? std::nullopt : std::optional<std::string>(visible)};
@@ -191,6 +192,12 @@ CrewCommand crew_command(const CrewSpec& crew, const Resources& resources, const
     // Several jobs share this machine and none knows of the others: left alone, each would bind its rank 0 to
     // core 0 and count all cores as its own.
     result.command = {"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+    if (surroundings.in_slurm_job) {
+      // Left alone, mpirun spreads the ranks over all nodes of the job.
+      const std::vector<std::string> own_hosts{"--mca", "plm", elsewhere ? "rsh" : "isolated",
+                                               "--mca", "ras", "^slurm"};
+      result.command.insert(result.command.end(), own_hosts.begin(), own_hosts.end());
+    }
     result.command.insert(result.command.end(), resources.mpirun.begin(), resources.mpirun.end());
   }
   add_rank_variables(result.variables, resources, surroundings, elsewhere ? std::max(ranks, 2) : ranks);

@@ -17,6 +17,7 @@ namespace regatta {
 struct Surroundings {
   std::filesystem::path program;               // of the workers
   int cores = 1;                               // usable
+  bool in_slurm_job = false;                   // whose nodes Open MPI would take for its own
   bool root = false;                           // Open MPI refuses root unless told twice
   bool cross_memory_attach = true;             // a process may read another's memory (process_vm_readv)
   std::optional<std::string> visible_devices;  // CUDA_VISIBLE_DEVICES

@@ -184,6 +184,8 @@ std::optional<std::int64_t> parse_time_limit(const std::string& text) {
   return *days * 86400 + *parsed * unit;
 }
 
+bool has_room(const NodeKind& kind, const JobRequest& request) { return !lack(request, kind); }
+
 Result<Partition> choose_partition(const JobRequest& request, const std::vector<Partition>& partitions) {
   std::vector<std::string> wanted =
       request.partition.empty() ? std::vector<std::string>() : split(request.partition, ',');

@@ -41,6 +41,9 @@ std::optional<std::int64_t> parse_memory_mb(const std::string& text);
 // "1-12:30", "1-12:30:00"; nullopt: no such text.
 std::optional<std::int64_t> parse_time_limit(const std::string& text);
 
+// Whether the nodes of this kind have what the request asks for on each of them.
+bool has_room(const NodeKind& kind, const JobRequest& request);
+
 // The first of the partitions named by the request (or the default one) where the job could run. Fails with
 // what stands in the way and how much the partition allows.
 Result<Partition> choose_partition(const JobRequest& request, const std::vector<Partition>& partitions);

@@ -9,6 +9,9 @@
 #include <numeric>
 #include <string_view>
 
+#include "base/cpus.h"
+#include "devices/cores.h"
+
 namespace regatta {
 namespace {
 
@@ -50,6 +53,10 @@ int gpus_a_node(const Variables& variables) {
 }  // namespace
 
 int SlurmAllocation::total_cpus() const { return std::accumulate(cpus.begin(), cpus.end(), 0); }
+
+int SlurmAllocation::step_cpus(int asked) const {
+  return (asked + cpus_a_core - 1) / cpus_a_core * cpus_a_core;
+}
 
 std::string SlurmRoom::describe(int crews) const {
   const std::size_t nodes = allocation.cpus.size();
@@ -133,7 +140,20 @@ std::optional<SlurmAllocation> slurm_allocation(const Environment& environment) 
 }
 
 std::optional<SlurmAllocation> slurm_allocation() {
-  return slurm_allocation([](const char* name) { return std::getenv(name); });
+  const Environment environment = [](const char* name) { return std::getenv(name); };
+  auto found = slurm_allocation(environment);
+  if (!found) {
+    return found;
+  }
+  // Slurm may be set up to count cores and not their hardware threads; and salloc's shell may be on another
+  // host. Only where the job's CPUs are those that are seen here, one is as good as the other.
+  const CpuSet allowed = allowed_cpus();
+  if (Variables(environment).number("SLURM_CPUS_ON_NODE") == static_cast<std::int64_t>(allowed.size())) {
+    for (const Core& core : find_cores(allowed)) {
+      found->cpus_a_core = std::max(found->cpus_a_core, static_cast<int>(core.cpus.size()));
+    }
+  }
+  return found;
 }
 
 }  // namespace regatta

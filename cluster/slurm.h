@@ -14,6 +14,7 @@ struct SlurmAllocation {
   std::string node_list;           // as Slurm writes it: "n[1-2]"
   std::vector<int> cpus;           // of each node that belong to the job
   int gpus_a_node = 0;             // the least of all nodes
+  int cpus_a_core = 1;             // hardware threads that count as CPUs
   int restarts = 0;                // how often the job was requeued
   std::optional<int> cpus_a_task;  // of --cpus-per-task
   // Of each node, or of each CPU, where the job was given so much; megabytes.
@@ -22,6 +23,7 @@ struct SlurmAllocation {
   bool batch = false;  // a batch job, to which Slurm speaks by signals and which it can requeue
 
   int total_cpus() const;
+  int step_cpus(int asked) const;  // on a node: a step gets whole cores
 };
 
 // How the study's crews lie in an allocation.

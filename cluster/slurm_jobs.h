@@ -23,6 +23,7 @@ struct SlurmJob {
   bool preempted = false;  // has been told to make room
 
   bool is_waiting() const { return state == "PENDING" || state == "CONFIGURING" || state == "REQUEUED"; }
+  bool is_ending() const { return state == "COMPLETING"; }
   bool is_running() const { return state == "RUNNING" || state == "SUSPENDED"; }
 };
 

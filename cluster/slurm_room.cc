@@ -36,7 +36,7 @@ Fit fit(const SlurmAllocation& allocation, const CrewShape& shape) {
   int whole = 0;
   int smallest = ranks_on_node(allocation.cpus.front(), shape, allocation.gpus_a_node);
   for (const int cpus : allocation.cpus) {
-    const int by_cpus = cpus / (shape.ranks * shape.threads);
+    const int by_cpus = cpus / allocation.step_cpus(shape.ranks * shape.threads);
     whole += shape.cards() > 0 ? std::min(by_cpus, allocation.gpus_a_node / shape.cards()) : by_cpus;
     smallest = std::min(smallest, ranks_on_node(cpus, shape, allocation.gpus_a_node));
   }
@@ -60,7 +60,8 @@ int most_threads(const SlurmAllocation& allocation, CrewShape shape, int crews) 
 
 std::string describe(const SlurmAllocation& allocation, bool on_cards) {
   const auto [least, most] = std::ranges::minmax(allocation.cpus);
-  return fmt::format("job {} has {} node{} with {} CPUs{} each", allocation.job, allocation.cpus.size(),
+  return fmt::format("{} has {} node{} with {} CPUs{} each",
+                     allocation.job.empty() ? "the job" : "job " + allocation.job, allocation.cpus.size(),
                      allocation.cpus.size() == 1 ? "" : "s",
                      least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most),
                      on_cards ? fmt::format(" and {} GPUs", allocation.gpus_a_node) : "");

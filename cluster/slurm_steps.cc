@@ -43,29 +43,24 @@ std::optional<std::string> memory_option(const SlurmAllocation& allocation, int 
 std::vector<std::string> step_shape(const CrewSpec& crew, const Resources& resources, StepRanks how) {
   const SlurmRoom& room = *resources.slurm;
   const int ranks = ranks_of(crew, resources);
-  const int slots = static_cast<int>(crew.slots.size());
   const int nodes = room.nodes_a_crew;
   const bool by_mpirun = how == StepRanks::mpirun && ranks > 1;
   const int tasks = by_mpirun ? 1 : ranks;
   const int cpus_a_task = by_mpirun ? ranks * resources.threads : resources.threads;
   std::vector<std::string> options;
-  if (slots == 1 || by_mpirun) {
-    options.push_back(option("nodes", nodes));
-    options.push_back(option("ntasks", tasks));
-    if (nodes > 1) {
-      options.push_back(option("ntasks-per-node", (tasks + nodes - 1) / nodes));
-    }
-  } else {
-    options.push_back(fmt::format("--nodes={}-{}", nodes, nodes * slots));
-    options.push_back(option("ntasks", tasks));
+  const int tasks_a_node = (tasks + nodes - 1) / nodes;
+  options.push_back(option("nodes", nodes));
+  options.push_back(option("ntasks", tasks));
+  if (nodes > 1) {
+    options.push_back(option("ntasks-per-node", tasks_a_node));
   }
   options.push_back(option("cpus-per-task", cpus_a_task));
-  if (const auto memory = memory_option(room.allocation, tasks / nodes * cpus_a_task)) {
+  if (const auto memory =
+          memory_option(room.allocation, room.allocation.step_cpus(tasks_a_node * cpus_a_task))) {
     options.push_back(*memory);
   }
   if (room.gpus_a_node > 0) {
-    options.push_back(slots == 1 ? fmt::format("--gres=gpu:{}", room.gpus_a_node)
-                                 : option("gpus", room.gpus_a_node * nodes * slots));
+    options.push_back(fmt::format("--gres=gpu:{}", room.gpus_a_node));
   } else if (room.allocation.gpus_a_node > 0) {
     options.emplace_back("--gres=none");
   }
@@ -142,15 +137,23 @@ Result<StepRanks> find_step_ranks(const Resources& resources) {
   return StepRanks::mpirun;
 }
 
+// Whether Slurm keeps the processes of a step to its CPUs. Else several steps see the same ones.
+bool confines_steps() {
+  const auto config = ask_client({"scontrol", "show", "config"}, kListLimit);
+  return config.ok() && config->find("task/affinity") != std::string::npos;
+}
+
 }  // namespace
 
 CrewCommand step_command(const CrewSpec& crew, const Resources& resources, const Surroundings& surroundings,
                          StepRanks how) {
   const int ranks = ranks_of(crew, resources);
   const bool pmix = how == StepRanks::pmix && ranks > 1;
+  // Where the job was submitted with --export=NONE, which may be the site's default, srun would do the same
+  // and drop what the ranks are to find.
   CrewCommand result{
       .command = {"srun", pmix ? "--mpi=pmix" : "--mpi=none", "--exact", "--kill-on-bad-exit=1",
-                  "--quit-on-interrupt", "--input=none", "--job-name=" + crew.name},
+                  "--quit-on-interrupt", "--input=none", "--export=ALL", "--job-name=" + crew.name},
       .variables = {},
       .removed_prefixes = kOfTheJob};
   const auto append = [&result](const std::vector<std::string>& words) {
@@ -162,6 +165,9 @@ CrewCommand step_command(const CrewSpec& crew, const Resources& resources, const
   }
   append(worker_command(crew, resources, surroundings.program));
   result.command.emplace_back("--ignore-signals");
+  if (ranks > 1 && !pmix && resources.bind) {
+    result.command.emplace_back("--divide-cpus");  // this mpirun leaves each rank all that the step has
+  }
   add_rank_variables(result.variables, resources, surroundings, ranks);
   return result;
 }
@@ -173,11 +179,13 @@ bool ended_by_slurm(const std::string& reason) {
                              [&](const char* doing) { return reason.find(doing) != std::string::npos; });
 }
 
-Result<std::unique_ptr<Launcher>> make_slurm_launcher(const Resources& resources, const fs::path& program) {
+Result<std::unique_ptr<Launcher>> make_slurm_launcher(const Resources& settled, const fs::path& program) {
+  Resources resources = settled;
   CHECK(resources.slurm.has_value(), "settle_room() has found the allocation");
   ASSIGN_OR_RETURN(const StepRanks ranks, find_step_ranks(resources));
   if (ranks == StepRanks::mpirun && resources.ranks > 1) {
     spdlog::warn("srun has no PMIx here (`srun --mpi=list`): mpirun starts the ranks within each step");
+    resources.bind = resources.bind && confines_steps();
   }
   fs::path workers = program;
   if (workers.empty()) {

@@ -26,7 +26,7 @@ bool ended_by_slurm(const std::string& reason);
 // Each crew is a step of its own, `srun --exact … regatta worker …`: Slurm gives it cores and cards that no
 // other crew has. Where srun has no PMIx, mpirun starts the ranks within a node, and a note in the log says
 // so. Fails where a crew could never start.
-Result<std::unique_ptr<Launcher>> make_slurm_launcher(const Resources& resources,
+Result<std::unique_ptr<Launcher>> make_slurm_launcher(const Resources& settled,
                                                       const std::filesystem::path& program = {});
 
 }  // namespace regatta

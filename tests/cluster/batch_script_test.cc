@@ -59,6 +59,51 @@ TEST(BatchScript, SetupComesBeforeTheProgram) {
   EXPECT_THAT(write_batch_script(modules), HasSubstr("\nmodule load openmpi\nexport A=1\nexec "));
 }
 
+TEST(BatchScript, ForgetsTheStepThatItWasSubmittedFrom) {
+  const auto done = run_client(
+      {"env", "SLURM_STEP_ID=0", "PMIX_RANK=1", "OMPI_COMM_WORLD_SIZE=2", "SLURM_JOB_ID=7", "bash", "-c",
+       write_batch_script({.study = "a", .folder = "/a", .program = "true", .setup = {"env"}})},
+      std::chrono::seconds(20));
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(done->code, 0) << done->errors;
+  EXPECT_THAT(done->output, HasSubstr("SLURM_JOB_ID=7"));
+  EXPECT_THAT(done->output,
+              Not(testing::AnyOf(HasSubstr("SLURM_STEP"), HasSubstr("PMIX_"), HasSubstr("OMPI_"))));
+}
+
+TEST(BatchScript, FurtherOptionsKeepTheirBlanks) {
+  BatchScript odd = script();
+  odd.request.options = {"--comment=my job #2", "--constraint ib", "--comment=\"a b\""};
+  EXPECT_THAT(write_batch_script(odd),
+              HasSubstr("\n#SBATCH --comment=\"my job #2\"\n#SBATCH --constraint ib\n"
+                        "#SBATCH --comment=\"a b\"\n"));
+}
+
+TEST(BatchScript, IsReadWithoutWhatFollowsFromTheResources) {
+  BatchScript asked = script();
+  asked.request = {.nodes = 4,
+                   .ntasks_per_node = 8,
+                   .cpus_per_task = 7,
+                   .gpus_per_node = 8,
+                   .time = "4:00:00",
+                   .partition = "gpu",
+                   .account = "physics",
+                   .qos = "high",
+                   .memory = "64G",
+                   .exclusive = true,
+                   .options = {"--constraint=ib", "--comment=my job"},
+                   .save_seconds = 300};
+  asked.setup = {"module load openmpi", "export A=1"};
+  const EarlierScript earlier = read_batch_script(write_batch_script(asked));
+  asked.request.ntasks_per_node.reset();
+  asked.request.cpus_per_task.reset();
+  asked.request.exclusive = false;
+  EXPECT_EQ(write_batch_script({asked.study, asked.folder, asked.program, earlier.request, earlier.setup}),
+            write_batch_script(asked));
+  asked.request.memory = "0";
+  EXPECT_EQ(read_batch_script(write_batch_script(asked)).request.memory, "");
+}
+
 TEST(BatchScript, OddNamesDoNoHarm) {
   BatchScript odd = script();
   odd.study = "a b$c";

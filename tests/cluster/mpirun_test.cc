@@ -69,6 +69,26 @@ TEST(CrewCommand, SeveralRanksGetAnMpirunOfTheirOwn) {
   EXPECT_THAT(crew.variables, Not(Contains(Key(HasSubstr("OMPI")))));
 }
 
+TEST(CrewCommand, InASlurmJobRanksStayOnTheHostsThatAreTheirs) {
+  struct Case {
+    bool in_slurm_job;
+    bool elsewhere;
+    const char* arguments;
+  };
+  for (const Case& c : {Case{false, false, ""}, Case{false, true, ""},
+                        Case{true, false, "--bind-to none --mca plm isolated --mca ras ^slurm "},
+                        Case{true, true, "--bind-to none --mca plm rsh --mca ras ^slurm "}}) {
+    Surroundings surroundings = kRoomy;
+    surroundings.in_slurm_job = c.in_slurm_job;
+    Resources resources{.ranks = 2};
+    resources.places = {{}, {{.host = "b", .ranks = 2, .here = !c.elsewhere}}};
+    const std::string line =
+        fmt::format("{}", fmt::join(crew_command(kCrew, resources, surroundings).command, " "));
+    EXPECT_THAT(line, HasSubstr(c.arguments));
+    EXPECT_EQ(line.find("^slurm") != std::string::npos, c.in_slurm_job) << line;
+  }
+}
+
 TEST(CrewCommand, RanksOnOtherHostsAreStartedByMpirunWithTheirVariables) {
   Resources resources{.ranks = 3, .threads = 2};
   resources.agent = "my-agent -q";

@@ -14,6 +14,7 @@ struct Question {
   std::vector<int> cpus = {4, 4};
   int gpus = 0;  // a node
   std::optional<int> cpus_a_task = {};
+  int cpus_a_core = 1;
 };
 
 Result<Resources> settle(const Question& question) {
@@ -24,6 +25,7 @@ Result<Resources> settle(const Question& question) {
                                    .node_list = "n[1-2]",
                                    .cpus = question.cpus,
                                    .gpus_a_node = question.gpus,
+                                   .cpus_a_core = question.cpus_a_core,
                                    .cpus_a_task = question.cpus_a_task};
   RETURN_IF_ERROR(settle_room(resources, *node, {.allocation = allocation, .on_cards = question.gpus > 0}));
   return resources;
@@ -47,6 +49,12 @@ TEST(SettleRoom, CrewsFillTheNodes) {
 TEST(SettleRoom, CrewsStayWholeOnANode) {
   expect_room({.yaml = "{ranks: 2}", .cpus = {3, 3}}, 2, 1);
   expect_room({.yaml = "{ranks: 3}", .cpus = {2, 8}}, 2, 1);
+}
+
+TEST(SettleRoom, StepsTakeWholeCores) {
+  expect_room({.yaml = "{threads: 1}", .cpus = {8}, .cpus_a_core = 2}, 4, 1);
+  expect_room({.yaml = "{ranks: 3, threads: 1}", .cpus = {8, 8}, .cpus_a_core = 2}, 4, 1);
+  expect_room({.yaml = "{ranks: 2, threads: 1}", .cpus = {8}, .cpus_a_core = 2}, 4, 1);
 }
 
 TEST(SettleRoom, ThreadsTakeWhatCrewsLeave) {

@@ -20,16 +20,15 @@ const CrewSpec kCrew{
 const Surroundings kRoomy{.program = "/bin/regatta", .cores = 64};
 const SlurmAllocation kTwoNodes{.job = "12", .node_list = "n[1-2]", .cpus = {8, 8}};
 
-std::vector<std::string> step(Resources resources, const SlurmRoom& room, StepRanks how = StepRanks::pmix,
-                              const CrewSpec& crew = kCrew) {
+std::vector<std::string> step(Resources resources, const SlurmRoom& room, StepRanks how = StepRanks::pmix) {
   resources.slurm = room;
-  return step_command(crew, resources, kRoomy, how).command;
+  return step_command(kCrew, resources, kRoomy, how).command;
 }
 
 TEST(StepCommand, RanksFindEachOtherThroughPmix) {
   EXPECT_THAT(step({.ranks = 4, .threads = 2}, {.allocation = kTwoNodes}),
               ElementsAre("srun", "--mpi=pmix", "--exact", "--kill-on-bad-exit=1", "--quit-on-interrupt",
-                          "--input=none", "--job-name=crew-1.2", "--nodes=1", "--ntasks=4",
+                          "--input=none", "--export=ALL", "--job-name=crew-1.2", "--nodes=1", "--ntasks=4",
                           "--cpus-per-task=2", "/bin/regatta", "worker", "--study", "/runs/a", "--crew",
                           "crew-1.2", "--threads", "2", "--lanes", "1", "--ignore-signals"));
 }
@@ -41,20 +40,16 @@ TEST(StepCommand, ACrewOfOneNeedsNoMpi) {
 
 TEST(StepCommand, WithoutPmixOneTaskStartsTheRanksOnItsNode) {
   const auto command = step({.ranks = 4, .threads = 2}, {.allocation = kTwoNodes}, StepRanks::mpirun);
-  EXPECT_THAT(command,
-              IsSupersetOf({"--mpi=none", "--nodes=1", "--ntasks=1", "--cpus-per-task=8", "mpirun"}));
+  EXPECT_THAT(command, IsSupersetOf({"--mpi=none", "--nodes=1", "--ntasks=1", "--cpus-per-task=8", "mpirun",
+                                     "--divide-cpus"}));
+  EXPECT_THAT(step({.ranks = 4, .bind = false}, {.allocation = kTwoNodes}, StepRanks::mpirun),
+              Not(Contains("--divide-cpus")));
+  EXPECT_THAT(step({.ranks = 4}, {.allocation = kTwoNodes}), Not(Contains("--divide-cpus")));
 }
 
 TEST(StepCommand, ALargeCrewLiesOverItsNodes) {
   EXPECT_THAT(step({.ranks = 6}, {.allocation = kTwoNodes, .nodes_a_crew = 2}),
               IsSupersetOf({"--nodes=2", "--ntasks=6", "--ntasks-per-node=3"}));
-}
-
-TEST(StepCommand, ACrewOfSeveralSlotsTakesTheirNodes) {
-  CrewSpec grown = kCrew;
-  grown.slots = {0, 1};
-  EXPECT_THAT(step({.ranks = 2}, {.allocation = kTwoNodes}, StepRanks::pmix, grown),
-              IsSupersetOf({"--nodes=1-2", "--ntasks=4"}));
 }
 
 TEST(StepCommand, CardsAreAskedForAndOtherwiseLeft) {
@@ -75,6 +70,10 @@ TEST(StepCommand, AStepTakesItsShareOfTheMemory) {
   a_cpu.memory_a_cpu = 500;
   EXPECT_THAT(step({.ranks = 2}, {.allocation = a_cpu}), Contains("--mem-per-cpu=500M"));
   EXPECT_THAT(step({.ranks = 2}, {.allocation = kTwoNodes}), Not(Contains(HasSubstr("--mem"))));
+  EXPECT_THAT(step({.ranks = 9}, {.allocation = a_node, .nodes_a_crew = 2}), Contains("--mem=10000M"))
+      << "one of the nodes has five ranks";
+  a_node.cpus_a_core = 2;
+  EXPECT_THAT(step({.ranks = 3}, {.allocation = a_node}), Contains("--mem=8000M")) << "two whole cores";
 }
 
 TEST(StepCommand, WhatTheJobAskedForIsNotAskedForAgain) {

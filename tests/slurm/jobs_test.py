@@ -38,6 +38,8 @@ class ACancelledJob(SlurmCase):
         self.assertIn("the job is cancelled: crews save their checkpoints", self.log(job))
         self.assertLess(self.ended_trials(), 24)
         self.assertEqual(sum(trial["attempts_lost"] for trial in self.trials()), 0)
+        typo = self.on_slurm("submit", "runs/tiny", "--set", "resources.crew=8", code=2)
+        self.assertIn("crew", typo.stderr)
         again = self.submit("runs/tiny")
         self.assertNotEqual(again, job)
         self.finish_job(again)
@@ -71,6 +73,10 @@ class ARequestThatCanNeverBeHad(SlurmCase):
             self.assertIn(words, done.stderr)
             self.assertFalse(os.path.exists(self.path("runs/tiny")), arguments)
         self.assertEqual(self.bed.call("squeue", "--noheader"), "")
+
+    def test_hosts_are_refused(self):
+        self.write("exp.yaml", EXPERIMENT.replace("{crews: 1,", "{hosts: [n1], crews: 1,"))
+        self.assertIn("Slurm chooses the hosts", self.on_slurm("submit", "exp.yaml", code=2).stderr)
 
     def test_a_dry_run_prints_the_script_and_makes_nothing(self):
         script = self.on_slurm("submit", "exp.yaml", "--nodes", "2", "--dry-run", "--setup", "module load x").stdout
