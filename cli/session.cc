@@ -271,10 +271,13 @@ void Session::heed_interrupts() {
   const auto& request = stop_requests_->newest();
   // Slurm repeats itself, and kills when it means it.
   at_once_ = job_ == nullptr ? count > 1 : request && request->at_once;
+  if (request) {
+    handing_over_ = false;  // also where the job was about to go on later
+  }
   if (save_until_ || study_->ended()) {
     return;
   }
-  if (interrupts_->time_is_up()) {
+  if (interrupts_->time_is_up() && !request) {
     heed_job(BatchJob::Notice::time_limit);
   } else if (count > 0 && job_ != nullptr && !request) {
     const BatchJob::Notice notice = job_->ask();

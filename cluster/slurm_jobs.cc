@@ -12,6 +12,8 @@ namespace regatta {
 namespace {
 
 constexpr Microseconds kAskLimit{std::chrono::seconds(30)};
+// Asked while crews wait to be told to save, and the study's lock to be renewed.
+constexpr Microseconds kJobLimit{std::chrono::seconds(5)};
 
 // The value of " KEY=" up to the next blank; "(null)", "None", "N/A" and "Unknown" are empty.
 std::string field(const std::string& line, const std::string& key) {
@@ -82,7 +84,7 @@ std::optional<std::int64_t> seconds_left(const SlurmJob& job) {
 }
 
 Result<std::optional<SlurmJob>> find_job(const std::string& id) {
-  ASSIGN_OR_RETURN(const ClientOutput asked, run_client({"scontrol", "show", "job", "-o", id}, kAskLimit));
+  ASSIGN_OR_RETURN(const ClientOutput asked, run_client({"scontrol", "show", "job", "-o", id}, kJobLimit));
   if (asked.code == 0) {
     return parse_job(asked.output);
   }
