@@ -5,8 +5,8 @@ import signal
 
 from support import EXPERIMENT, StudyCase, as_host, main, make_csv, wait_until, why_no_other_host
 
-# A trial takes about a second, so that there is time to act, and epochs a hundredth.
-SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 150").replace("trials: 6", "trials: 14")
+# A trial takes half a second or more, so that there is time to act, and epochs a hundredth of it.
+SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 75").replace("trials: 6", "trials: 14")
 MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none")
 
 
