@@ -16,10 +16,6 @@ namespace {
 
 constexpr int kProgramEpochs = 10;  // of a program that decides itself when it is done
 
-Microseconds microseconds(double seconds) {
-  return Microseconds(static_cast<std::int64_t>(std::llround(seconds * 1e6)));
-}
-
 double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 std::string checkpoint_name(int trial, int epoch) {
@@ -35,15 +31,11 @@ std::size_t index_in(const std::string& name) {
   return index;
 }
 
-int epoch_of(const std::string& checkpoint) {
-  constexpr std::string_view kEpoch = "epoch-";
-  int epoch = 0;
-  const std::size_t digits = checkpoint.empty() ? 0 : checkpoint.rfind(kEpoch) + kEpoch.size();
-  std::from_chars(checkpoint.data() + digits, checkpoint.data() + checkpoint.size(), epoch);
-  return epoch;
-}
-
 }  // namespace
+
+Microseconds SimulatedCrews::microseconds(double seconds) {
+  return Microseconds(static_cast<std::int64_t>(std::llround(seconds * 1e6)));
+}
 
 SimulatedCrews::SimulatedCrews(const Experiment& experiment, const SimulationOptions& options,
                                const TransportFaults& faults)
@@ -187,6 +179,18 @@ void SimulatedCrews::give_slots_back(std::size_t index) {
   }
 }
 
+std::size_t SimulatedCrews::index_of_slots(const std::vector<int>& slots) {
+  if (slots.size() == 1) {
+    return static_cast<std::size_t>(slots.front());
+  }
+  const auto known = std::ranges::find(crews_, slots, &SimulatedCrew::slots);
+  if (known != crews_.end()) {
+    return index_of(*known);
+  }
+  crews_.emplace_back().slots = slots;
+  return crews_.size() - 1;
+}
+
 void SimulatedCrews::tick() {
   for (const SimulatedCrew& crew : crews_) {
     if (crew.alive) {
@@ -272,6 +276,25 @@ void SimulatedCrews::finish_epoch(std::size_t index, Attempt& attempt) {
   }
 }
 
+// Within an epoch. Empty: the checkpoint of the epoch before is the newest.
+std::string SimulatedCrews::save_part(const SimulatedCrew& crew, const Attempt& attempt) {
+  if (!attempt.epoch_began || *attempt.epoch_began >= now_) {
+    return {};
+  }
+  const double spent = seconds(now_ - *attempt.epoch_began);
+  const double left = seconds(epoch_time(crew, attempt));
+  const std::string name = fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
+  parts_[name] = {attempt.part + (1 - attempt.part) * std::min(spent / left, 1.0),
+                  attempt.part_seconds + spent * static_cast<double>(crew.slots.size())};
+  files_.insert(name);
+  return name;
+}
+
+double SimulatedCrews::seconds_of_part(const std::string& checkpoint) const {
+  const auto part = parts_.find(checkpoint);
+  return part == parts_.end() ? 0 : part->second.second;
+}
+
 void SimulatedCrews::leave_attempt(SimulatedCrew& crew, AttemptId id) {
   if (const Attempt& attempt = crew.attempts.at(id); attempt.epoch_began) {
     seconds_trained_ +=
@@ -334,10 +357,6 @@ void SimulatedCrews::reconnect() {
   }
 }
 
-void SimulatedCrews::carry_out(const Command& command) {
-  std::visit([this](const auto& what) { carry(what); }, command);
-}
-
 void SimulatedCrews::carry_out_at(Microseconds time, Command command) {
   if (time <= now_) {
     carry_out(command);
@@ -363,148 +382,14 @@ std::vector<int> SimulatedCrews::trials_of(const std::string& crew) {
   return trials;
 }
 
-// nullptr, too: it does not run the attempt any more.
-SimulatedCrews::SimulatedCrew* SimulatedCrews::find_running(const std::string& name, AttemptId attempt) {
-  SimulatedCrew* crew = find(name);
-  return crew != nullptr && crew->attempts.contains(attempt) ? crew : nullptr;
-}
-
-void SimulatedCrews::need_file(const std::string& checkpoint, const char* why) {
-  if (!checkpoint.empty() && !files_.contains(checkpoint)) {
-    violations_.push_back(fmt::format("{} needs {}, which does not exist", why, checkpoint));
-  }
-}
-
-void SimulatedCrews::carry(const StartAttempt& command) {
-  SimulatedCrew* crew = find(command.crew);
-  if (crew == nullptr) {
-    return;
-  }
-  if (crew->attempts.size() >= static_cast<std::size_t>(options_.lanes)) {
-    violations_.push_back(fmt::format("{} is given attempt {} while it runs {}", command.crew,
-                                      command.attempt, crew->attempts.begin()->first));
-  }
-  need_file(command.checkpoint, "an attempt");
-  Attempt& attempt = crew->attempts[command.attempt];
-  attempt = {.id = command.attempt,
-             .point = command.point,
-             .trial = command.trial,
-             .epoch = epoch_of(command.checkpoint),
-             .until_epoch = command.until_epoch};
-  if (const auto part = parts_.find(command.checkpoint); part != parts_.end()) {
-    std::tie(attempt.part, attempt.part_seconds) = part->second;
-  }
-  if (attempt.epoch >= command.until_epoch) {
-    violations_.push_back(fmt::format("attempt {} has nothing to train", command.attempt));
-    return;
-  }
-  begin_epoch(index_of(*crew), attempt, microseconds(options_.start_seconds));
-}
-
-void SimulatedCrews::carry(const AnswerReport& command) {
-  SimulatedCrew* crew = find_running(command.crew, command.attempt);
-  if (crew == nullptr) {
-    return;
-  }
-  Attempt& attempt = crew->attempts.at(command.attempt);
-  std::erase_if(attempt.unanswered, [&](const auto& report) { return report.epoch == command.epoch; });
-  if (command.action == AnswerReport::Action::end) {
-    leave_attempt(*crew, command.attempt);
-    return;
-  }
-  attempt.until_epoch = std::max(attempt.until_epoch, command.until_epoch);
-  if (!attempt.epoch_began && attempt.epoch < attempt.until_epoch) {
-    begin_epoch(index_of(*crew), attempt, {});
-  }
-}
-
-void SimulatedCrews::carry(const EndAttempt& command) {
-  if (SimulatedCrew* crew = find_running(command.crew, command.attempt)) {
-    leave_attempt(*crew, command.attempt);
-  }
-}
-
-void SimulatedCrews::carry(const SuspendAttempt& command) {
-  if (SimulatedCrew* crew = find_running(command.crew, command.attempt)) {
-    const std::string checkpoint = save_part(*crew, crew->attempts.at(command.attempt));
-    leave_attempt(*crew, command.attempt);
-    send(index_of(*crew), AttemptFinished{.crew = command.crew,
-                                          .attempt = command.attempt,
-                                          .outcome = Outcome::interrupted,
-                                          .checkpoint = checkpoint});
-  }
-}
-
-// Within an epoch. Empty: the checkpoint of the epoch before is the newest.
-std::string SimulatedCrews::save_part(const SimulatedCrew& crew, const Attempt& attempt) {
-  if (!attempt.epoch_began || *attempt.epoch_began >= now_) {
-    return {};
-  }
-  const double spent = seconds(now_ - *attempt.epoch_began);
-  const double left = seconds(epoch_time(crew, attempt));
-  const std::string name = fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
-  parts_[name] = {attempt.part + (1 - attempt.part) * std::min(spent / left, 1.0),
-                  attempt.part_seconds + spent * static_cast<double>(crew.slots.size())};
-  files_.insert(name);
-  return name;
-}
-
 int SimulatedCrews::slots_of(const std::string& crew) const {
   return static_cast<int>(crews_.at(index_in(crew)).slots.size());
 }
 
-double SimulatedCrews::seconds_of_part(const std::string& checkpoint) const {
-  const auto part = parts_.find(checkpoint);
-  return part == parts_.end() ? 0 : part->second.second;
-}
-
-void SimulatedCrews::carry(const EvaluateTrial& command) {
-  need_file(command.checkpoint, "the evaluation");
-  if (SimulatedCrew* crew = find(command.crew)) {
-    schedule({.happening = Happening::evaluated, .crew = index_of(*crew), .attempt = command.trial},
-             microseconds(options_.start_seconds));
-  }
-}
-
-void SimulatedCrews::carry(const DismissCrew& command) {
-  if (SimulatedCrew* crew = find(command.crew)) {
-    leave_attempts(*crew);
-    crew->alive = false;
-    crew->dismissed = true;
-    if (options_.elastic) {
-      arrived_.push_back(CrewLost{.crew = command.crew, .preempted = true, .reason = "dismissed"});
-      give_slots_back(index_of(*crew));
-    }
-  }
-}
-
-void SimulatedCrews::carry(const ReshapeCrews& command) {
-  for (const std::vector<int>& slots : command.crews) {
-    const std::size_t index = index_of_slots(slots);
-    for (const int slot : slots) {
-      crew_of_slot_[static_cast<std::size_t>(slot)] = index;
-    }
-    schedule({.happening = Happening::start, .crew = index}, microseconds(options_.reshape_seconds / 2));
-  }
-}
-
-std::size_t SimulatedCrews::index_of_slots(const std::vector<int>& slots) {
-  if (slots.size() == 1) {
-    return static_cast<std::size_t>(slots.front());
-  }
-  const auto known = std::ranges::find(crews_, slots, &SimulatedCrew::slots);
-  if (known != crews_.end()) {
-    return index_of(*known);
-  }
-  crews_.emplace_back().slots = slots;
-  return crews_.size() - 1;
-}
-
-void SimulatedCrews::carry(const DeleteCheckpoint& command) {
-  parts_.erase(command.checkpoint);
-  if (files_.erase(command.checkpoint) == 0) {
-    violations_.push_back(fmt::format("{} is deleted, but does not exist", command.checkpoint));
-  }
+// nullptr, too: it does not run the attempt any more.
+SimulatedCrews::SimulatedCrew* SimulatedCrews::find_running(const std::string& name, AttemptId attempt) {
+  SimulatedCrew* crew = find(name);
+  return crew != nullptr && crew->attempts.contains(attempt) ? crew : nullptr;
 }
 
 }  // namespace regatta

@@ -96,10 +96,10 @@ class SimulatedCrews {
     }
   };
 
+  static Microseconds microseconds(double seconds);
   void schedule(Item item, Microseconds delay);
   void happen(const Item& item);
   void start(std::size_t index);
-  void come_back(std::size_t index, double delay_seconds);
   bool is_wanted(const SimulatedCrew& crew) const;
   std::size_t index_of_slots(const std::vector<int>& slots);
   std::string save_part(const SimulatedCrew& crew, const Attempt& attempt);
@@ -122,6 +122,7 @@ class SimulatedCrews {
   bool ends_by_itself(const Attempt& attempt) const;
   void need_file(const std::string& checkpoint, const char* why);
 
+  // simulated_orders.cc
   void carry(const StartAttempt& command);
   void carry(const AnswerReport& command);
   void carry(const EndAttempt& command);
