@@ -10,10 +10,6 @@
 namespace regatta {
 namespace {
 
-// Viewers hold the file for one query; a writer waits for them longer than they for it.
-constexpr int kWriterPatienceMs = 60'000;
-constexpr int kReaderPatienceMs = 10'000;
-
 std::string uri_without_locks(const std::filesystem::path& path) {
   std::string escaped;
   for (const unsigned char letter : path.string()) {
@@ -36,21 +32,24 @@ void prepare(SQLite::Database& database, DatabaseAccess access) {
   database.exec("BEGIN IMMEDIATE; COMMIT");
 }
 
-std::unique_ptr<SQLite::Database> open_once(const std::string& name, DatabaseAccess access, int more_flags) {
+std::unique_ptr<SQLite::Database> open_once(const std::string& name, DatabaseAccess access, int more_flags,
+                                            Microseconds patience) {
   const int flags = access == DatabaseAccess::read     ? SQLite::OPEN_READONLY
                     : access == DatabaseAccess::create ? SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE
                                                        : SQLite::OPEN_READWRITE;
-  const int patience_ms = access == DatabaseAccess::read ? kReaderPatienceMs : kWriterPatienceMs;
-  auto database = std::make_unique<SQLite::Database>(name, flags | more_flags, patience_ms);
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
+  auto database =
+      std::make_unique<SQLite::Database>(name, flags | more_flags, static_cast<int>(milliseconds));
   prepare(*database, access);
   return database;
 }
 
 }  // namespace
 
-std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& path, DatabaseAccess access) {
+std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& path, DatabaseAccess access,
+                                                Microseconds patience) {
   try {
-    return open_once(path.string(), access, 0);
+    return open_once(path.string(), access, 0, patience);
   } catch (const SQLite::Exception& exception) {
     const bool cannot_lock =
         exception.getErrorCode() == SQLITE_IOERR || exception.getErrorCode() == SQLITE_PROTOCOL;
@@ -58,7 +57,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& pat
       throw;
     }
   }
-  return open_once(uri_without_locks(path), access, SQLite::OPEN_URI);
+  return open_once(uri_without_locks(path), access, SQLite::OPEN_URI, patience);
 }
 
 }  // namespace regatta

@@ -2,7 +2,9 @@
 #include "coordinator/store.h"
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -30,7 +32,13 @@ CREATE TABLE regatta_events (
 std::filesystem::path database_path(const std::filesystem::path& folder) { return folder / "study.db"; }
 
 Error store_failure(const std::filesystem::path& path, const char* doing, const std::exception& exception) {
-  return failure(fmt::format("cannot {} {}: {}", doing, path.string(), exception.what()));
+  const auto* const of_database = dynamic_cast<const SQLite::Exception*>(&exception);
+  const bool is_held = of_database != nullptr && of_database->getErrorCode() == SQLITE_BUSY;
+  return failure(fmt::format(
+      "cannot {} {}: {}{}", doing, path.string(), exception.what(),
+      is_held ? ", by a process in the midst of a write, maybe a coordinator that was stopped; end that one "
+                "('fuser' on its host finds it) and try again"
+              : ""));
 }
 
 std::optional<std::string> find_value(const SQLite::Database& database, const std::string& key) {
@@ -91,7 +99,8 @@ Result<StoredStudy> load_from(SQLite::Database& database) {
 
 Result<StoredStudy> load_from_copy(const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(const TemporaryDirectory folder, copy_database(path));
-  const auto database = open_database(folder.path() / path.filename(), DatabaseAccess::write);
+  const auto database =
+      open_database(folder.path() / path.filename(), DatabaseAccess::write, kWriterPatience);
   SQLite::Transaction snapshot(*database);
   ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
   return exists ? load_from(*database) : Result<StoredStudy>(no_study(path));
@@ -99,7 +108,7 @@ Result<StoredStudy> load_from_copy(const std::filesystem::path& path) {
 
 // nullopt: the writer was not kept out meanwhile, by locks that hold on its own host only.
 Result<std::optional<StoredStudy>> load_in_place(const std::filesystem::path& path) {
-  const auto database = open_database(path, DatabaseAccess::read);
+  const auto database = open_database(path, DatabaseAccess::read, kReaderPatience);
   SQLite::Transaction snapshot(*database);
   ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
   if (!exists) {
@@ -236,7 +245,7 @@ Result<std::unique_ptr<Store>> Store::create(const std::filesystem::path& folder
   const auto path = database_path(folder);
   ASSIGN_OR_RETURN(StudyLock lock, StudyLock::take(folder));
   try {
-    auto database = open_database(path, DatabaseAccess::create);
+    auto database = open_database(path, DatabaseAccess::create, kWriterPatience);
     ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
     if (exists) {
       return user_mistake(
@@ -270,7 +279,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder,
   }
   ASSIGN_OR_RETURN(StudyLock lock, StudyLock::take(folder, options));
   try {
-    auto database = open_database(path, DatabaseAccess::write);
+    auto database = open_database(path, DatabaseAccess::write, std::min(kWriterPatience, options.patience));
     ASSIGN_OR_RETURN(const bool exists, check_format(*database, path));
     if (!exists) {
       return no_study(path);

@@ -230,6 +230,19 @@ TEST(Store, WhoseLockAnotherHostHasTakenOverWritesNothingMore) {
   EXPECT_TRUE(std::filesystem::exists(lock)) << "it is the other host's";
 }
 
+TEST(Store, HeldByAProcessThatStandsStillInAWriteIsARemedy) {
+  StoredRace race(kSearch);
+  race.run({.crews = 2});
+  race.close_store();
+  SQLite::Database stopped(race.database().string(), SQLite::OPEN_READWRITE);
+  stopped.exec("BEGIN IMMEDIATE");
+  const auto refused = Store::open(race.folder(), {.patience = std::chrono::milliseconds(50)});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("database is locked, by a process in the midst of a write"));
+  stopped.exec("ROLLBACK");
+  EXPECT_TRUE(Store::open(race.folder()).ok());
+}
+
 TEST(Store, CanBeReadByCopyWhileAnotherProcessWritesAsIfThereWereNoLocks) {
   const auto folder = TemporaryDirectory::make();
   const auto path = folder->path() / "numbers.db";

@@ -1,6 +1,8 @@
 """A study's folder seen by two hosts: one coordinator at a time, and a dead one's study goes to another host."""
 
+import contextlib
 import json
+import os
 import signal
 import sqlite3
 
@@ -29,12 +31,14 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
     def test_is_refused_while_its_coordinator_lives_and_taken_over_when_that_stands_still(self):
         running = self.start("run", "exp.yaml", prefix=as_host("node1"))
         self.wait_for_ended(1)
+        crew = self.workers()[0]
+        os.kill(crew, signal.SIGSTOP)  # so that the study does not end meanwhile
         refused = self.regatta("resume", self.path("runs/tiny"), code=2, prefix=as_host("node2"))
         self.assertIn("waiting up to 30 s to see whether it lives", refused.stderr)
         self.assertIn(f"in use by process {self.coordinator()['process_id']} on host node1", refused.stderr)
 
-        running.send_signal(signal.SIGSTOP)
-        self.wait_for_silence(running)
+        self.stop_between_writes(running)
+        os.kill(crew, signal.SIGCONT)
         successor = self.start("resume", self.path("runs/tiny"), prefix=as_host("node2"))
         wait_until(lambda: self.coordinator()["host"] == "node2", 120, "another host's coordinator")
         # Until it writes: the displaced one then goes on, in the midst of it.
@@ -49,11 +53,23 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
         self.regatta("run", "exp.yaml", "--name", "undisturbed", "--runs-dir", self.path("runs"))
         self.assert_same_trials(self.trials(), self.trials("runs/undisturbed"))
 
-    def wait_for_silence(self, stopped):
+    def stop_between_writes(self, coordinator):
+        """In a write it would hold the database, and its successor would be refused."""
         def is_stopped():
-            with open(f"/proc/{stopped.pid}/stat", encoding="utf-8") as stream:
+            with open(f"/proc/{coordinator.pid}/stat", encoding="utf-8") as stream:
                 return stream.read().rsplit(")", 1)[1].split()[0] == "T"
-        wait_until(is_stopped, 5, "a stopped coordinator")
+
+        def stops():
+            coordinator.send_signal(signal.SIGSTOP)
+            wait_until(is_stopped, 5, "a stopped coordinator")
+            try:
+                with contextlib.closing(sqlite3.connect(self.path("runs/tiny/study.db"), timeout=0)) as database:
+                    database.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError:
+                coordinator.send_signal(signal.SIGCONT)
+                return False
+        wait_until(stops, 60, "a coordinator stopped between two writes")
 
 
 if __name__ == "__main__":
