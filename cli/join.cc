@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/host.h"
@@ -14,6 +13,7 @@
 #include "cli/exit_code.h"
 #include "cli/guest.h"
 #include "cli/interrupts.h"
+#include "cli/invitation.h"
 #include "cli/output.h"
 #include "cli/study_folder.h"
 #include "collectives/mpi_communicator.h"
@@ -34,59 +34,31 @@ struct JoinRequest {
   std::optional<int> lanes;    // else as the experiment says
 };
 
-// What every rank has to know; rank 0 reads it for all.
-struct Invitation {
-  std::string folder;  // absolute
-  int ranks = 1;       // a crew
-  StoredStudy study;   // without its events
-  std::vector<std::string> overrides;
-};
-
-std::string to_text(const Invitation& invitation) {
-  return nlohmann::json{{"folder", invitation.folder},
-                        {"ranks", invitation.ranks},
-                        {"yaml", invitation.study.experiment_yaml},
-                        {"file", invitation.study.experiment_file},
-                        {"learned", invitation.study.learned},
-                        {"overrides", invitation.overrides}}
-      .dump();
-}
-
-Invitation invitation_from(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text);
-  return {.folder = json.at("folder"),
-          .ranks = json.at("ranks"),
-          .study = {.experiment_yaml = json.at("yaml"),
-                    .experiment_file = json.at("file"),
-                    .learned = json.at("learned"),
-                    .events = {}},
-          .overrides = json.at("overrides")};
-}
-
 // nullopt: the study has ended, which has been said.
-Result<std::optional<Invitation>> find_invitation(const JoinRequest& request, int processes) {
+Result<std::optional<GuestInvitation>> find_invitation(const JoinRequest& request, int processes) {
   ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(request.run));
-  Invitation invitation{.folder = std::filesystem::absolute(folder).lexically_normal().string(),
-                        .ranks = request.ranks > 0 ? request.ranks : processes,
-                        .study = {},
-                        .overrides = {}};
+  GuestInvitation invitation;
+  invitation.folder = std::filesystem::absolute(folder).lexically_normal().string();
+  invitation.ranks = request.ranks > 0 ? request.ranks : processes;
   if (invitation.ranks > processes) {
     return user_mistake(
         fmt::format("--ranks {}: a crew of so many ranks needs as many processes: start it as "
                     "mpirun -n {} regatta join {}",
                     invitation.ranks, invitation.ranks, request.run));
   }
-  ASSIGN_OR_RETURN(invitation.study, Store::read(folder));
-  invitation.study.events.clear();
+  ASSIGN_OR_RETURN(const StoredStudy study, Store::read(folder));
+  invitation.experiment_yaml = study.experiment_yaml;
+  invitation.experiment_file = study.experiment_file;
+  invitation.learned = study.learned;
   ASSIGN_OR_RETURN(const Experiment experiment,
-                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file));
+                   parse_experiment(study.experiment_yaml, study.experiment_file));
   if (is_table_study(experiment)) {
     return user_mistake("a study that looks its trials up in a table has no crews to join");
   }
   ASSIGN_OR_RETURN(const bool runs, await_coordinator(folder));
   if (!runs) {
     print_out("{} has ended: there is nothing left to do\n", folder.string());
-    return std::optional<Invitation>();
+    return std::optional<GuestInvitation>();
   }
   invitation.overrides = earlier_overrides(folder);
   invitation.overrides.push_back(fmt::format("resources.ranks={}", invitation.ranks));
@@ -101,10 +73,10 @@ Result<std::optional<Invitation>> find_invitation(const JoinRequest& request, in
 
 // The leader tries what it will be asked to do: a host without the data, or whose processor lacks what the
 // experiment wants, would only fail the study's trials.
-Result<std::unique_ptr<StudyPlan>> plan_for(const Invitation& invitation, bool is_leader) {
-  ASSIGN_OR_RETURN(auto learned, decode_learned(invitation.study.learned));
+Result<std::unique_ptr<StudyPlan>> plan_for(const GuestInvitation& invitation, bool is_leader) {
+  ASSIGN_OR_RETURN(auto learned, decode_learned(invitation.learned));
   ASSIGN_OR_RETURN(Experiment experiment,
-                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file,
+                   parse_experiment(invitation.experiment_yaml, invitation.experiment_file,
                                     invitation.overrides));
   return plan_study(std::move(experiment), {.check_training = is_leader, .learned = std::move(learned)});
 }
@@ -186,7 +158,7 @@ Result<std::optional<int>> settle_cards(StudyPlan& plan, const Neighbours& neigh
 }
 
 // Called by all ranks of a crew.
-Status row(Communicator& crew, const Invitation& invitation, const Neighbours& neighbours) {
+Status row(Communicator& crew, const GuestInvitation& invitation, const Neighbours& neighbours) {
   const std::filesystem::path folder = invitation.folder;
   const bool is_leader = crew.rank() == 0;
   auto plan = plan_for(invitation, is_leader);
@@ -248,7 +220,7 @@ Result<std::string> share_invitation(Communicator& world, const JoinRequest& req
   if (world.rank() == 0) {
     const auto invitation = find_invitation(request, world.size());
     text = !invitation.ok() ? Result<std::string>(invitation.error())
-           : *invitation    ? to_text(**invitation)
+           : *invitation    ? encode(**invitation)
                             : "";
   }
   ASSIGN_OR_RETURN(const std::string shared, broadcast_text(world, text.ok() ? *text : "", kPatient));
@@ -262,7 +234,7 @@ Result<int> join_under_mpi(const JoinRequest& request) {
   if (text.empty()) {
     return kExitDone;
   }
-  const Invitation invitation = invitation_from(text);
+  const GuestInvitation invitation = decode_guest_invitation(text);
   const int crews = world->size() / invitation.ranks;
   if (const int left = world->size() % invitation.ranks; left > 0 && world->rank() == 0) {
     print_to(stderr, "{} of {} processes are left over: {} crews of {} ranks take {}\n", left, world->size(),

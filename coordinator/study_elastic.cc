@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds.h"
 #include "coordinator/study_implementation.h"
 
 namespace regatta {
@@ -19,8 +20,6 @@ constexpr std::size_t kMostAtOnce = 16;
 constexpr double kWorstCost = 3600;  // seconds; failures double it no further
 
 bool is_idle(const Crew& crew) { return crew.attempts.empty() && !crew.evaluating; }
-
-double seconds(Microseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
 bool overlap(const std::vector<int>& a, const std::vector<int>& b) {
   return std::ranges::any_of(a, [&](int slot) { return std::ranges::find(b, slot) != b.end(); });
@@ -101,7 +100,7 @@ void Study::Implementation::crew_has_data(const std::string& crew) {
   for (Growth& growth : growths) {
     if (growth.to == crew && !growth.ready) {
       growth.ready = true;
-      takeover_seconds = seconds(now - growth.ordered);
+      takeover_seconds = in_seconds(now - growth.ordered);
     }
   }
 }
@@ -431,7 +430,7 @@ ElasticTerms Study::Implementation::elastic_terms() const {
 
 void Study::Implementation::measure_takeover(const ReportReceived& report) {
   if (const auto found = takeovers.find(report.attempt); found != takeovers.end()) {
-    handover_seconds = std::max(0.0, seconds(now - found->second) - report.seconds);
+    handover_seconds = std::max(0.0, in_seconds(now - found->second) - report.seconds);
     takeovers.erase(found);
   }
 }
