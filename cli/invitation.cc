@@ -8,7 +8,7 @@ namespace regatta {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StudyInvitation, folder, threads, lanes, ranks_per_gpu, bind, crew_of_rank,
                                    cards)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GuestInvitation, folder, ranks, experiment_yaml, experiment_file, learned,
-                                   overrides)
+                                   overrides, threads, bind)
 
 std::string encode(const StudyInvitation& invitation) { return nlohmann::json(invitation).dump(); }
 

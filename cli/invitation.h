@@ -28,6 +28,8 @@ struct GuestInvitation {
   std::string experiment_file;
   std::string learned;
   std::vector<std::string> overrides;
+  int threads = 0;   // a rank; 0: nobody says how many
+  bool bind = true;  // resources.bind
 };
 
 std::string encode(const StudyInvitation& invitation);

@@ -29,7 +29,9 @@ namespace {
 
 constexpr CollectiveOptions kPatient{.timeout = std::chrono::minutes(10)};  // rank 0 reads the data meanwhile
 
-int crews_in(const StudyInvitation& invitation) { return 1 + *std::ranges::max_element(invitation.crew_of_rank); }
+int crews_in(const StudyInvitation& invitation) {
+  return 1 + *std::ranges::max_element(invitation.crew_of_rank);
+}
 
 bool gives_threads(const Experiment& experiment) {
   const Node* section = experiment.section("resources");

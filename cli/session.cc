@@ -18,6 +18,7 @@
 #include "cluster/network.h"
 #include "coordinator/checkpoint_files.h"
 #include "coordinator/learned.h"
+#include "devices/core_claims.h"
 
 namespace regatta {
 namespace {
@@ -41,6 +42,23 @@ std::string quoted(const std::string& text) {
 }
 
 void tell_of_wait(const std::string& sentence) { print_to(stderr, "{}\n", sentence); }
+
+// So that crews that join from outside on this host keep away from them.
+void claim_cores(const Resources& resources) {
+  CpuSet dealt;
+  for (const RankCpus& crew : resources.cpus) {
+    for (const CpuSet& rank : crew) {
+      dealt = united(dealt, rank);
+    }
+  }
+  if (dealt.empty()) {
+    return;
+  }
+  const auto claimed = claim_cpus([&](const CpuSet&) { return dealt; });
+  if (!claimed.ok()) {
+    spdlog::warn("crews that join on this host may use the same cores: {}", claimed.error().message);
+  }
+}
 
 }  // namespace
 
@@ -130,6 +148,7 @@ Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
 Status Session::start(std::unique_ptr<Launcher> launcher) {
   RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
+  claim_cores(plan_->resources);
   interrupts_ = std::make_unique<Interrupts>();
   ASSIGN_OR_RETURN(job_, BatchJob::find(folder_, *study_, clock_));
   stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());
