@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "base/log.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
@@ -27,8 +28,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Microseconds kStep = milliseconds(50);        // between looks at crews and display
-constexpr Microseconds kSaveLimit = seconds(60);        // for crews to write their checkpoints on Ctrl-C
-constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews to end by themselves
+constexpr Microseconds kDismissLimit = seconds(10);  // for dismissed crews to end by themselves
+constexpr int kSaveToDismiss = 4;  // where a job has little time left: so much more for saving than for that
 constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
 constexpr Microseconds kGrace = seconds(3);             // between asking and killing
 
@@ -90,6 +91,8 @@ std::string describe_ended(const Study& study, const std::filesystem::path& fold
       "(--retry-failed).\n",
       summarize(study, folder, std::chrono::duration<double>(last).count()));
 }
+
+Session::Session() : dismiss_limit_(kDismissLimit) {}
 
 Session::~Session() = default;
 
@@ -272,7 +275,7 @@ Status Session::tend_crews() {
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
-    begin_stop({});
+    begin_stop({}, kSaveLimit);
   }
   return {};
 }
@@ -308,7 +311,8 @@ void Session::heed_interrupts() {
       display_->note("go on with: " + resume_command(folder_));
     }
     begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
-                .comes_back = !request && !interrupts_->by_user()});
+                .comes_back = !request && !interrupts_->by_user()},
+               time_to_save(BatchJob::Notice::none));
   } else if (job_ != nullptr) {
     heed_job(job_->watch());
   }
@@ -320,12 +324,19 @@ void Session::heed_job(BatchJob::Notice notice) {
     return;
   }
   handing_over_ = job_ != nullptr && (notice == Notice::time_limit || notice == Notice::preempted);
-  display_->note(fmt::format("{}: crews save their checkpoints", describe(notice)));
-  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled});
+  const Microseconds limit = time_to_save(notice);
+  display_->note(fmt::format("{}: crews save their checkpoints, within {}", describe(notice),
+                             format_duration(in_seconds(limit))));
+  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled}, limit);
 }
 
-void Session::begin_stop(const StopOptions& options) {
-  save_until_.emplace(clock_, kSaveLimit);
+Microseconds Session::time_to_save(BatchJob::Notice notice) const {
+  return job_ == nullptr ? kSaveLimit : job_->time_to_save(notice);
+}
+
+void Session::begin_stop(const StopOptions& options, Microseconds save_limit) {
+  save_until_.emplace(clock_, save_limit);
+  dismiss_limit_ = std::min(kDismissLimit, save_limit / kSaveToDismiss);
   if (crews_ != nullptr) {
     crews_->wind_down();
   }
@@ -340,7 +351,7 @@ void Session::dismiss_crews() {
     return;
   }
   crews_->wind_down();
-  const Deadline deadline(clock_, kDismissLimit);
+  const Deadline deadline(clock_, dismiss_limit_);
   while (crews_->any_running() && !deadline.passed() && interrupts() < 2) {
     if (!step().ok()) {
       return;

@@ -62,7 +62,7 @@ class Session {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  Session() = default;
+  Session();
   Status start(std::unique_ptr<Launcher> launcher);
   Status serve();
   Status step();
@@ -72,7 +72,8 @@ class Session {
   void note_start(const StartAttempt& start);
   void heed_interrupts();
   void heed_job(BatchJob::Notice notice);
-  void begin_stop(const StopOptions& options);
+  Microseconds time_to_save(BatchJob::Notice notice) const;
+  void begin_stop(const StopOptions& options, Microseconds save_limit);
   Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
@@ -97,6 +98,7 @@ class Session {
   Microseconds looked_{0};              // at crews and display; monotonic
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
+  Microseconds dismiss_limit_;          // for dismissed crews to end by themselves
   bool at_once_ = false;
   bool reopened_ = false;
   bool one_job_ = false;
