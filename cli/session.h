@@ -53,7 +53,7 @@ class Session {
   // they come by themselves.
   static Result<std::unique_ptr<Session>> create(const NewStudy& request, std::unique_ptr<StudyPlan> plan,
                                                  std::unique_ptr<Launcher> launcher);
-  // Replays the stored study, starts the server.
+  // Replays the stored study, starts the server. Renews the study's lock as it gets on.
   static Result<std::unique_ptr<Session>> reopen(const OldStudy& request);
 
   // Until the study has ended or was interrupted; prints what there is to see. Returns the exit code.
@@ -64,6 +64,7 @@ class Session {
  private:
   Session();
   Status start(std::unique_ptr<Launcher> launcher);
+  Status rebuild(const std::vector<std::string>& overrides);
   Status serve();
   Status step();
   Status tend_crews();
