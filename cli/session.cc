@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "base/seconds.h"
 #include "base/text.h"
+#include "cli/elastic_plan.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
 #include "cli/host_check.h"
@@ -53,13 +54,17 @@ Session::~Session() = default;
 
 ServerOptions Session::server_options(const std::string& address) {
   ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
-  options.slots_of = [this, possible = !one_job_ &&
-                                       can_start_large_crews(plan_->resources)](const std::string& crew) {
+  options.slots_of = [this, possible = why_crews_stay().empty()](const std::string& crew) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
   options.started = [this](const StartAttempt& start) { note_start(start); };
   return options;
+}
+
+// A sentence without an end; empty: they may grow.
+std::string Session::why_crews_stay() const {
+  return one_job_ ? "they are parts of one MPI job" : why_no_large_crews(plan_->resources);
 }
 
 void Session::note_start(const StartAttempt& start) {
@@ -91,6 +96,10 @@ Result<int> Session::run() {
   } else if (const auto warning = oversubscription_warning(plan_->resources, usable_cores());
              warning && crews_) {
     display_->note(*warning);
+  }
+  if (const std::string why = why_crews_stay();
+      !why.empty() && plan_->resources.crews > 1 && elastic_options(*plan_)) {
+    display_->note(fmt::format("crews do not grow where trials are few (`elastic`): {}", why));
   }
   const Status served = serve();
   if (served.ok()) {

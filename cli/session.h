@@ -70,6 +70,7 @@ class Session {
   Status tend_crews();
   int interrupts();
   ServerOptions server_options(const std::string& address);
+  std::string why_crews_stay() const;
   void note_start(const StartAttempt& start);
   void heed_interrupts();
   void heed_job(BatchJob::Notice notice);
