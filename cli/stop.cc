@@ -127,7 +127,7 @@ Result<std::optional<LockOwner>> wait_for_end(const std::filesystem::path& folde
 // A coordinator that has taken the study over from one that passed for dead never heard of the request, so it
 // is asked in turn. One that somebody has started after the other had ended is not this request's business.
 Result<int> stop_all(const std::filesystem::path& folder, LockOwner owner, bool at_once) {
-  ASSIGN_OR_RETURN(const std::size_t ends_before, count_ends(folder));
+  const auto ends_before = count_ends(folder);  // a study that cannot be read can be stopped all the same
   for (int asked = 0; asked < kMostAsked; ++asked) {
     RETURN_IF_ERROR(ask(folder, owner, at_once));
     ASSIGN_OR_RETURN(const auto next, wait_for_end(folder, owner));
@@ -136,8 +136,8 @@ Result<int> stop_all(const std::filesystem::path& folder, LockOwner owner, bool 
       print_out("{} has been stopped: {}\n", folder.string(), rest);
       return kExitDone;
     }
-    ASSIGN_OR_RETURN(const std::size_t ends, count_ends(folder));
-    if (ends > ends_before) {
+    const auto ends = count_ends(folder);
+    if (ends.ok() && ends_before.ok() && *ends > *ends_before) {
       print_out(
           "{} was stopped, but process {} on host {} has gone on with it since; end that by "
           "'regatta stop {}'\n",
