@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "cli/output.h"
 #include "cluster/binding.h"
 #include "collectives/mpi_communicator.h"
@@ -18,21 +17,20 @@ namespace {
 bool is_first(const HostRanks& ranks, int rank) { return !ranks.here.empty() && ranks.here.front() == rank; }
 
 CpuSet choose(const GuestDemand& demand, const HostRanks& ranks, const HostCores& host) {
-  CpuSet shared;
-  const auto chosen = claim_cpus([&](const CpuSet& taken) {
-    if (ranks.are_bound) {
-      shared = intersected(ranks.cpus, taken);
-      return ranks.cpus;
+  const auto choose_beside = [&](const CpuSet& taken) {
+    if (!ranks.are_bound) {
+      return free_share(host.cores, taken, static_cast<int>(ranks.here.size()), demand.threads);
     }
-    return free_share(host.cores, taken, static_cast<int>(ranks.here.size()), demand.threads);
-  });
+    if (const CpuSet shared = intersected(ranks.cpus, taken); !shared.empty()) {
+      print_to(stderr, "other crews of this host have CPUs {} too: start mpirun with --bind-to none\n",
+               format_cpus(shared));
+    }
+    return ranks.cpus;
+  };
+  const auto chosen = claim_cpus(choose_beside);
   if (!chosen.ok()) {
-    spdlog::warn("{}", chosen.error().message);
-    return {};
-  }
-  if (!shared.empty()) {
-    print_to(stderr, "other crews of this host have CPUs {} too: start mpirun with --bind-to none\n",
-             format_cpus(shared));
+    print_to(stderr, "other crews of this host may use the same CPUs: {}\n", chosen.error().message);
+    return choose_beside({});
   }
   return *chosen;
 }
