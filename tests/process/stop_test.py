@@ -83,7 +83,9 @@ class AStudyThatAnotherCoordinatorHas(StopCase):
 
     def setUp(self):
         super().setUp()
-        self.regatta("run", "exp.yaml", "--set", "search.stop.trials=1", "--runs-dir", self.path("runs"))
+        self.write("exp.yaml", EXPERIMENT.replace("trials: 6", "trials: 1"))
+        make_csv(self.path("made.csv"))
+        self.regatta("run", "exp.yaml", "--runs-dir", self.path("runs"))
         self.lock("node8")
         self.stopping = self.start("stop", self.path("runs/tiny"))
         wait_until(lambda: self.asked() == "node8 17 1 place", 10, "the request to the first")
