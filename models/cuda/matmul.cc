@@ -228,7 +228,7 @@ class LtMatmul final : public Matmul {
         checked(cublasLtMatmulAlgoGetHeuristic(handle_, product_.get(), b_.get(), a_.get(), d_.get(),
                                                d_.get(), preference.get(), 1, &best, &found),
                 "planning", shape_));
-    if (found == 0) {
+    if (found == 0 || best.state != CUBLAS_STATUS_SUCCESS) {  // which says whether its other members count
       return checked(CUBLAS_STATUS_NOT_SUPPORTED, "planning", shape_);
     }
     algorithm_ = best.algo;

@@ -152,7 +152,7 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient,
                       .d_batch = shape_.inputs,
                       .math = planner.math(),
                       .output = planner.type()};
-  if (input_mask) {
+  if (input_mask && shape_.outputs > 1) {  // a product over one element takes no bits
     product.ending = MatmulShape::Ending::masked;
     product.mask_row = input_mask->row;
     product.mask_batch = input_mask->lane;
