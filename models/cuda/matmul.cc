@@ -187,9 +187,9 @@ class LtMatmul final : public Matmul {
     }
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(shape_.ending)));
     if (has_mask(shape_.ending)) {
+      CHECK(shape_.batches == 1);
       RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, example_pointer(kPointerAlignment)));
       RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, shape_.mask_row));
-      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, shape_.mask_batch));
     }
     if (!has_bias(shape_.ending) && shape_.ending != Ending::sums_of_a) {
       return {};

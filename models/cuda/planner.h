@@ -36,8 +36,7 @@ class Planner {
   Tensor allocate_like(const Tensor& like, ElementType type);
   // Values without a shape, for whatever an operation keeps: a tensor {count} of one row, not of each lane.
   Tensor allocate_values(std::int64_t count, ElementType type);
-  // For a relu of `lanes` × `units` at each point; none where products do not take the bits as they would
-  // stand.
+  // For a relu of `units` at each point; none where there are several lanes.
   std::optional<ReluMask> allocate_relu_mask(std::int64_t points, std::int64_t units);
   // The same memory under another shape, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape);

@@ -112,12 +112,11 @@ Status Projection::plan_forward(Planner& planner, bool relu) {
   type_ = planner.type();
   const bool trains = planner.phase() == Phase::train;
   if (relu && trains) {
-    relu_mask_ = planner.allocate_relu_mask(shape_.points, shape_.y_row / planner.lanes());
+    relu_mask_ = planner.allocate_relu_mask(shape_.points, shape_.outputs);
   }
   if (relu_mask_) {
     product.ending = Ending::bias_relu_mask;
     product.mask_row = relu_mask_->row;
-    product.mask_batch = relu_mask_->lane;
     if (forward_.plan(planner, product).ok()) {
       return {};
     }
@@ -155,7 +154,6 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient,
   if (input_mask && shape_.outputs > 1) {  // a product over one element takes no bits
     product.ending = MatmulShape::Ending::masked;
     product.mask_row = input_mask->row;
-    product.mask_batch = input_mask->lane;
     if (backward_inputs_.plan(planner, product).ok()) {
       planner.use(*input_mask);
       input_mask_ = input_mask;

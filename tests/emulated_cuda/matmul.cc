@@ -45,8 +45,8 @@ struct MaskBit {
   std::int64_t word;
   unsigned bit;
 };
-MaskBit mask_bit(const MatmulShape& shape, std::int64_t batch, std::int64_t row, std::int64_t column) {
-  const std::int64_t at = batch * shape.mask_batch + row * shape.mask_row + column;
+MaskBit mask_bit(const MatmulShape& shape, std::int64_t row, std::int64_t column) {
+  const std::int64_t at = row * shape.mask_row + column;
   return {at / 32, 1U << (at % 32)};
 }
 
@@ -73,7 +73,7 @@ float read_b(const MatmulShape& shape, const void* b, std::int64_t batch, std::i
 float ended(const MatmulShape& shape, const MatmulMemory& memory, std::int64_t batch, std::int64_t row,
             std::int64_t column, float value) {
   if (shape.ending == Ending::masked) {
-    const MaskBit place = mask_bit(shape, batch, row, column);
+    const MaskBit place = mask_bit(shape, row, column);
     return (static_cast<const unsigned*>(memory.mask)[place.word] & place.bit) != 0 ? value : 0;
   }
   value += read(memory.bias, shape.output, batch * shape.bias_batch + column);
@@ -81,7 +81,7 @@ float ended(const MatmulShape& shape, const MatmulMemory& memory, std::int64_t b
     return value;
   }
   if (shape.ending == Ending::bias_relu_mask) {
-    keep_bit(mask_bit(shape, batch, row, column), value > 0, static_cast<unsigned*>(memory.mask));
+    keep_bit(mask_bit(shape, row, column), value > 0, static_cast<unsigned*>(memory.mask));
   }
   return value > 0 ? value : 0;  // as the library has it: a NaN becomes 0
 }
@@ -133,7 +133,6 @@ bool is_refused(const MatmulShape& shape) {
   }
   if (shape.ending == Ending::bias_relu_mask || shape.ending == Ending::masked) {
     return shape.mask_row % kMaskAlignment != 0 || shape.mask_row < shape.n ||
-           (shape.batches > 1 && shape.mask_batch % kMaskAlignment != 0) ||
            (shape.ending == Ending::masked && shape.k == 1);
   }
   return shape.ending == Ending::sums_of_a && shape.output != ElementType::f32;
@@ -148,6 +147,7 @@ Result<std::unique_ptr<Matmul>> plan_matmul(MatmulContext&, const MatmulShape& s
     return failure(fmt::format("no kernel for a {}", describe(shape)));
   }
   return std::unique_ptr<Matmul>(std::make_unique<LoopMatmul>(shape));
+    CHECK(shape.batches == 1);
 }
 
 }  // namespace cuda

@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
     Networks, CudaKernelCounts,
     testing::Values(CountCase{.network = kMlp, .nodes = 11, .chain = 9},
                     named({.network = kMlp, .train = kBf16, .nodes = 11, .chain = 9}, "InBf16"),
-                    named({.network = kMlp, .lanes = 3, .nodes = 11, .chain = 9}, "InLanes"),
+                    named({.network = kMlp, .lanes = 3, .nodes = 13, .chain = 11}, "InLanes"),
                     named({.network = kMlp, .train = kClipped, .nodes = 12, .chain = 10}, "Clipped"),
                     CountCase{.network = kCnn, .nodes = 22, .chain = 17},
                     named({.network = kCnn, .train = kBf16, .nodes = 23, .chain = 18}, "InBf16"),
