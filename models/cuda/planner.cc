@@ -103,6 +103,27 @@ Tensor Planner::workspace(std::int64_t bytes) {
                          ElementType::f32);
 }
 
+Tensor Planner::share(std::optional<Tensor>& shared, std::int64_t bytes) {
+  if (!shared) {
+    shared = workspace(bytes);
+  }
+  memory_.grow(*shared->buffer, static_cast<std::size_t>(bytes));
+  return *shared;
+}
+
+Tensor Planner::product_workspace(std::int64_t bytes) { return share(product_workspace_, bytes); }
+
+Tensor Planner::side_workspace(std::int64_t bytes) {
+  Tensor workspace = share(side_workspace_, bytes);
+  use_to_the_end(workspace);
+  return workspace;
+}
+
+void Planner::advance() {
+  memory_.advance();
+  product_workspace_.reset();
+}
+
 Tensor Planner::gradient(const Tensor& of) const {
   const auto index = static_cast<std::size_t>(of.id);
   CHECK(index < gradients_.size() && gradients_[index].has_value(), "backward goes in the reverse order");

@@ -8,8 +8,12 @@ namespace regatta::cuda {
 
 Status Product::plan(Planner& planner, const MatmulShape& shape) {
   ASSIGN_OR_RETURN(product_, plan_matmul(*planner.libraries().matmul, shape));
-  workspace_ = planner.workspace(product_->workspace_bytes());
+  workspace_ = planner.product_workspace(product_->workspace_bytes());
   return {};
+}
+
+void Product::put_beside(Planner& planner) {
+  workspace_ = planner.side_workspace(product_->workspace_bytes());
 }
 
 Status Product::run(const Step& step, const MatmulMemory& memory) const {
@@ -51,9 +55,9 @@ void WeightGradient::put_beside(Planner& planner, const Tensor& x, const Tensor&
   if (!is_beside_) {
     return;
   }
-  for (const Tensor* tensor : {&x, &dy, &product_.workspace()}) {
-    planner.use_to_the_end(*tensor);
-  }
+  product_.put_beside(planner);
+  planner.use_to_the_end(x);
+  planner.use_to_the_end(dy);
   if (column_sums_) {
     planner.use_to_the_end(column_sums_->partial());
   }

@@ -17,8 +17,8 @@ namespace regatta::cuda {
 class Product {
  public:
   Status plan(Planner& planner, const MatmulShape& shape);  // for the operation being planned
+  void put_beside(Planner& planner);                        // it runs on the side branch then
   Status run(const Step& step, const MatmulMemory& memory) const;
-  const Tensor& workspace() const { return workspace_; }
 
  private:
   std::unique_ptr<Matmul> product_;

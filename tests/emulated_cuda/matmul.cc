@@ -1,10 +1,11 @@
 // Matrix products on the emulated device, in place of cuBLASLt: one thread for each element of D. What
-// cuBLASLt's documentation refuses is refused here.
+// cuBLASLt's documentation refuses is refused here, and the workspace that a product is lent is spoilt.
 #include "emulated_cuda/matmul.h"
 
 #include <cuda_bf16.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <utility>
 
 #include "models/cuda/device.h"
@@ -86,7 +87,11 @@ float ended(const MatmulShape& shape, const MatmulMemory& memory, std::int64_t b
   return value > 0 ? value : 0;  // as the library has it: a NaN becomes 0
 }
 
-void multiply(MatmulShape shape, MatmulMemory memory) {
+// Larger products have more of it.
+std::int64_t workspace_words(const MatmulShape& shape) { return 64 * (1 + shape.n / 16); }
+
+void multiply(MatmulShape shape, MatmulMemory memory, float* workspace) {
+  each_element(workspace_words(shape), [&](std::int64_t i) { workspace[i] = std::nanf(""); });
   each_element(shape.batches * shape.m * shape.n, [&](std::int64_t i) {
     const std::int64_t batch = i / (shape.m * shape.n);
     const std::int64_t row = i / shape.n % shape.m;
@@ -115,9 +120,12 @@ void multiply(MatmulShape shape, MatmulMemory memory) {
 class LoopMatmul final : public Matmul {
  public:
   explicit LoopMatmul(const MatmulShape& shape) : shape_(shape) {}
-  std::int64_t workspace_bytes() const override { return 0; }
-  Status run(cudaStream_t stream, const MatmulMemory& memory, void*) const override {
-    launch(multiply, one_thread_each(shape_.batches * shape_.m * shape_.n), stream, shape_, memory);
+  std::int64_t workspace_bytes() const override {
+    return workspace_words(shape_) * static_cast<std::int64_t>(sizeof(float));
+  }
+  Status run(cudaStream_t stream, const MatmulMemory& memory, void* workspace) const override {
+    launch(multiply, one_thread_each(shape_.batches * shape_.m * shape_.n), stream, shape_, memory,
+           static_cast<float*>(workspace));
     return {};
   }
 
