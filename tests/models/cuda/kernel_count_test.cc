@@ -83,6 +83,15 @@ const LayerCase kTransformer{
     9};
 const LayerCase kLstm{"Lstm", "[lstm: 8, pool_time: last, dense: 10]", {5, 4}, 10};
 
+// Two of the weights' gradients, which nothing waits for but the update.
+TEST(CudaSideBranch, YieldsToWhatTheStepWaitsFor) {
+  const auto [step, told] = recorded_step({.network = kMlp});
+  ASSERT_EQ(step.priorities.size(), step.nodes.size());
+  const int lowest = std::ranges::max(step.priorities);
+  EXPECT_EQ(std::ranges::count(step.priorities, lowest), 2) << listed(step);
+  EXPECT_LT(std::ranges::min(step.priorities), lowest);
+}
+
 CountCase named(CountCase count_case, const std::string& suffix) {
   count_case.network.name += suffix;
   return count_case;
