@@ -39,12 +39,14 @@ Status WeightGradient::plan(Planner& planner, const ProjectionShape& shape, floa
                       .math = planner.math(),
                       .output = ElementType::f32};
   if (bias_gradient != nullptr) {
-    product.ending = MatmulShape::Ending::sums_of_a;
-    product.bias_batch = shape.outputs;
-    if (product_.plan(planner, product).ok()) {
-      return {};
+    if (leaves_card_idle(written_)) {
+      product.ending = MatmulShape::Ending::sums_of_a;
+      product.bias_batch = shape.outputs;
+      if (product_.plan(planner, product).ok()) {
+        return {};
+      }
+      product.ending = MatmulShape::Ending::none;
     }
-    product.ending = MatmulShape::Ending::none;
     column_sums_.emplace(planner, shape.points, shape.y_row, shape.batches * shape.outputs, planner.type());
   }
   return product_.plan(planner, product);

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "models/cuda/device.h"
 #include "models/cuda/launch.h"
@@ -19,7 +20,14 @@ std::set<cuda::MatmulShape::Ending>& refused_endings() {
   return *refused;
 }
 
+std::vector<cuda::MatmulShape>& asked_products() {
+  static auto* const asked = new std::vector<cuda::MatmulShape>;
+  return *asked;
+}
+
 }  // namespace
+
+std::vector<cuda::MatmulShape> take_asked_products() { return std::exchange(asked_products(), {}); }
 
 void refuse_endings(std::set<cuda::MatmulShape::Ending> endings) { refused_endings() = std::move(endings); }
 
@@ -140,6 +148,7 @@ bool is_refused(const MatmulShape& shape) {
     return true;
   }
   if (shape.ending == Ending::bias_relu_mask || shape.ending == Ending::masked) {
+    CHECK(shape.batches == 1);
     return shape.mask_row % kMaskAlignment != 0 || shape.mask_row < shape.n ||
            (shape.ending == Ending::masked && shape.k == 1);
   }
@@ -151,11 +160,11 @@ bool is_refused(const MatmulShape& shape) {
 Result<std::unique_ptr<MatmulContext>> make_matmul_context() { return std::make_unique<MatmulContext>(); }
 
 Result<std::unique_ptr<Matmul>> plan_matmul(MatmulContext&, const MatmulShape& shape) {
+  asked_products().push_back(shape);
   if (is_refused(shape)) {
     return failure(fmt::format("no kernel for a {}", describe(shape)));
   }
   return std::unique_ptr<Matmul>(std::make_unique<LoopMatmul>(shape));
-    CHECK(shape.batches == 1);
 }
 
 }  // namespace cuda

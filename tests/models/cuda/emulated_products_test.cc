@@ -1,6 +1,9 @@
 // A library of products that lacks what usually comes along with them: our own kernels do it then. On the
 // emulated device only.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "emulated_cuda/emulator.h"
 #include "emulated_cuda/matmul.h"
@@ -72,10 +75,10 @@ struct RefusedCase {
   LayerCase network;
   std::set<Ending> refused;
   std::size_t more_nodes;  // than with a library that has everything
+  int lanes = 1;
 };
 
 class RefusedEndings : public testing::TestWithParam<std::tuple<RefusedCase, std::string>> {};
-  int lanes = 1;
 
 TEST_P(RefusedEndings, AreMadeUpForByKernelsOfOurOwn) {
   const auto& [refused, precision] = GetParam();
@@ -98,10 +101,10 @@ INSTANTIATE_TEST_SUITE_P(
         testing::Values(RefusedCase{"Bias", kPerceptron, {Ending::bias}, 1},
                         RefusedCase{
                             "BiasAndRelu", kPerceptron, {Ending::bias_relu, Ending::bias_relu_mask}, 4},
+                        RefusedCase{"BiasAndReluOfLanes", kPerceptron, {Ending::bias_relu}, 2, 2},
                         RefusedCase{"WritingMasks", kPerceptron, {Ending::bias_relu_mask}, 2},
                         RefusedCase{"ReadingMasks", kPerceptron, {Ending::masked}, 2},
                         RefusedCase{"Sums", kPerceptron, {Ending::sums_of_a}, 3},
-                        RefusedCase{"BiasAndReluOfLanes", kPerceptron, {Ending::bias_relu}, 2, 2},
                         RefusedCase{"SumsOfLanes", kPerceptron, {Ending::sums_of_a}, 3, 2},
                         RefusedCase{"SumsOfARecurrentLayer", kLstm, {Ending::sums_of_a}, 3, 2},
                         RefusedCase{"Everything",
@@ -111,6 +114,40 @@ INSTANTIATE_TEST_SUITE_P(
                                     8}),
         testing::Values("fp32", "bf16")),
     [](const auto& test) { return std::get<0>(test.param).name + "In" + std::get<1>(test.param); });
+
+// The weights' gradients of a network's dense layers, by the number of their elements.
+std::map<std::int64_t, Ending> weight_gradients(const LayerCase& layer_case) {
+  static_cast<void>(take_asked_products());
+  const ModelConfig config = model_of(layer_case, "{optimizer: {type: sgd, lr: 0.1}}");
+  const auto engine = cuda::make_cuda_engine(config, {.batch_capacity = 2, .global_batch = 2}, {});
+  EXPECT_TRUE(engine.ok());
+  std::map<std::int64_t, Ending> endings;
+  for (const cuda::MatmulShape& shape : take_asked_products()) {
+    if (shape.transpose_a) {
+      EXPECT_TRUE(endings.emplace(shape.m * shape.n, shape.ending).second) << "asked for twice";
+    }
+  }
+  return endings;
+}
+
+TEST(EmulatedProducts, LeaveABiasGradientWhereTheyAreSmallOnly) {
+  const auto endings =
+      weight_gradients({"TwoSizes", "[dense: 1500, relu, dense: 1500, relu, dense: 3]", {2}});
+  EXPECT_THAT(endings, testing::ElementsAre(testing::Pair(1500 * 2, Ending::sums_of_a),
+                                            testing::Pair(1500 * 3, Ending::sums_of_a),
+                                            testing::Pair(1500 * 1500, Ending::none)));
+}
+
+TEST(EmulatedProducts, OverOneElementAreNotAskedForARelusBits) {
+  static_cast<void>(take_asked_products());
+  train({"OneUnit", "[dense: 130, relu, dense: 1, relu, dense: 3]", {5}}, 1, "fp32", {});
+  int masked = 0;
+  for (const cuda::MatmulShape& shape : take_asked_products()) {
+    EXPECT_FALSE(shape.ending == Ending::masked && shape.k == 1);
+    masked += shape.ending == Ending::masked ? 1 : 0;
+  }
+  EXPECT_EQ(masked, 1);
+}
 
 }  // namespace
 }  // namespace regatta
