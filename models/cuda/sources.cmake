@@ -1,8 +1,8 @@
 # The backend's sources, for the real device and for the tests' emulated one, which brings its own products and
 # convolutions.
 set(models_cuda_headers
-  add_bias.h attention_kernels.h batch.h batch_input.h batch_memory.h batch_norm_kernels.h block_sum.h
-  column_sums.h columns.h convert.h convolution.h convolution_graphs.h cudnn_graph.h device.h
+  add_bias.h attention_kernels.h batch.h batch_input.h batch_memory.h batch_norm_kernels.h batch_norm_work.h
+  block_sum.h column_sums.h columns.h convert.h convolution.h convolution_graphs.h cudnn_graph.h device.h
   element_type.h elements.h engine.h exchange.h health.h host_feed.h host_state.h last_block.h launch.h
   launch_shape.h libraries.h map_elements.h matmul.h moments.h operation.h operations.h parameters.h
   planner.h pooling.h program.h projection.h random_device.h recurrent_kernels.h row_team.h row_work.h
@@ -10,9 +10,9 @@ set(models_cuda_headers
   update.h windows.h)
 set(models_cuda_sources
   activation.cu add_bias.cu attention.cc attention_kernels.cu batch_memory.cc batch_norm.cc
-  batch_norm_kernels.cu column_sums.cu conv.cc conv1d.cc convert.cu convolution_shape.cc dense.cc
-  dropout.cu embedding.cu engine.cc global_pool.cu host_feed.cu layer_norm.cu libraries.cc loss.cu
-  matmul_shape.cc parameters.cc planner.cc pool.cu position_embedding.cu program.cc projection.cc
-  recurrent.cc recurrent_kernels.cu reshape.cu residual.cu runtime.cc side_branch.cc step_ring.cc
-  time_pool.cu token_order.cu update.cu windows.cu)
+  batch_norm_kernels.cu batch_norm_statistics.cu column_sums.cu conv.cc conv1d.cc convert.cu
+  convolution_shape.cc dense.cc dropout.cu embedding.cu engine.cc global_pool.cu host_feed.cu
+  layer_norm.cu libraries.cc loss.cu matmul_shape.cc parameters.cc planner.cc pool.cu
+  position_embedding.cu program.cc projection.cc recurrent.cc recurrent_kernels.cu reshape.cu
+  residual.cu runtime.cc side_branch.cc step_ring.cc time_pool.cu token_order.cu update.cu windows.cu)
 set(models_cuda_libraries convolution.cc convolution_graphs.cc cudnn_graph.cc matmul.cc)  # on cuBLASLt and cuDNN
