@@ -159,8 +159,10 @@ Status CrewKeeper::note_exit(Place& place, const CrewExit& exit, bool others_liv
   if (winding_down_ || others_live || place.quick_deaths < most) {
     return {};
   }
-  return failure(fmt::format("crew {} has ended {} times soon after its start; the last time: {}",
-                             place.slots.front(), place.quick_deaths, exit.reason));
+  return failure(fmt::format(
+      "crew {} has ended {} times soon after its start; the last time: {}\nThe state is saved. Once "
+      "the reason is gone, go on with:\n  {}",
+      place.slots.front(), place.quick_deaths, exit.reason, resume_command(options_.folder)));
 }
 
 void CrewKeeper::reshape(const std::vector<std::vector<int>>& crews) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/trial_text.h"
+#include "collectives/mpi_communicator.h"
 
 namespace regatta {
 namespace {
@@ -60,8 +61,9 @@ std::string describe_best(const Study& study, int trial) {
 
 std::unique_ptr<Display> make_display(std::FILE* stream, const Clock& clock) {
   const char* terminal = std::getenv("TERM");
-  const bool live =
-      ::isatty(::fileno(stream)) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb";
+  // mpirun gives its ranks a terminal of its own, whatever their output goes to in the end.
+  const bool live = ::isatty(::fileno(stream)) != 0 && terminal != nullptr &&
+                    std::string_view(terminal) != "dumb" && !started_by_mpi();
   return live ? make_live_display(stream, clock) : make_plain_display(stream, clock);
 }
 

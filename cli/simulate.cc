@@ -36,7 +36,7 @@ void print_result(const Study& study, const SimulationResult& result) {
             format_count(result.attempts));
   if (result.best_trial >= 0) {
     print_out("best        trial {}, simulated {} {} {}\n", result.best_trial,
-              study.experiment().objectives.front().metric, format_number(result.best_value),
+              study.experiment().objectives.front().metric, format_value(result.best_value),
               describe_point(study, result.best_trial));
   }
   if (result.coordinator_busy_fraction > 0) {

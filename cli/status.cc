@@ -27,7 +27,7 @@ std::string describe_state(const StudyView& view) {
   }
   const auto owner = find_lock_owner(view.folder);
   if (!owner || owner->life == LockOwner::Life::dead) {
-    return fmt::format("not ended, and no coordinator runs: go on with '{}'", resume_command(view.folder));
+    return fmt::format("not ended, and no coordinator runs: go on with `{}`", resume_command(view.folder));
   }
   const char* const state = owner->life == LockOwner::Life::alive ? "running" : "not ended";
   return fmt::format("{}; its coordinator is process {} on host {}", state, owner->process, owner->host);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "cluster/batch_script.h"
 #include "coordinator/learned.h"
 
 namespace regatta {
@@ -63,7 +64,7 @@ Result<std::filesystem::path> find_study(const std::string& run) {
 std::string resume_command(const std::filesystem::path& folder) {
   const auto arguments = read_file("/proc/self/cmdline");  // separated by zeros
   const char* program = arguments.ok() && !arguments->empty() ? arguments->c_str() : "regatta";
-  return fmt::format("{} resume {}", program, folder.string());
+  return fmt::format("{} resume {}", shell_quoted(program), shell_quoted(folder.string()));
 }
 
 Result<std::filesystem::path> make_study_folder(const std::filesystem::path& runs, const std::string& name) {
@@ -71,14 +72,19 @@ Result<std::filesystem::path> make_study_folder(const std::filesystem::path& run
     return user_mistake(fmt::format(
         "'{}' cannot be the name of a study: it becomes a folder; give another with --name", name));
   }
-  RETURN_IF_ERROR(make_directories(runs));
+  const auto cannot_be_made = [](const std::string& why) {
+    return user_mistake(why + "; name another place for the study with --runs-dir");
+  };
+  if (const Status made = make_directories(runs); !made.ok()) {
+    return cannot_be_made(made.error().message);
+  }
   const std::filesystem::path folder = runs / name;
   std::error_code error;
   if (!std::filesystem::create_directory(folder, error)) {
     if (error) {
-      return failure(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
+      return cannot_be_made(fmt::format("cannot create the folder {}: {}", folder.string(), error.message()));
     }
-    return user_mistake(fmt::format("{0} exists already: go on with it by '{1}', or choose another --name",
+    return user_mistake(fmt::format("{0} exists already: go on with it by `{1}`, or choose another --name",
                                     folder.string(), resume_command(folder)));
   }
   RETURN_IF_ERROR(make_directories(logs_folder(folder)));

@@ -145,9 +145,14 @@ std::vector<Partition> parse_partitions(const std::string& text) {
 }
 
 Result<std::vector<Partition>> find_partitions() {
-  ASSIGN_OR_RETURN(const std::string text,
-                   ask_client({"sinfo", "--noheader", "--exact", kFormat}, kAskLimit));
-  return parse_partitions(text);
+  const auto text = ask_client({"sinfo", "--noheader", "--exact", kFormat}, kAskLimit);
+  if (!text.ok()) {
+    return failure(
+        "Slurm does not say what partitions it has: " + text.error().message +
+        "\nTry 'sinfo': it has to answer here, on a login node of the cluster; on this machine alone, use "
+        "'regatta run'");
+  }
+  return parse_partitions(*text);
 }
 
 std::optional<std::int64_t> parse_memory_mb(const std::string& text) {

@@ -195,7 +195,7 @@ std::optional<std::string> oversubscription_warning(const Resources& resources, 
     return std::nullopt;
   }
   return fmt::format(
-      "{} crews x {} ranks x {} threads want {} cores, but {} can be used: everything will run slower; lower "
+      "{} crews × {} ranks × {} threads want {} cores, but {} can be used: everything will run slower; lower "
       "resources.crews, ranks or threads",
       resources.crews, resources.ranks, resources.threads, wanted, cores);
 }

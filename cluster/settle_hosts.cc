@@ -123,7 +123,7 @@ void settle_threads(Resources& resources, const Node& section, const std::vector
     const std::int64_t wanted = std::int64_t{ranks[host.name]} * resources.threads;
     if (wanted > host.cores && resources.crowded.empty()) {
       resources.crowded = fmt::format(
-          "{} ranks x {} threads want {} cores on host {}, but {} can be used: everything will run slower; "
+          "{} ranks × {} threads want {} cores on host {}, but {} can be used: everything will run slower; "
           "give the "
           "host fewer slots, or lower resources.crews, ranks or threads",
           ranks[host.name], resources.threads, wanted, host.name, host.cores);

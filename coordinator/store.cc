@@ -34,12 +34,14 @@ std::filesystem::path database_path(const std::filesystem::path& folder) { retur
 
 Error store_failure(const std::filesystem::path& path, const char* doing, const std::exception& exception) {
   const auto* const of_database = dynamic_cast<const SQLite::Exception*>(&exception);
-  const bool is_held = of_database != nullptr && of_database->getErrorCode() == SQLITE_BUSY;
-  return failure(fmt::format(
-      "cannot {} {}: {}{}", doing, path.string(), exception.what(),
-      is_held ? ", by a process in the midst of a write, maybe a coordinator that was stopped; end that one "
-                "('fuser' on its host finds it) and try again"
-              : ""));
+  const int code = of_database == nullptr ? SQLITE_OK : of_database->getErrorCode();
+  const char* const remedy =
+      code == SQLITE_BUSY
+          ? ", by a process in the midst of a write, maybe a coordinator that was stopped; end "
+            "that one ('fuser' on its host finds it) and try again"
+      : code == SQLITE_FULL ? "; what was stored before is whole: make room, and go on with 'regatta resume'"
+                            : "";
+  return failure(fmt::format("cannot {} {}: {}{}", doing, path.string(), exception.what(), remedy));
 }
 
 std::optional<std::string> find_value(const SQLite::Database& database, const std::string& key) {

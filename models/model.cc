@@ -306,7 +306,10 @@ Result<Network> read_network(const Node& node, const ModelInput& input) {
     return mistake_at(
         last,
         fmt::format("the network ends with {} values, but the data has {} {}{}; end with {}`- dense: {}`",
-                    describe(network.output), input.outputs, input.classification ? "classes" : "targets",
+                    describe(network.output), input.outputs,
+                    input.classification ? "classes"
+                    : input.outputs == 1 ? "target"
+                                         : "targets",
                     sequence ? fmt::format(" at each of {} positions", input.positions) : "",
                     keeps_time ? "`- pool_time: last` (or mean) and " : "", input.outputs));
   }

@@ -36,7 +36,7 @@ TEST(SettledHosts, ThreadsFollowFromTheHostWithTheFewestCoresARank) {
 
 TEST(SettledHosts, MoreRanksThanCoresAreTold) {
   const auto resources = settle("{hosts: [a:4, b:2]}", {host("a", 4, 2), host("b", 2, 2)});
-  EXPECT_THAT(resources->crowded, HasSubstr("4 ranks x 1 threads want 4 cores on host a, but 2"));
+  EXPECT_THAT(resources->crowded, HasSubstr("4 ranks × 1 threads want 4 cores on host a, but 2"));
   EXPECT_EQ(oversubscription_warning(*resources, 1), resources->crowded);
 }
 

@@ -1,10 +1,9 @@
 """Collectives across hosts: ranks that share memory on each of them and a network between."""
 
 import os
-import sys
 import unittest
 
-from hosts import Hosts, why_not
+from hosts import Hosts, main
 
 PROGRAM = os.environ.get("MPI_PROGRAM", "build/release/tests/collectives/mpi_program")
 
@@ -19,8 +18,4 @@ class Collectives(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    reason = why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    main()

@@ -11,7 +11,9 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
+import unittest
 
 NETWORK = "10.77.0"
 LOCK = "/tmp/regatta-hosts.lock"
@@ -107,3 +109,12 @@ class Hosts:
         """Returns the finished process."""
         command = self.mpirun_command(slots, program)
         return subprocess.run(command, env={**os.environ, **self.environment()}, text=True, capture_output=True, timeout=timeout, check=False)
+
+
+def main():
+    """Runs the tests of a file, or says why they cannot be run here."""
+    reason = why_not()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    unittest.main(verbosity=2)

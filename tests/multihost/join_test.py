@@ -1,13 +1,7 @@
 """A guest on another host: the coordinator listens on the network that both are in."""
 
-import os
-import sys
-import unittest
-
-from hosts import NETWORK, Hosts, why_not
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
-from support import EXPERIMENT, StudyCase, make_csv, wait_until  # noqa: E402
+from hosts import NETWORK, Hosts, main
+from support import EXPERIMENT, StudyCase, make_csv, wait_until
 
 
 def on(number):
@@ -27,11 +21,12 @@ class AGuestOnAnotherHost(StudyCase):
         with Hosts(2):
             running = self.start("run", "exp.yaml", prefix=on(1))
             self.wait_for_ended(1)
+            let_go = self.hold_crew()
             guest = self.start("join", self.path("runs/tiny"), prefix=on(2))
             wait_until(lambda: [event for event in self.events("attempt_started")
-                                if event["crew"].startswith("guest-regatta-node2-")], 40, "a guest with an attempt")
-            status = self.regatta("status", self.path("runs/tiny")).stdout
-            self.assertIn("on host regatta-node2", status)
+                                if event["crew"].startswith("guest-regatta-node2-")], 60, "a guest with an attempt")
+            let_go()
+            self.assertIn("on host regatta-node2", self.regatta("status", self.path("runs/tiny")).stdout)
             self.finish(running)
             self.finish(guest)
         self.assertEqual(len(self.trials()), 12)
@@ -39,8 +34,4 @@ class AGuestOnAnotherHost(StudyCase):
 
 
 if __name__ == "__main__":
-    reason = why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    main()

@@ -4,9 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-import unittest
 
-from study_hosts import HostsCase, skip_without_hosts
+from hosts import main
+from study_hosts import HostsCase
 from support import wait_until
 
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -95,5 +95,4 @@ if __name__ == "__main__":
     if SSHD is None or shutil.which("ssh-keygen") is None:
         print("skipped: sshd is not installed (Debian: openssh-server)")
         sys.exit(77)
-    skip_without_hosts()
-    unittest.main(verbosity=2)
+    main()

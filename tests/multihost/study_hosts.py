@@ -1,12 +1,7 @@
 """Studies whose crews are on several hosts: what the tests of them share."""
 
-import os
-import sys
-
-from hosts import Hosts, why_not
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
-from support import EXPERIMENT, StudyCase, make_csv  # noqa: E402,F401
+from hosts import Hosts
+from support import EXPERIMENT, StudyCase
 
 
 class HostsCase(StudyCase):
@@ -27,11 +22,5 @@ class HostsCase(StudyCase):
             f"interface: 10.77.0.0/24{more}}}"))
 
     def lost(self, run="runs/tiny"):
-        return sum(trial["attempts_lost"] for trial in self.trials(run))
+        return self.outcomes(run).count("lost")
 
-
-def skip_without_hosts():
-    reason = why_not()
-    if reason:
-        print(f"skipped: {reason}")
-        sys.exit(77)

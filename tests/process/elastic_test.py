@@ -1,9 +1,9 @@
 """Crews that grow while a study runs: the trial goes on with more ranks, and to the same reports."""
 
+import contextlib
 import math
 import os
 import signal
-import sqlite3
 import subprocess
 
 from support import StudyCase, main, make_csv, wait_until
@@ -61,7 +61,7 @@ class Elastic(StudyCase):
         """The trial's value in each epoch."""
         (trial,) = self.trials(os.path.join("runs", run))
         self.assertEqual(trial["state"], "complete")
-        with sqlite3.connect(f"file:{self.path('runs', run, 'study.db')}?mode=ro", uri=True) as database:
+        with contextlib.closing(self.database(os.path.join("runs", run))) as database:
             return [value for (value,) in database.execute(
                 "SELECT intermediate_value FROM trial_intermediate_values ORDER BY step")]
 

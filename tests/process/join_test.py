@@ -1,12 +1,13 @@
 """regatta join: crews from outside come to a running study and go again."""
 
 import os
+import shutil
 import signal
 
-from support import EXPERIMENT, StudyCase, as_host, main, make_csv, wait_until, why_no_other_host
+from support import EXPERIMENT, StudyCase, as_host, endless, main, make_csv, wait_until, why_no_other_host
 
-# A trial takes half a second or more, so that there is time to act, and epochs a hundredth of it.
-SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 75").replace("trials: 6", "trials: 14")
+# Epochs are a hundredth of a trial, and a trial is long beside a look at the study.
+SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 75").replace("trials: 6", "trials: 8")
 MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none")
 
 
@@ -23,20 +24,19 @@ class JoinCase(StudyCase):
         """The guests that have begun an attempt."""
         return {event["crew"] for event in self.events("attempt_started") if event["crew"].startswith("guest-")}
 
-    def outcomes(self):
-        return [event["outcome"] for event in self.events("attempt_ended")]
-
-    def run_with_guest(self, *arguments, prefix=()):
-        """A study and a guest of it that has begun an attempt."""
+    def run_with_guest(self, *arguments, prefix=(), guests=1):
+        """A study and so many guests of it that have each begun an attempt."""
         running = self.start("run", "exp.yaml")
         self.wait_for_ended(1)
+        let_go = self.hold_crew()
         guest = self.join(*arguments, prefix=prefix)
-        wait_until(self.guests, 30, "a guest with an attempt")
+        wait_until(lambda: len(self.guests()) == guests, 60, "guests with an attempt")
+        let_go()
         return running, guest
 
     def check_trials(self):
-        self.regatta("run", "exp.yaml", "--name", "undisturbed", "--runs-dir", self.path("runs"))
-        self.assert_same_trials(self.trials(), self.trials("runs/undisturbed"))
+        trials = self.trials()
+        self.assert_same_trials(trials, self.undisturbed(len(trials)))
 
 
 class AGuest(JoinCase):
@@ -57,68 +57,62 @@ class AGuest(JoinCase):
     def test_that_is_asked_to_go_saves_and_costs_no_attempt(self):
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             with self.subTest(signal=number):
-                self.write("exp.yaml", SLOWER.replace("name: tiny", f"name: by-{number}"))
-                running = self.start("run", "exp.yaml")
-                run = f"runs/by-{number}"
-                self.wait_for_ended(1, run)
-                guest = self.start("join", self.path(run))
-                wait_until(lambda: [e for e in self.events("attempt_started", run)
-                                    if e["crew"].startswith("guest-")], 30, "a guest with an attempt")
+                running, guest = self.run_with_guest()
                 guest.send_signal(number)
-                self.assertIn("its trials go on elsewhere", self.finish(guest, timeout=30))
+                self.assertIn("its trials go on elsewhere", self.finish(guest))
                 self.finish(running)
-                outcomes = [event["outcome"] for event in self.events("attempt_ended", run)]
-                self.assertNotIn("lost", outcomes)
-                self.assertEqual(outcomes.count("complete"), 14)
+                self.assertNotIn("lost", self.outcomes())
+                self.check_trials()
+                shutil.rmtree(self.path("runs/tiny"))
 
     def test_that_is_killed_costs_one_attempt(self):
-        self.write("exp.yaml", SLOWER.replace("trials: 14", "trials: 16"))
         running, guest = self.run_with_guest()
-        guest.kill()
-        guest.communicate()
-        self.finish(running, timeout=180)
+        self.kill(guest)
+        self.finish(running)
         self.assertEqual(self.outcomes().count("lost"), 1)
-        self.assertEqual(self.outcomes().count("complete"), 16)
+        self.assertEqual(self.outcomes().count("complete"), 8)
         self.check_trials()
 
     def test_outlives_a_killed_coordinator(self):
         running, guest = self.run_with_guest()
-        running.kill()
-        running.communicate()
+        self.kill(running)
         self.regatta("resume", self.path("runs/tiny"))
         self.finish(guest)
         self.check_trials()
 
     def test_waits_for_a_coordinator_that_is_taken_away_and_works_for_the_next(self):
+        self.write("exp.yaml", endless(SLOWER))
         running, guest = self.run_with_guest()
-        running.send_signal(signal.SIGTERM)
-        self.finish(running, code=130)
+        self.interrupt(running, signal.SIGTERM)
         self.assertIsNone(guest.poll())
         before = len(self.events("attempt_started"))
-        self.regatta("resume", self.path("runs/tiny"))
-        later = [event["crew"] for event in self.events("attempt_started")[before:]]
-        self.assertTrue(any(crew.startswith("guest-") for crew in later), later)
+        successor = self.start("resume", self.path("runs/tiny"))
+        wait_until(lambda: any(event["crew"].startswith("guest-") for event in self.events("attempt_started")[before:]),
+                   60, "the guest at work again")
+        self.regatta("stop", self.path("runs/tiny"))
+        self.finish(successor, code=130)
         self.finish(guest)
-        self.check_trials()
+        self.assert_ended_as_undisturbed()
 
     def test_goes_when_a_user_stops_the_study(self):
+        self.write("exp.yaml", endless(SLOWER))
         running, guest = self.run_with_guest()
         self.regatta("stop", self.path("runs/tiny"))
         self.finish(running, code=130)
-        self.finish(guest, timeout=30)
+        self.finish(guest)
 
     def test_on_another_host_is_told_how_the_coordinator_would_be_reached(self):
         if why := why_no_other_host():
             self.skipTest(why)
+        self.write("exp.yaml", endless(SLOWER))
         running = self.start("run", "exp.yaml")
         self.wait_for_ended(1)
         refused = self.regatta("join", self.path("runs/tiny"), code=2, prefix=as_host("node7"))
         self.assertIn("resources.listen=all", refused.stderr)
-        running.kill()
-        running.communicate()
+        self.kill(running)
 
     def test_that_cannot_do_what_the_study_needs_is_refused_before_it_costs_a_trial(self):
-        self.write("exp.yaml", SLOWER.replace("batch_size: 16", "batch_size: 16, deterministic: world"))
+        self.write("exp.yaml", endless(SLOWER.replace("batch_size: 16", "batch_size: 16, deterministic: world")))
         running = self.start("run", "exp.yaml")
         self.wait_for_ended(1)
         refused = self.regatta("join", self.path("runs/tiny"), code=2, prefix=(*MPIRUN, "-n", "3"))
@@ -142,7 +136,7 @@ class GuestsUnderMpirun(JoinCase):
         self.assertEqual(set(self.outcomes()), {"complete"})
 
     def test_are_split_into_crews_of_the_ranks_that_are_asked_for(self):
-        running, guest = self.run_with_guest("--ranks", "1", prefix=(*MPIRUN, "-n", "2"))
+        running, guest = self.run_with_guest("--ranks", "1", prefix=(*MPIRUN, "-n", "2"), guests=2)
         self.finish(running)
         self.finish(guest)
         self.assertEqual(len(self.guests()), 2)
@@ -151,7 +145,7 @@ class GuestsUnderMpirun(JoinCase):
     def test_save_and_leave_on_a_signal_to_mpirun(self):
         running, guest = self.run_with_guest(prefix=(*MPIRUN, "-n", "2"))
         guest.send_signal(signal.SIGUSR1)
-        self.finish(guest, timeout=30)
+        self.finish(guest)
         self.finish(running)
         self.assertNotIn("lost", self.outcomes())
 

@@ -3,10 +3,9 @@
 import os
 import signal
 
-from support import EXPERIMENT, StudyCase, main, make_csv
+from support import EXPERIMENT, StudyCase, endless, main, make_csv
 
-# Long enough to be killed in the middle, short enough to be waited for.
-SLOWER = EXPERIMENT.replace("max_epochs: 3", "max_epochs: 4").replace("trials: 6", "trials: 12")
+SLOWER = endless(EXPERIMENT.replace("max_epochs: 3", "max_epochs: 4"))
 
 
 class KillCase(StudyCase):
@@ -17,21 +16,22 @@ class KillCase(StudyCase):
         make_csv(self.path("made.csv"), rows=12000, features=16)
         self.write("exp.yaml", self.experiment)
 
-    def undisturbed(self):
-        self.regatta("run", "exp.yaml", "--name", "undisturbed", "--runs-dir", self.path("runs"))
-        return self.trials("runs/undisturbed")
+    def kill_again_and_again(self):
+        running = self.start("run", "exp.yaml")
+        for _ in range(3):
+            self.wait_for_ended(self.ended_trials() + 2)
+            self.kill(running)
+            running = self.start("resume", self.path("runs/tiny"))
+        self.wait_for_ended(self.ended_trials() + 2)
+        self.kill(running)
 
 
 class AKilledCoordinator(KillCase):
     def test_is_resumed_with_nothing_lost_and_nothing_twice(self):
         running = self.start("run", "exp.yaml")
         self.wait_for_ended(3)
-        running.kill()
-        running.communicate()
-        self.assertLess(self.ended_trials(), 12)
-        output = self.regatta("resume", self.path("runs/tiny")).stdout
-        self.assertIn("finished", output)
-        self.assert_same_trials(self.trials(), self.undisturbed())
+        self.kill(running)
+        self.go_on()
 
     def test_with_all_its_crews_is_resumed_too(self):
         running = self.start("run", "exp.yaml")
@@ -39,25 +39,19 @@ class AKilledCoordinator(KillCase):
         for process in [running.pid, *self.workers()]:
             os.kill(process, signal.SIGKILL)
         running.communicate()
-        self.regatta("resume", self.path("runs/tiny"))
-        self.assert_same_trials(self.trials(), self.undisturbed())
+        self.go_on()
 
     def test_is_resumed_after_being_killed_again_and_again(self):
-        running = self.start("run", "exp.yaml")
-        for count in (1, 4, 7):
-            self.wait_for_ended(count)
-            running.kill()
-            running.communicate()
-            running = self.start("resume", self.path("runs/tiny"))
-        self.finish(running)
-        self.assert_same_trials(self.trials(), self.undisturbed())
+        self.kill_again_and_again()
+        self.go_on()
 
     def test_keeps_its_study_to_itself(self):
         running = self.start("run", "exp.yaml")
         self.wait_for_ended(1)
         second = self.regatta("resume", self.path("runs/tiny"), code=2)
         self.assertEqual(second.stderr.count("\n"), 1, second.stderr)
-        self.finish(running)
+        self.assertIsNone(running.poll())
+        self.interrupt(running)
 
 
 class AKilledWorker(KillCase):
@@ -65,12 +59,11 @@ class AKilledWorker(KillCase):
 
     def test_costs_an_attempt_and_nothing_else(self):
         running = self.start("run", "exp.yaml")
-        for count in (2, 5):
-            self.wait_for_ended(count)
-            os.kill(self.workers()[-1], signal.SIGKILL)
-        output = self.finish(running)
-        self.assertIn("it is started again", output)
-        self.assert_same_trials(self.trials(), self.undisturbed())
+        for _ in range(2):
+            self.kill_crew()
+        self.wait_for_ended(self.ended_trials() + 2)
+        self.assertEqual(self.interrupt(running).count("it is started again"), 2)
+        self.go_on()
 
 
 class AKilledCrewOfSeveralLanes(KillCase):
@@ -78,24 +71,17 @@ class AKilledCrewOfSeveralLanes(KillCase):
 
     def test_costs_each_of_its_trials_an_attempt_and_nothing_else(self):
         running = self.start("run", "exp.yaml")
-        for count in (1, 5):
-            self.wait_for_ended(count)
-            os.kill(self.workers()[-1], signal.SIGKILL)
-        output = self.finish(running)
-        self.assertIn("it is started again", output)
-        self.regatta("run", "exp.yaml", "--set", "resources.lanes=1", "--name", "alone", "--runs-dir",
-                     self.path("runs"))
-        self.assert_same_trials(self.trials(), self.trials("runs/alone"))
+        for _ in range(2):
+            self.kill_crew()
+        self.wait_for_ended(self.ended_trials() + 5)
+        self.assertEqual(self.interrupt(running).count("it is started again"), 2)
+        # Alone, a trial has the crew for itself.
+        self.write("exp.yaml", self.experiment.replace("lanes: 4", "lanes: 1"))
+        self.go_on(more=8)
 
     def test_outlives_the_coordinator_with_all_its_lanes(self):
-        running = self.start("run", "exp.yaml")
-        for count in (1, 5):
-            self.wait_for_ended(count)
-            running.kill()
-            running.communicate()
-            running = self.start("resume", self.path("runs/tiny"))
-        self.finish(running)
-        self.assert_same_trials(self.trials(), self.undisturbed())
+        self.kill_again_and_again()
+        self.go_on(more=8)
 
 
 if __name__ == "__main__":

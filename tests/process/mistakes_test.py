@@ -1,6 +1,7 @@
 """A user's mistake is one sentence with a place, and nothing is started by it."""
 
 import os
+import re
 import unittest
 
 from support import EXPERIMENT, StudyCase, main
@@ -82,15 +83,27 @@ class EveryMistakeIsOneLocatedSentence(StudyCase):
         self.assertIn("regatta resume runs/tiny", done.stderr)
         self.assertIn("--name", done.stderr)
 
+    def test_a_command_to_copy_is_right_for_a_folder_with_a_space(self):
+        os.makedirs(self.path("my runs", "tiny"))
+        done = self.regatta("run", "exp.yaml", "--runs-dir", "my runs", code=2)
+        self.assertIn("regatta resume 'my runs/tiny'", done.stderr)
+
+    def test_a_place_where_no_study_can_be_made_is_told_before_anything_starts(self):
+        done = self.regatta("run", "exp.yaml", "--runs-dir", "made.csv/runs", code=2)
+        self.assertIn("made.csv/runs", done.stderr)
+        self.assertIn("--runs-dir", done.stderr)
+
 
 class TheHelpTellsTheExitCodes(StudyCase):
     def test_of_every_command(self):
-        for command in ([], ["run"], ["resume"], ["validate"], ["simulate"], ["ask-tell"], ["devices"], ["status"], ["best"],
-                        ["trials"], ["importance"]):
+        overview = self.regatta("--help").stdout
+        commands = re.findall(r"(?m)^  ([a-z][a-z-]+)  ", overview.split("Subcommands:")[1])
+        self.assertGreaterEqual(len(commands), 14)
+        for command in ([], *([name] for name in commands)):
             text = self.regatta(*command, "--help").stdout
             for code in ("0 done", "1 the study failed", "2 a mistake", "130 interrupted"):
                 self.assertIn(code, text, command)
-        self.assertNotIn("worker", self.regatta("--help").stdout)
+        self.assertNotIn("worker", commands)
         self.assertRegex(self.regatta("--version").stdout, r"^regatta \d+\.\d+\.\d+")
 
 

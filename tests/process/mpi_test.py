@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from support import EXPERIMENT, StudyCase, main, make_csv
+from support import EXPERIMENT, StudyCase, endless, main, make_csv, wait_until
 
 MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n")
 
@@ -13,6 +13,7 @@ class OneMpirunForAll(StudyCase):
     def test_runs_two_crews_of_one(self):
         output = self.regatta("run", "exp.yaml", prefix=(*MPIRUN, "3")).stdout
         self.assertIn("finished", output)
+        self.assertNotIn("\x1b", output, "no cursor is moved in what may go to a file")
         self.regatta("run", "exp.yaml", "--name", "alone")
         self.assert_same_trials(self.trials(), self.trials("runs/alone"))
 
@@ -44,18 +45,20 @@ class OneMpirunForAll(StudyCase):
 class ADeadRank(StudyCase):
     def test_costs_its_crew_only_where_mpirun_lets_the_others_live(self):
         make_csv(self.path("made.csv"), rows=12000, features=16)
-        self.write("exp.yaml", EXPERIMENT.replace("max_epochs: 3", "max_epochs: 4").replace("trials: 6", "trials: 10")
-                   .replace("ranks: 1", "ranks: 2"))
+        # Without its end: a signal to mpirun would leave its ranks a second.
+        self.write("exp.yaml", endless(EXPERIMENT.replace("ranks: 1", "ranks: 2")))
         # One rank is left over; it waits for the others.
         running = self.start("run", "exp.yaml", prefix=(*MPIRUN, "6", "--enable-recovery"))
         self.wait_for_ended(2)
         with open(self.path("runs/tiny/crews/crew-1.1.json"), encoding="utf-8") as stream:
             os.kill(json.load(stream)["process_id"], signal.SIGKILL)
-        output = self.finish(running)
+        wait_until(lambda: "lost" in self.outcomes(), 60, "a lost attempt")
+        self.wait_for_ended(self.ended_trials() + 4)
+        self.regatta("stop", self.path("runs/tiny"))
+        output, _ = running.communicate(timeout=120)
         self.assertIn("the other crews go on", output)
-        trials = self.trials()
-        self.assertEqual([trial["state"] for trial in trials], ["complete"] * 10)
-        self.assertEqual(sum(trial["attempts_lost"] for trial in trials), 1)
+        self.assertEqual(self.outcomes().count("lost"), 1)
+        self.assert_ended_as_undisturbed()
 
 
 if __name__ == "__main__":

@@ -195,6 +195,23 @@ class TheSameSeedGivesTheSameStudy(StudyCase):
         self.assert_same_trials(self.trials("runs/one"), self.trials("runs/two"))
 
 
+class ADiskThatIsFull(StudyCase):
+    def test_ends_the_study_with_a_remedy_and_what_was_stored_is_whole(self):
+        small = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=300k none runs && exec "$@"', "sh")
+        os.mkdir(self.path("runs"))
+        if subprocess.run([*small, "true"], cwd=self.folder, capture_output=True, check=False).returncode != 0:
+            self.skipTest("no file system of a chosen size can be mounted here")
+        program = f"{REGATTA} run exp.yaml --set search.stop.trials=1000; {REGATTA} trials tiny --json >stored.json"
+        done = subprocess.run([*small, "sh", "-c", program], cwd=self.folder, env=ENVIRONMENT, text=True,
+                              capture_output=True, timeout=120, check=False)
+        self.assertIn("make room, and go on with 'regatta resume'", done.stderr)
+        with open(self.path("stored.json"), encoding="utf-8") as stream:
+            ended = [trial for trial in json.load(stream) if trial["state"] == "complete"]
+        self.assertTrue(ended)
+        self.regatta("run", "exp.yaml", "--name", "roomy", "--set", f"search.stop.trials={len(ended)}")
+        self.assert_same_trials(ended, self.trials("runs/roomy"))
+
+
 class AReaderThatWentAway(StudyCase):
     def test_does_not_end_the_study(self):
         reader, writer = os.pipe()

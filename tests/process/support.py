@@ -4,9 +4,11 @@ The program's path stands in the variable REGATTA. Every test works in a tempora
 left of its processes is killed with it.
 """
 
+import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -41,6 +43,14 @@ model:
 train: {optimizer: {type: sgd, lr: $lr}, batch_size: 16}
 resources: {crews: 1, ranks: 1, threads: 1}
 """
+
+
+# A study of so many trials runs until it is ended from outside, however fast the machine is.
+ENDLESS = 1_000_000
+
+
+def endless(experiment):
+    return re.sub(r"trials: \d+", f"trials: {ENDLESS}", experiment)
 
 
 def make_csv(path, rows=240, features=4):
@@ -94,7 +104,10 @@ def as_host(name):
 class StudyCase(unittest.TestCase):
     """A test with a folder that holds made.csv, exp.yaml and the studies under runs/."""
 
+    undisturbed_trials = {}  # by experiment, of all tests: a longer study begins with the trials of a shorter one
+
     def setUp(self):
+        self.started = []
         self.folder = tempfile.mkdtemp(prefix="regatta-test-")
         self.addCleanup(self.clean_up)
         make_csv(self.path("made.csv"))
@@ -108,6 +121,10 @@ class StudyCase(unittest.TestCase):
                 except ProcessLookupError:
                     pass
             time.sleep(0.05)
+        for process in self.started:
+            process.kill()
+            process.stdout.close()
+            process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, *parts):
@@ -127,8 +144,14 @@ class StudyCase(unittest.TestCase):
     def start(self, *arguments, prefix=()):
         # The folder in the command line lets processes_of() find it.
         runs = ("--runs-dir", self.path("runs")) if arguments[0] == "run" else ()
-        return subprocess.Popen([*prefix, REGATTA, *arguments, *runs], cwd=self.folder, env=ENVIRONMENT, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        return self.start_process([*prefix, REGATTA, *arguments, *runs])
+
+    def start_process(self, command):
+        """Killed, if it still runs, and closed at the end of the test."""
+        process = subprocess.Popen(command, cwd=self.folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        self.started.append(process)
+        return process
 
     def finish(self, process, code=0, timeout=120):
         output, _ = process.communicate(timeout=timeout)
@@ -141,10 +164,13 @@ class StudyCase(unittest.TestCase):
     def best(self, run="runs/tiny"):
         return json.loads(self.regatta("best", self.path(run), "--json").stdout)
 
+    def database(self, run="runs/tiny"):
+        return sqlite3.connect(f"file:{self.path(run, 'study.db')}?mode=ro", uri=True, timeout=30)
+
     def ended_trials(self, run="runs/tiny"):
         """As any viewer of the file sees them, while the study runs; 0 before there is a file."""
         try:
-            with sqlite3.connect(f"file:{self.path(run, 'study.db')}?mode=ro", uri=True, timeout=5) as database:
+            with contextlib.closing(self.database(run)) as database:
                 query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED', 'FAIL')"
                 return database.execute(query).fetchone()[0]
         except sqlite3.Error:
@@ -153,11 +179,15 @@ class StudyCase(unittest.TestCase):
     def events(self, kind, run="runs/tiny"):
         """The stored facts of one kind, in order."""
         try:
-            with sqlite3.connect(f"file:{self.path(run, 'study.db')}?mode=ro", uri=True, timeout=5) as database:
+            with contextlib.closing(self.database(run)) as database:
                 query = "SELECT body FROM regatta_events WHERE kind = ? ORDER BY seq"
                 return [json.loads(body) for (body,) in database.execute(query, (kind,))]
         except sqlite3.Error:
             return []
+
+    def outcomes(self, run="runs/tiny"):
+        """Of all attempts that have ended: complete, lost, …"""
+        return [event["outcome"] for event in self.events("attempt_ended", run)]
 
     def exists(self, *parts):
         return os.path.exists(self.path(*parts))
@@ -169,6 +199,64 @@ class StudyCase(unittest.TestCase):
         """Process ids of the ranks of all crews, the mpiruns left out."""
         return sorted(process for process, line in processes_of(self.folder).items()
                       if " worker " in line and not line.startswith("mpirun"))
+
+    def hold_crew(self):
+        """Stops the study's only crew, so that the study does not end meanwhile; returns a call that lets it go on.
+        After 30 s, its lease, its trial would be another's."""
+        crew = wait_until(self.workers, 60, "a crew")
+        for process in crew:
+            os.kill(process, signal.SIGSTOP)
+
+        def let_go():
+            for process in crew:
+                os.kill(process, signal.SIGCONT)
+        return let_go
+
+    def kill_crew(self):
+        """One rank of a crew that is at work, or just started anew."""
+        self.wait_for_ended(self.ended_trials() + 1)
+        os.kill(wait_until(self.workers, 60, "a crew")[-1], signal.SIGKILL)
+
+    def kill(self, process):
+        process.kill()
+        process.communicate()
+
+    def interrupt(self, process, number=signal.SIGINT):
+        process.send_signal(number)
+        return self.finish(process, code=130)
+
+    def go_on(self, run="runs/tiny", more=4):
+        """Resumes a study that would not end by itself until it has some more trials, and compares these with
+        those of one that nothing disturbed."""
+        count = self.ended_trials(run) + more
+        output = self.regatta("resume", self.path(run), "--set", f"search.stop.trials={count}").stdout
+        self.assertIn("finished", output)
+        trials = self.trials(run)
+        self.assertGreaterEqual(len(trials), count)
+        self.assert_same_trials(trials, self.undisturbed(len(trials)))
+        return output
+
+    def undisturbed(self, count, file="exp.yaml"):
+        """The first trials of the experiment, as they are where nothing happens to the study."""
+        with open(self.path(file), encoding="utf-8") as stream:
+            known = (stream.read(), os.path.getsize(self.path("made.csv")))
+        if len(self.undisturbed_trials.get(known, [])) < count:
+            shutil.rmtree(self.path("runs", "undisturbed"), ignore_errors=True)
+            self.regatta("run", file, "--name", "undisturbed", "--runs-dir", self.path("runs"), "--set",
+                         f"search.stop.trials={count}")
+            self.undisturbed_trials[known] = self.trials("runs/undisturbed")
+        return self.undisturbed_trials[known][:count]
+
+    def assert_ended_as_undisturbed(self, run="runs/tiny", file="exp.yaml"):
+        """Of a study that was ended from outside: nothing was counted twice, and what has ended is as it is where
+        nothing happens."""
+        trials = self.trials(run)
+        self.assertEqual([trial["trial"] for trial in trials], list(range(len(trials))))
+        others = self.undisturbed(len(trials), file)
+        for mine, other in zip(trials, others, strict=True):
+            if mine["state"] == "complete":
+                for key in ("parameters", "value", "epochs"):
+                    self.assertEqual(mine[key], other[key], f"trial {mine['trial']}: {key}")
 
     def assert_same_trials(self, ours, others):
         """The same numbers, points, states and values: nothing was lost and nothing counted twice."""

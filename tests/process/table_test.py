@@ -1,8 +1,8 @@
 """Trials that are looked up in a table: whole studies in virtual time."""
 
+import contextlib
 import json
 import signal
-import sqlite3
 
 from support import StudyCase, main, wait_until
 
@@ -40,7 +40,7 @@ class ATable(StudyCase):
         best = self.best()
         self.assertAlmostEqual(best["value"], (2 / 7 - 0.3) ** 2 + (4 / 7 - 0.6) ** 2 + 1 / 9, places=5)
         self.assertEqual({trial["seconds"] / trial["epochs"] for trial in trials}, {1, 2, 3})
-        with sqlite3.connect(self.path("runs/tiny/study.db")) as database:
+        with contextlib.closing(self.database()) as database:
             self.assertEqual(database.execute("SELECT count(*) FROM trials").fetchone(), (64,))
         self.assertIn("64 of 64", self.regatta("status", self.path("runs/tiny")).stdout)
 
@@ -77,21 +77,19 @@ table: {path: curves.csv, values: {loss: loss1, time: time1}}
         self.assertTrue(header.endswith("x,y,time,message"), header)
 
     def test_that_is_killed_goes_on_and_loses_nothing(self):
-        self.table(60_000, "fifo")
+        self.table(1_000_000, "fifo")
         process = self.start("run", "tiny.yaml")
         wait_until(lambda: self.ended_trials() > 500, 60, "some trials")
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        self.kill(process)
         before = self.ended_trials()
-        self.assertLess(before, 60_000)
+        self.assertLess(before, 1_000_000)
         self.regatta("resume", "runs/tiny", "--set", f"search.stop.trials={before + 500}")
         trials = self.trials()
         self.assertEqual([trial["trial"] for trial in trials], list(range(len(trials))))
         self.assertFalse({trial["state"] for trial in trials} - {"complete", "failed"})
 
     def test_that_is_interrupted_goes_on(self):
-        self.table(60_000, "fifo")
+        self.table(1_000_000, "fifo")
         process = self.start("run", "tiny.yaml")
         wait_until(lambda: self.ended_trials() > 100, 60, "some trials")
         process.send_signal(signal.SIGINT)

@@ -21,7 +21,7 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
         self.write("exp.yaml", SLOWER)
 
     def facts(self):
-        with sqlite3.connect(self.path("runs/tiny/study.db")) as database:
+        with contextlib.closing(self.database()) as database:
             return database.execute("SELECT seq, kind, body FROM regatta_events ORDER BY seq").fetchall()
 
     def coordinator(self):
@@ -44,7 +44,7 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
         # Until it writes: the displaced one then goes on, in the midst of it.
         self.wait_for_ended(self.ended_trials() + 1)
         running.send_signal(signal.SIGCONT)
-        self.assertIn("on host node2", self.finish(running, code=1, timeout=30))
+        self.assertIn("on host node2", self.finish(running, code=1, timeout=60))
         self.assertIn("its lock is taken over in", self.finish(successor))
 
         trials = [json.loads(body)["trial"] for _, kind, body in self.facts() if kind == "trial_proposed"]
@@ -61,7 +61,7 @@ class AStudyOnStorageThatTwoHostsSee(StudyCase):
 
         def stops():
             coordinator.send_signal(signal.SIGSTOP)
-            wait_until(is_stopped, 5, "a stopped coordinator")
+            wait_until(is_stopped, 60, "a stopped coordinator")
             try:
                 with contextlib.closing(sqlite3.connect(self.path("runs/tiny/study.db"), timeout=0)) as database:
                     database.execute("BEGIN IMMEDIATE")

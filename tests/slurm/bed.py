@@ -36,7 +36,7 @@ SlurmdParameters=config_overrides
 LaunchParameters=slurmstepd_memlock_all
 ReturnToService=2
 JobRequeue=1
-KillWait=5
+KillWait=30
 MinJobAge=300
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=0
 PreemptType=preempt/partition_prio
@@ -152,7 +152,7 @@ class Bed:
         parts = [f"--{name}={self.folder}/munge/{name.split('-', maxsplit=1)[0]}"
                  for name in ("key-file", "pid-file", "log-file", "seed-file", "socket")]
         self.start_daemon("munged", "--foreground", "--force", *parts)
-        self.wait_for(lambda: os.path.exists(f"{self.folder}/munge/socket"), 10, "munged")
+        self.wait_for(lambda: os.path.exists(f"{self.folder}/munge/socket"), 60, "munged")
 
     def start_daemon(self, *command):
         with open(f"{self.folder}/{command[0]}.out", "ab") as output:
@@ -186,7 +186,7 @@ class Bed:
                     ends.append(f"--- {name}\n" + "".join(stream.readlines()[-40:]))
         return "\n".join(ends)
 
-    def call(self, *command, check=True, timeout=30):
+    def call(self, *command, check=True, timeout=60):
         """What a client prints."""
         done = subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=timeout,
                               check=False)

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 import bed
-from support import ENVIRONMENT, EXPERIMENT, REGATTA, StudyCase, main, make_csv
+from support import ENVIRONMENT, EXPERIMENT, REGATTA, StudyCase, endless, main, make_csv
 
 # Epochs take as long as SLEEP says, so that the test knows how long the study takes on any machine.
 PROGRAM = """\
@@ -30,8 +30,9 @@ space: {{x: {{float: [0.1, 1]}}}}
 search: {{sampler: random, scheduler: {{type: fifo, max_epochs: 4}}, stop: {{trials: 12}}}}
 command: [{sys.executable}, program.py, $x]
 """
-LONGER = EXPERIMENT.replace("trials: 6", "trials: 24").replace("max_epochs: 3", "max_epochs: 4").replace(
-    "{crews: 1, ranks: 1, threads: 1}", "{ranks: 2, threads: 1}")
+# A job of it ends when it is told to, and the study then in another with a number of trials.
+LONGER = endless(EXPERIMENT.replace("max_epochs: 3", "max_epochs: 4").replace(
+    "{crews: 1, ranks: 1, threads: 1}", "{ranks: 2, threads: 1}"))
 
 
 BED = bed.Bed()
@@ -79,7 +80,7 @@ class SlurmCase(StudyCase):
         except OSError:
             return ""
 
-    def finish_job(self, job, run="runs/tiny", seconds=110):
+    def finish_job(self, job, run="runs/tiny", seconds=240):
         try:
             ended = self.bed.wait_for_job(job, ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"), seconds)
         except AssertionError:
@@ -87,6 +88,20 @@ class SlurmCase(StudyCase):
             raise
         self.assertEqual(ended["JobState"], "COMPLETED", self.log(job, run))
         return ended
+
+    def end_job(self, job):
+        """As a user does, while the study runs."""
+        self.on_slurm("stop", "runs/tiny")
+        self.bed.wait_for_job(job, ("FAILED", "COMPLETED"), 120)
+
+    def go_on_to_the_end(self):
+        """In another job, until there are some more trials; returns its number."""
+        job = self.submit("runs/tiny", "--set", f"search.stop.trials={self.ended_trials() + 6}")
+        self.finish_job(job)
+        self.assertIn("finished", self.log(job))
+        trials = self.trials()
+        self.assert_same_trials(trials, self.undisturbed(len(trials)))
+        return job
 
     def steps(self, job, what="%N"):
         """{name: node, or id} of the crews' steps that run now."""
