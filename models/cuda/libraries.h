@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "base/result.h"
-#include "models/cuda/convolution.h"
+#include "models/cuda/dnn_context.h"
 #include "models/cuda/matmul.h"
 
 namespace regatta::cuda {
@@ -13,7 +13,7 @@ namespace regatta::cuda {
 // them.
 struct Libraries {
   std::unique_ptr<MatmulContext> matmul;
-  std::unique_ptr<ConvolutionContext> convolution;
+  std::unique_ptr<DnnContext> dnn;
 };
 
 // For the calling thread's current device.

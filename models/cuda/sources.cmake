@@ -2,8 +2,8 @@
 # convolutions.
 set(models_cuda_headers
   add_bias.h attention_kernels.h batch.h batch_input.h batch_memory.h batch_norm_kernels.h block_sum.h
-  column_sums.h columns.h convert.h convolution.h convolution_graphs.h cudnn_graph.h device.h
-  element_type.h elements.h engine.h exchange.h health.h host_feed.h host_state.h last_block.h launch.h
+  column_sums.h columns.h convert.h convolution.h convolution_graphs.h cudnn_context.h cudnn_graph.h device.h
+  dnn_context.h element_type.h elements.h engine.h exchange.h health.h host_feed.h host_state.h last_block.h launch.h
   launch_shape.h libraries.h map_elements.h matmul.h moments.h operation.h operations.h parameters.h
   planner.h pooling.h program.h projection.h random_device.h recurrent_kernels.h row_team.h row_work.h
   runtime.h side_branch.h step_numbers.h step_ring.h step_start.h tensor.h token_order.h tokens_device.h
@@ -15,4 +15,4 @@ set(models_cuda_sources
   matmul_shape.cc parameters.cc planner.cc pool.cu position_embedding.cu program.cc projection.cc
   recurrent.cc recurrent_kernels.cu reshape.cu residual.cu runtime.cc side_branch.cc step_ring.cc
   time_pool.cu token_order.cu update.cu windows.cu)
-set(models_cuda_libraries convolution.cc convolution_graphs.cc cudnn_graph.cc matmul.cc)  # on cuBLASLt and cuDNN
+set(models_cuda_libraries convolution.cc convolution_graphs.cc cudnn_context.cc cudnn_graph.cc matmul.cc)  # on cuBLASLt and cuDNN
