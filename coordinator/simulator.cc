@@ -117,7 +117,7 @@ class Tally {
     result_.makespan_seconds = makespan;
     if (lane_seconds > 0) {
       result_.busy_fraction = seconds_counted_ / lane_seconds;
-      result_.lost_fraction = (trained - seconds_counted_) / lane_seconds;
+      result_.lost_fraction = std::max(0.0, trained - seconds_counted_) / lane_seconds;  // sums round
     }
     result_.fingerprint = fingerprint_.value();
     return result_;
