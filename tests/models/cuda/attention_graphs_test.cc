@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
                     AttentionShape{.rows = 1, .positions = 130, .heads = 1, .size = 64, .causal = true}),
     [](const auto& test) { return name_of(test.param); });
 
-// Each has one memory address a tensor, and no result is read before it is there.
+// As cuDNN asks of a graph.
 TEST(AttentionGraphs, NameEveryTensorOnceAndReadOnlyWhatIsThere) {
   const AttentionShape shape{.rows = 2, .positions = 4, .heads = 2, .size = 8, .causal = true};
   for (const OperationGraph& graph : {attention_forward_graph(shape), attention_backward_graph(shape)}) {

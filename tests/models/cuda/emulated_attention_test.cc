@@ -19,7 +19,11 @@ struct Trained {
   std::vector<float> gradients;
   std::vector<std::string> nodes;
 
-  std::int64_t count(const std::string& node) const { return std::count(nodes.begin(), nodes.end(), node); }
+  // Kernels of this name, whatever they are templates of.
+  std::int64_t count(const std::string& kernel) const {
+    return std::count_if(nodes.begin(), nodes.end(),
+                         [&](const std::string& node) { return node.find(kernel) != std::string::npos; });
+  }
 };
 
 Trained train(const std::string& layers, const std::string& precision, int lanes,

@@ -74,9 +74,8 @@ const LayerCase kCnn{"Cnn",
                      10};
 const LayerCase kTransformer{
     "TransformerBlock",
-    "[embedding: {vocabulary: 9, units: 16}, position_embedding, residual: [layer_norm, attention: {heads: "
-    "2, "
-    "causal: true}], residual: [layer_norm, dense: 32, gelu, dense: 16], layer_norm, dense: 9]",
+    "[embedding: {vocabulary: 9, units: 16}, position_embedding, residual: [layer_norm, attention: "
+    "{heads: 2, causal: true}], residual: [layer_norm, dense: 32, gelu, dense: 16], layer_norm, dense: 9]",
     {4},
     9,
     true,
