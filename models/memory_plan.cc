@@ -15,6 +15,12 @@ MemoryPlan::Buffer MemoryPlan::allocate(std::size_t bytes) {
 
 void MemoryPlan::use(Buffer buffer) { lives_.at(buffer).last = now_; }
 
+void MemoryPlan::grow(Buffer buffer, std::size_t bytes) {
+  Life& life = lives_.at(buffer);
+  CHECK(!life.placed, "arrange() comes last");
+  life.bytes = std::max(life.bytes, aligned(bytes, alignment_));
+}
+
 std::size_t MemoryPlan::offset(Buffer buffer) const {
   CHECK(lives_.at(buffer).placed, "arrange() comes first");
   return lives_[buffer].offset;

@@ -23,6 +23,9 @@ class MemoryPlan {
   // It is needed now, too.
   void use(Buffer buffer);
 
+  // Of so many bytes at least; when it lives stays as it is.
+  void grow(Buffer buffer, std::size_t bytes);
+
   // After the last moment: gives every buffer its place. Greedy by size (Pisarchyk and Lee, "Efficient memory
   // management for deep neural net inference", 2020, section 5.2): the largest first, each at the lowest
   // offset where it meets no living neighbour.

@@ -183,32 +183,41 @@ __device__ void clear_answer(const SampleSizes& sizes, std::int64_t index, std::
 
 constexpr std::uint32_t kMostRowsPerBlock = 16;
 
-// The pieces of a row: its inputs, then its labels or targets. A block chooses its rows' samples for itself.
+// The pieces of a row: its inputs, then its labels or targets.
+__device__ void write_piece(const DevicePart& part, const ChosenRow& row, bool is_used,
+                            const SampleSizes& sizes, std::int64_t index, std::uint32_t piece,
+                            const DeviceBatch& to) {
+  if (piece < sizes.inputs) {
+    const std::uint32_t input = input_at(to.layout, piece);
+    write_input(to, index * sizes.inputs + piece, is_used ? made_input(part, row, sizes, input) : 0);
+  } else if (!is_used) {
+    clear_answer(sizes, index, piece - sizes.inputs, to);
+  } else if (sizes.targets > 0) {
+    const std::uint32_t target = piece - sizes.inputs;
+    write_target(part, row, sizes, target, to.targets + index * sizes.targets + target);
+  } else {
+    write_label(part, row, sizes, index, piece - sizes.inputs, to);
+  }
+}
+
+// A block makes rows_per_block rows after another, and chooses their samples for itself.
 __global__ void make_rows(RowWork work, const DevicePart* parts, SampleSizes sizes, StepStart start,
                           DeviceBatch to) {
   __shared__ ChosenRow chosen[kMostRowsPerBlock];
   const BatchNumbers batch = begin_step(start);
   const DevicePart& part = parts[batch.part];
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * work.rows_per_block;
-  if (threadIdx.x < work.rows_per_block && first + threadIdx.x < batch.count) {
-    chosen[threadIdx.x] = choose_row(part, batch, first + threadIdx.x);
-  }
-  __syncthreads();
-  each_piece(work, [&](std::int64_t index, std::uint32_t piece) {
-    const ChosenRow& row = chosen[index - first];
-    const bool is_used = index < batch.count;
-    if (piece < sizes.inputs) {
-      const std::uint32_t input = input_at(to.layout, piece);
-      write_input(to, index * sizes.inputs + piece, is_used ? made_input(part, row, sizes, input) : 0);
-    } else if (!is_used) {
-      clear_answer(sizes, index, piece - sizes.inputs, to);
-    } else if (sizes.targets > 0) {
-      const std::uint32_t target = piece - sizes.inputs;
-      write_target(part, row, sizes, target, to.targets + index * sizes.targets + target);
-    } else {
-      write_label(part, row, sizes, index, piece - sizes.inputs, to);
+  const std::int64_t stride = std::int64_t{gridDim.x} * work.rows_per_block;
+  for (std::int64_t first = std::int64_t{blockIdx.x} * work.rows_per_block; first < work.rows;
+       first += stride) {
+    __syncthreads();  // the rows before have been made
+    if (threadIdx.x < work.rows_per_block && first + threadIdx.x < batch.count) {
+      chosen[threadIdx.x] = choose_row(part, batch, first + threadIdx.x);
     }
-  });
+    __syncthreads();
+    each_piece_from(first, work, [&](std::int64_t index, std::uint32_t piece) {
+      write_piece(part, chosen[index - first], index < batch.count, sizes, index, piece, to);
+    });
+  }
   end_step_start(start);
 }
 
@@ -219,7 +228,8 @@ void enqueue_rows(const DevicePart* parts, const SampleSizes& sizes, const Devic
   RowWork work = row_work(rows, std::int64_t{sizes.inputs} + sizes.labels + sizes.targets);
   work.rows_per_block = std::min(work.rows_per_block, kMostRowsPerBlock);
   LaunchShape shape = launch_shape(work);
-  // What a block does once, choosing its rows, shall be little beside what it writes.
+  shape.grid.x = std::min(shape.grid.x, kMostStartBlocks);
+  // Blocks beside each other choose the same rows, which shall be little beside what they write.
   shape.grid.y = std::clamp(kMostStartBlocks / shape.grid.x, 1U, shape.grid.y);
   launch(make_rows, shape, stream, work, parts, sizes, start, to);
 }

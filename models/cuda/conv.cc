@@ -121,10 +121,9 @@ class ConvOperation final : public Operation {
  private:
   // The weights' gradient beside the input's: what it reads and its memory stay to the end.
   void put_beside(Planner& planner) {
-    side_workspace_ = planner.workspace(convolution_->workspace_bytes());
-    for (const Tensor* tensor : {&read_, &output_gradient_, &*side_workspace_}) {
-      planner.use_to_the_end(*tensor);
-    }
+    side_workspace_ = planner.side_workspace(convolution_->workspace_bytes());
+    planner.use_to_the_end(read_);
+    planner.use_to_the_end(output_gradient_);
     if (converted_) {
       planner.use_to_the_end(*converted_);
     }

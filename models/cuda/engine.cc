@@ -55,6 +55,7 @@ class CudaEngine final : public Engine {
   Status make_runner(Runner& runner, Phase phase, std::int64_t rows, std::unique_ptr<BatchFeed> feed);
   Status bring_up(int lane);
   Status run(Runner& runner, const BatchView& batch, double epoch);
+  Status run_step(Runner& runner, const BatchView& batch, double epoch);
   Status warm_up(Runner& runner);
   Status write_numbers(const Runner& runner, const BatchView& batch, double epoch, bool active);
   Status enqueue(Runner& runner);
@@ -74,7 +75,7 @@ class CudaEngine final : public Engine {
   std::span<CUevent_st* const> part_ends_;
   HostState state_;
   mutable std::vector<float> gradients_;
-  Status failed_;  // of a call that cannot tell
+  Status failed_;  // the first failure, of a call that can tell or of one that cannot
 
   Stream stream_;
   SideBranch side_;
@@ -306,7 +307,13 @@ Status CudaEngine::warm_up(Runner& runner) {
 }
 
 Status CudaEngine::run(Runner& runner, const BatchView& batch, double epoch) {
-  RETURN_IF_ERROR(failed_);
+  if (failed_.ok()) {
+    failed_ = run_step(runner, batch, epoch);
+  }
+  return failed_;
+}
+
+Status CudaEngine::run_step(Runner& runner, const BatchView& batch, double epoch) {
   RETURN_IF_ERROR(warm_up(runner));
   RETURN_IF_ERROR(write_numbers(runner, batch, epoch, /*active=*/true));
   RETURN_IF_ERROR(runner.feed->stage(batch, stream_.get()));
@@ -350,9 +357,12 @@ void CudaEngine::tell_broken_lanes(std::span<MetricSums> sums) const {
 }
 
 Status CudaEngine::finish() {
-  RETURN_IF_ERROR(failed_);
-  RETURN_IF_ERROR(collect_sums(training_));
-  return collect_sums(evaluation_);
+  for (Runner* runner : {&training_, &evaluation_}) {
+    if (failed_.ok()) {
+      failed_ = collect_sums(*runner);
+    }
+  }
+  return failed_;
 }
 
 Status CudaEngine::collect_sums(Runner& runner) {

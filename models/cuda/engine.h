@@ -38,7 +38,9 @@ struct CudaEngineOptions {
 
 // All of a step is recorded once as a CUDA graph and then replayed; nothing in it waits for the host, nor the
 // host for it until finish(). Memory of EngineOptions and TrainStep::exchange are not used: gradients are
-// summed by `exchange`. An error tells why the network cannot run on this device, and what to lower where its
+// summed by `exchange`. The first failure is the last: then train(), evaluate() and finish() only tell of it,
+// since a step that was given up leaves the counters of its kernels, the batches and the step numbers half
+// done. An error tells why the network cannot run on this device, and what to lower where its
 // memory is too small.
 Result<std::unique_ptr<Engine>> make_cuda_engine(const ModelConfig& config, const EngineOptions& options,
                                                  CudaEngineOptions device_options);

@@ -187,9 +187,9 @@ class LtMatmul final : public Matmul {
     }
     RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(shape_.ending)));
     if (has_mask(shape_.ending)) {
+      CHECK(shape_.batches == 1);
       RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, example_pointer(kPointerAlignment)));
       RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, shape_.mask_row));
-      RETURN_IF_ERROR(set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, shape_.mask_batch));
     }
     if (!has_bias(shape_.ending) && shape_.ending != Ending::sums_of_a) {
       return {};
@@ -228,7 +228,7 @@ class LtMatmul final : public Matmul {
         checked(cublasLtMatmulAlgoGetHeuristic(handle_, product_.get(), b_.get(), a_.get(), d_.get(),
                                                d_.get(), preference.get(), 1, &best, &found),
                 "planning", shape_));
-    if (found == 0) {
+    if (found == 0 || best.state != CUBLAS_STATUS_SUCCESS) {  // which says whether its other members count
       return checked(CUBLAS_STATUS_NOT_SUPPORTED, "planning", shape_);
     }
     algorithm_ = best.algo;

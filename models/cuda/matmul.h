@@ -40,10 +40,8 @@ struct MatmulShape {
   };
   Ending ending = Ending::none;
   std::int64_t bias_batch = 0;  // from one matrix's bias or sums to the next
-  // Of the bits, which stand as D's rows do: multiples of kMaskAlignment.
-  std::int64_t mask_row = 0;
-  std::int64_t mask_batch = 0;
-  float scale = 1;  // of the product
+  std::int64_t mask_row = 0;    // of one matrix's bits, from row to row: a multiple of kMaskAlignment
+  float scale = 1;              // of the product
 };
 inline constexpr std::int64_t kMaskAlignment = 128;  // bits
 std::string describe(const MatmulShape& shape);

@@ -52,16 +52,15 @@ Tensor Planner::allocate_values(std::int64_t count, ElementType type) {
   return tensor;
 }
 
+// The bits of several lanes would be written by one wide product, of the first layer, and read by a batch of
+// products, of the second: as one matrix here and as many there. cuBLASLt has strides for that, but its users
+// read bits in the shape in which they wrote them, and bits at a wrong place make wrong gradients that look
+// right. No card has shown yet that they are found, so there a relu's way back is a kernel of ours.
 std::optional<ReluMask> Planner::allocate_relu_mask(std::int64_t points, std::int64_t units) {
-  ReluMask mask;
-  if (lanes() == 1) {
-    mask.row = (units + kMaskAlignment - 1) / kMaskAlignment * kMaskAlignment;
-  } else if (units % kMaskAlignment == 0) {  // one wide product may write what a batch of products reads
-    mask.row = lanes() * units;
-    mask.lane = units;
-  } else {
+  if (lanes() > 1) {
     return std::nullopt;
   }
+  ReluMask mask{.row = (units + kMaskAlignment - 1) / kMaskAlignment * kMaskAlignment};
   mask.bits = memory_.allocate(static_cast<std::size_t>(points * mask.row / 8));
   return mask;
 }
@@ -102,6 +101,27 @@ std::int64_t Planner::allocate_counters(std::int64_t count) {
 Tensor Planner::workspace(std::int64_t bytes) {
   return allocate_values((bytes + bytes_of(ElementType::f32) - 1) / bytes_of(ElementType::f32),
                          ElementType::f32);
+}
+
+Tensor Planner::share(std::optional<Tensor>& shared, std::int64_t bytes) {
+  if (!shared) {
+    shared = workspace(bytes);
+  }
+  memory_.grow(*shared->buffer, static_cast<std::size_t>(bytes));
+  return *shared;
+}
+
+Tensor Planner::product_workspace(std::int64_t bytes) { return share(product_workspace_, bytes); }
+
+Tensor Planner::side_workspace(std::int64_t bytes) {
+  Tensor workspace = share(side_workspace_, bytes);
+  use_to_the_end(workspace);
+  return workspace;
+}
+
+void Planner::advance() {
+  memory_.advance();
+  product_workspace_.reset();
 }
 
 Tensor Planner::gradient(const Tensor& of) const {

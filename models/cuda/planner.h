@@ -36,8 +36,7 @@ class Planner {
   Tensor allocate_like(const Tensor& like, ElementType type);
   // Values without a shape, for whatever an operation keeps: a tensor {count} of one row, not of each lane.
   Tensor allocate_values(std::int64_t count, ElementType type);
-  // For a relu of `lanes` × `units` at each point; none where products do not take the bits as they would
-  // stand.
+  // For a relu of `units` at each point; none where there are several lanes.
   std::optional<ReluMask> allocate_relu_mask(std::int64_t points, std::int64_t units);
   // The same memory under another shape, as a tensor of its own.
   Tensor view(const Tensor& tensor, const Shape& shape);
@@ -49,8 +48,12 @@ class Planner {
   // Of is_last_block (models/cuda/last_block.h), for one kernel alone: Step::counters from here on.
   std::int64_t allocate_counters(std::int64_t count);
   std::int64_t counters() const { return counters_; }  // all of them
-  // For the operation being planned only: its products' workspace, at least 256 bytes aligned.
+  // For the operation being planned only, at multiples of 256 bytes.
   Tensor workspace(std::int64_t bytes);
+  // Of its products, which run one after another and so have one, the largest.
+  Tensor product_workspace(std::int64_t bytes);
+  // Of all work on the side branch, which runs in order as well.
+  Tensor side_workspace(std::int64_t bytes);
 
   // Gradients of tensors, while backward is planned. They have the tensor's shape and type.
   Tensor gradient(const Tensor& of) const;
@@ -58,12 +61,14 @@ class Planner {
   // What may be added to the gradient of `of`, in the pass that makes it: see Tensor::shortcut.
   std::optional<Tensor> shortcut_gradient(const Tensor& of) const;
 
-  void advance() { memory_.advance(); }  // the next operation
+  void advance();  // the next operation
   // After the last: bytes of the arena.
   std::size_t arrange();
   const MemoryPlan& memory() const { return memory_; }
 
  private:
+  Tensor share(std::optional<Tensor>& shared, std::int64_t bytes);
+
   Libraries& libraries_;
   Phase phase_;
   std::int64_t rows_;
@@ -72,6 +77,8 @@ class Planner {
   bool has_side_branch_;
   MemoryPlan memory_;
   std::vector<Tensor> used_to_the_end_;
+  std::optional<Tensor> product_workspace_;  // of the operation being planned
+  std::optional<Tensor> side_workspace_;
   std::vector<std::optional<Tensor>> gradients_;
   int next_id_ = 0;
   std::int64_t counters_ = 0;

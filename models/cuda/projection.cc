@@ -8,8 +8,12 @@ namespace regatta::cuda {
 
 Status Product::plan(Planner& planner, const MatmulShape& shape) {
   ASSIGN_OR_RETURN(product_, plan_matmul(*planner.libraries().matmul, shape));
-  workspace_ = planner.workspace(product_->workspace_bytes());
+  workspace_ = planner.product_workspace(product_->workspace_bytes());
   return {};
+}
+
+void Product::put_beside(Planner& planner) {
+  workspace_ = planner.side_workspace(product_->workspace_bytes());
 }
 
 Status Product::run(const Step& step, const MatmulMemory& memory) const {
@@ -35,12 +39,14 @@ Status WeightGradient::plan(Planner& planner, const ProjectionShape& shape, floa
                       .math = planner.math(),
                       .output = ElementType::f32};
   if (bias_gradient != nullptr) {
-    product.ending = MatmulShape::Ending::sums_of_a;
-    product.bias_batch = shape.outputs;
-    if (product_.plan(planner, product).ok()) {
-      return {};
+    if (leaves_card_idle(written_)) {
+      product.ending = MatmulShape::Ending::sums_of_a;
+      product.bias_batch = shape.outputs;
+      if (product_.plan(planner, product).ok()) {
+        return {};
+      }
+      product.ending = MatmulShape::Ending::none;
     }
-    product.ending = MatmulShape::Ending::none;
     column_sums_.emplace(planner, shape.points, shape.y_row, shape.batches * shape.outputs, planner.type());
   }
   return product_.plan(planner, product);
@@ -51,9 +57,9 @@ void WeightGradient::put_beside(Planner& planner, const Tensor& x, const Tensor&
   if (!is_beside_) {
     return;
   }
-  for (const Tensor* tensor : {&x, &dy, &product_.workspace()}) {
-    planner.use_to_the_end(*tensor);
-  }
+  product_.put_beside(planner);
+  planner.use_to_the_end(x);
+  planner.use_to_the_end(dy);
   if (column_sums_) {
     planner.use_to_the_end(column_sums_->partial());
   }
@@ -112,12 +118,11 @@ Status Projection::plan_forward(Planner& planner, bool relu) {
   type_ = planner.type();
   const bool trains = planner.phase() == Phase::train;
   if (relu && trains) {
-    relu_mask_ = planner.allocate_relu_mask(shape_.points, shape_.y_row / planner.lanes());
+    relu_mask_ = planner.allocate_relu_mask(shape_.points, shape_.outputs);
   }
   if (relu_mask_) {
     product.ending = Ending::bias_relu_mask;
     product.mask_row = relu_mask_->row;
-    product.mask_batch = relu_mask_->lane;
     if (forward_.plan(planner, product).ok()) {
       return {};
     }
@@ -152,10 +157,9 @@ Status Projection::plan_backward(Planner& planner, InputGradient input_gradient,
                       .d_batch = shape_.inputs,
                       .math = planner.math(),
                       .output = planner.type()};
-  if (input_mask) {
+  if (input_mask && shape_.outputs > 1) {  // a product over one element takes no bits
     product.ending = MatmulShape::Ending::masked;
     product.mask_row = input_mask->row;
-    product.mask_batch = input_mask->lane;
     if (backward_inputs_.plan(planner, product).ok()) {
       planner.use(*input_mask);
       input_mask_ = input_mask;

@@ -17,8 +17,8 @@ namespace regatta::cuda {
 class Product {
  public:
   Status plan(Planner& planner, const MatmulShape& shape);  // for the operation being planned
+  void put_beside(Planner& planner);                        // it runs on the side branch then
   Status run(const Step& step, const MatmulMemory& memory) const;
-  const Tensor& workspace() const { return workspace_; }
 
  private:
   std::unique_ptr<Matmul> product_;
@@ -37,7 +37,8 @@ struct ProjectionShape {
   std::int64_t y_row = 0;
 };
 
-// dW = dyᵀ x and db = the sums of dy over the points, which that product reads anyhow.
+// dW = dyᵀ x and db = the sums of dy over the points, which that product reads anyhow: a small one leaves
+// them, a large one would lose more by a slower kernel, of the few that do that, than the sums cost.
 class WeightGradient {
  public:
   // `bias_gradient` may be null. For the operation being planned.
@@ -54,7 +55,7 @@ class WeightGradient {
   float* weight_gradient_ = nullptr;
   float* bias_gradient_ = nullptr;
   Product product_;
-  std::optional<ColumnSums> column_sums_;  // where the library has no product that leaves the sums
+  std::optional<ColumnSums> column_sums_;  // where no product leaves the sums
 };
 
 class Projection {

@@ -40,10 +40,9 @@ inline LaunchShape launch_shape(const RowWork& work) {
           .block = dim3(static_cast<unsigned>(kThreads))};
 }
 
-// Calls work(row, piece) for this thread's share.
+// Calls work(row, piece) for this thread's share of the rows_per_block rows from `first` on.
 template <class Work>
-__device__ __forceinline__ void each_piece(const RowWork& shape, const Work& work) {
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * shape.rows_per_block;
+__device__ __forceinline__ void each_piece_from(std::int64_t first, const RowWork& shape, const Work& work) {
   const std::int64_t left = shape.rows - first;
   const std::uint32_t rows =
       left < shape.rows_per_block ? static_cast<std::uint32_t>(left) : shape.rows_per_block;
@@ -51,6 +50,12 @@ __device__ __forceinline__ void each_piece(const RowWork& shape, const Work& wor
        i += gridDim.y * blockDim.x) {
     work(first + i / shape.pieces, i % shape.pieces);
   }
+}
+
+// Of the rows of this thread's block.
+template <class Work>
+__device__ __forceinline__ void each_piece(const RowWork& shape, const Work& work) {
+  each_piece_from(static_cast<std::int64_t>(blockIdx.x) * shape.rows_per_block, shape, work);
 }
 
 }  // namespace regatta::cuda

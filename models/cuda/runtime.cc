@@ -88,10 +88,14 @@ SharedHostMemory& SharedHostMemory::operator=(SharedHostMemory&& other) noexcept
 
 SharedHostMemory::~SharedHostMemory() { cudaFreeHost(data_); }
 
-Result<Stream> Stream::create() {
+Result<Stream> Stream::create(StreamPriority priority) {
+  int lowest = 0;
+  int highest = 0;
+  RETURN_IF_ERROR(check(cudaDeviceGetStreamPriorityRange(&lowest, &highest), "creating a stream"));
   Stream stream;
-  RETURN_IF_ERROR(
-      check(cudaStreamCreateWithFlags(&stream.stream_, cudaStreamNonBlocking), "creating a stream"));
+  RETURN_IF_ERROR(check(cudaStreamCreateWithPriority(&stream.stream_, cudaStreamNonBlocking,
+                                                     priority == StreamPriority::highest ? highest : lowest),
+                        "creating a stream"));
   return stream;
 }
 
@@ -162,8 +166,9 @@ Result<Graph> Graph::capture(const Stream& stream, const std::function<Status()>
   Status made =
       check(cudaGraphGetNodes(recorded, nullptr, &graph.nodes_), "counting a recorded step's nodes");
   if (made.ok()) {
-    made =
-        check(cudaGraphInstantiate(&graph.executable_, recorded, 0), "making a recorded step ready to run");
+    // A recorded kernel has its stream's priority, which counts with this flag only.
+    made = check(cudaGraphInstantiate(&graph.executable_, recorded, cudaGraphInstantiateFlagUseNodePriority),
+                 "making a recorded step ready to run");
   }
   cudaGraphDestroy(recorded);
   RETURN_IF_ERROR(made);

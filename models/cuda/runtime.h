@@ -53,9 +53,13 @@ class SharedHostMemory {
   std::byte* data_ = nullptr;
 };
 
+// Whose kernels begin first where a device has no room for those of all streams, also once they are recorded.
+enum class StreamPriority { lowest, highest };
+
 class Stream {
  public:
-  static Result<Stream> create();  // does not wait for the default stream
+  // Does not wait for the default stream.
+  static Result<Stream> create(StreamPriority priority = StreamPriority::highest);
   Stream() = default;
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;

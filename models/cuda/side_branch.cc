@@ -5,7 +5,7 @@ namespace regatta::cuda {
 
 Result<SideBranch> SideBranch::create() {
   SideBranch branch;
-  ASSIGN_OR_RETURN(branch.stream_, Stream::create());
+  ASSIGN_OR_RETURN(branch.stream_, Stream::create(StreamPriority::lowest));
   ASSIGN_OR_RETURN(branch.forked_, Event::create());
   ASSIGN_OR_RETURN(branch.joined_, Event::create());
   return branch;

@@ -1,4 +1,4 @@
-// A second row of a step's work, beside the first: what only the update waits for.
+// A second row of a step's work, beside the first: what only the update waits for, so that it yields.
 #pragma once
 
 #include <cuda_runtime.h>

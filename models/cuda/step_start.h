@@ -12,8 +12,8 @@
 
 namespace regatta::cuda {
 
-// The first kernel's own view of the batch's numbers, in the block's shared memory; its first block hands all
-// numbers on to the later kernels. Every thread of every block calls it, once.
+// The first kernel's own view of the batch's numbers, in the block's shared memory; the blocks share
+// handing all numbers on to later kernels: one wait for the host's memory. All threads call it, once.
 __device__ __forceinline__ BatchNumbers begin_step(const StepStart& start) {
   constexpr unsigned kWords = sizeof(BatchNumbers) / sizeof(std::uint32_t);
   __shared__ std::uint32_t words[kWords];
@@ -21,10 +21,10 @@ __device__ __forceinline__ BatchNumbers begin_step(const StepStart& start) {
   for (unsigned i = threadIdx.x; i < kWords; i += blockDim.x) {
     words[i] = slot[i];
   }
-  if (blockIdx.x == 0 && blockIdx.y == 0) {
-    for (std::int64_t i = threadIdx.x; i < start.slot_words; i += blockDim.x) {
-      start.current[i] = slot[i];
-    }
+  const std::int64_t block = std::int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
+  const std::int64_t threads = std::int64_t{gridDim.x} * gridDim.y * blockDim.x;
+  for (std::int64_t i = block * blockDim.x + threadIdx.x; i < start.slot_words; i += threads) {
+    start.current[i] = slot[i];
   }
   __syncthreads();
   BatchNumbers batch;

@@ -11,21 +11,21 @@
 
 namespace regatta::cuda {
 
+// What the relu that made a tensor of one lane let through, a bit an element, for products
+// (models/cuda/matmul.h).
+struct ReluMask {
+  MemoryPlan::Buffer bits = 0;
+  std::int64_t row = 0;  // bits from one point to the next
+};
+
+struct LateSum;
+
 // Row-major [rows][positions][lanes][channels]: channel-last, with the lanes between positions and channels.
 // So the lanes of a layer are one batched matrix product (row stride lanes · channels), one grouped
 // convolution over lanes · channels, one normalisation over as many channels, and nothing is ever transposed
 // for their sake. Of {C, H, W} the positions are the H·W pixels and the channels C; of {T, F} T and F; of {F}
 // one and F.
 //
-// What the relu that made a tensor let through, a bit an element, for products (models/cuda/matmul.h).
-struct ReluMask {
-  MemoryPlan::Buffer bits;
-  std::int64_t row = 0;   // bits from one point to the next
-  std::int64_t lane = 0;  // and from one lane to the next
-};
-
-struct LateSum;
-
 // A cheap value; copies stand for the same memory.
 struct Tensor {
   Shape shape;            // one sample of one lane, in the order of models/shape.h

@@ -30,6 +30,7 @@ std::size_t emulated_memory_peak();  // since the program began
 // What the graph consists of that was instantiated last.
 struct GraphContents {
   std::vector<std::string> nodes;  // kernels by their names; "copy", "fill", "event", "host", "graph"
+  std::vector<int> priorities;     // of each; negative ones come first
   int longest_chain = 0;           // of nodes that wait for each other
 };
 GraphContents last_graph();

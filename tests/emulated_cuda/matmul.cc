@@ -1,11 +1,13 @@
 // Matrix products on the emulated device, in place of cuBLASLt: one thread for each element of D. What
-// cuBLASLt's documentation refuses is refused here.
+// cuBLASLt's documentation refuses is refused here, and the workspace that a product is lent is spoilt.
 #include "emulated_cuda/matmul.h"
 
 #include <cuda_bf16.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <utility>
+#include <vector>
 
 #include "models/cuda/device.h"
 #include "models/cuda/launch.h"
@@ -18,7 +20,14 @@ std::set<cuda::MatmulShape::Ending>& refused_endings() {
   return *refused;
 }
 
+std::vector<cuda::MatmulShape>& asked_products() {
+  static auto* const asked = new std::vector<cuda::MatmulShape>;
+  return *asked;
+}
+
 }  // namespace
+
+std::vector<cuda::MatmulShape> take_asked_products() { return std::exchange(asked_products(), {}); }
 
 void refuse_endings(std::set<cuda::MatmulShape::Ending> endings) { refused_endings() = std::move(endings); }
 
@@ -45,8 +54,8 @@ struct MaskBit {
   std::int64_t word;
   unsigned bit;
 };
-MaskBit mask_bit(const MatmulShape& shape, std::int64_t batch, std::int64_t row, std::int64_t column) {
-  const std::int64_t at = batch * shape.mask_batch + row * shape.mask_row + column;
+MaskBit mask_bit(const MatmulShape& shape, std::int64_t row, std::int64_t column) {
+  const std::int64_t at = row * shape.mask_row + column;
   return {at / 32, 1U << (at % 32)};
 }
 
@@ -73,7 +82,7 @@ float read_b(const MatmulShape& shape, const void* b, std::int64_t batch, std::i
 float ended(const MatmulShape& shape, const MatmulMemory& memory, std::int64_t batch, std::int64_t row,
             std::int64_t column, float value) {
   if (shape.ending == Ending::masked) {
-    const MaskBit place = mask_bit(shape, batch, row, column);
+    const MaskBit place = mask_bit(shape, row, column);
     return (static_cast<const unsigned*>(memory.mask)[place.word] & place.bit) != 0 ? value : 0;
   }
   value += read(memory.bias, shape.output, batch * shape.bias_batch + column);
@@ -81,12 +90,16 @@ float ended(const MatmulShape& shape, const MatmulMemory& memory, std::int64_t b
     return value;
   }
   if (shape.ending == Ending::bias_relu_mask) {
-    keep_bit(mask_bit(shape, batch, row, column), value > 0, static_cast<unsigned*>(memory.mask));
+    keep_bit(mask_bit(shape, row, column), value > 0, static_cast<unsigned*>(memory.mask));
   }
   return value > 0 ? value : 0;  // as the library has it: a NaN becomes 0
 }
 
-void multiply(MatmulShape shape, MatmulMemory memory) {
+// Larger products have more of it.
+std::int64_t workspace_words(const MatmulShape& shape) { return 64 * (1 + shape.n / 16); }
+
+void multiply(MatmulShape shape, MatmulMemory memory, float* workspace) {
+  each_element(workspace_words(shape), [&](std::int64_t i) { workspace[i] = std::nanf(""); });
   each_element(shape.batches * shape.m * shape.n, [&](std::int64_t i) {
     const std::int64_t batch = i / (shape.m * shape.n);
     const std::int64_t row = i / shape.n % shape.m;
@@ -115,9 +128,12 @@ void multiply(MatmulShape shape, MatmulMemory memory) {
 class LoopMatmul final : public Matmul {
  public:
   explicit LoopMatmul(const MatmulShape& shape) : shape_(shape) {}
-  std::int64_t workspace_bytes() const override { return 0; }
-  Status run(cudaStream_t stream, const MatmulMemory& memory, void*) const override {
-    launch(multiply, one_thread_each(shape_.batches * shape_.m * shape_.n), stream, shape_, memory);
+  std::int64_t workspace_bytes() const override {
+    return workspace_words(shape_) * static_cast<std::int64_t>(sizeof(float));
+  }
+  Status run(cudaStream_t stream, const MatmulMemory& memory, void* workspace) const override {
+    launch(multiply, one_thread_each(shape_.batches * shape_.m * shape_.n), stream, shape_, memory,
+           static_cast<float*>(workspace));
     return {};
   }
 
@@ -132,8 +148,8 @@ bool is_refused(const MatmulShape& shape) {
     return true;
   }
   if (shape.ending == Ending::bias_relu_mask || shape.ending == Ending::masked) {
+    CHECK(shape.batches == 1);
     return shape.mask_row % kMaskAlignment != 0 || shape.mask_row < shape.n ||
-           (shape.batches > 1 && shape.mask_batch % kMaskAlignment != 0) ||
            (shape.ending == Ending::masked && shape.k == 1);
   }
   return shape.ending == Ending::sums_of_a && shape.output != ElementType::f32;
@@ -144,6 +160,7 @@ bool is_refused(const MatmulShape& shape) {
 Result<std::unique_ptr<MatmulContext>> make_matmul_context() { return std::make_unique<MatmulContext>(); }
 
 Result<std::unique_ptr<Matmul>> plan_matmul(MatmulContext&, const MatmulShape& shape) {
+  asked_products().push_back(shape);
   if (is_refused(shape)) {
     return failure(fmt::format("no kernel for a {}", describe(shape)));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <set>
+#include <vector>
 
 #include "models/cuda/matmul.h"
 
@@ -9,5 +10,8 @@ namespace regatta {
 
 // Endings that no product of any shape has a kernel for from now on, as of a library that lacks them.
 void refuse_endings(std::set<cuda::MatmulShape::Ending> endings);
+
+// The products that were asked for since the last call, refused ones too.
+std::vector<cuda::MatmulShape> take_asked_products();
 
 }  // namespace regatta

@@ -66,6 +66,7 @@ GraphContents last_graph() {
       name = kernel_name(node.name.kernel);
     }
     contents.nodes.push_back(node.name.kernel != nullptr ? name : node.name.what);
+    contents.priorities.push_back(node.priority);
     int before = 0;
     for (const int earlier : node.after) {
       before = std::max(before, chain[static_cast<std::size_t>(earlier)]);
@@ -139,12 +140,16 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
   const std::lock_guard lock(emulated_streams().mutex);
   if (graph == nullptr) {
     return keep_error(cudaErrorInvalidValue);
   }
-  *executable = new CUgraphExec_st{std::make_shared<const GraphNodes>(graph->nodes)};
+  GraphNodes nodes = graph->nodes;
+  for (GraphNode& node : nodes) {
+    node.priority = (flags & cudaGraphInstantiateFlagUseNodePriority) != 0 ? node.priority : 0;
+  }
+  *executable = new CUgraphExec_st{std::make_shared<const GraphNodes>(std::move(nodes))};
   emulated_streams().last_graph = (*executable)->nodes;
   return cudaSuccess;
 }

@@ -56,9 +56,9 @@ cudaError_t wait_for_captured(StreamQueue& queue, const std::shared_ptr<StreamQu
   return cudaSuccess;
 }
 
-cudaError_t create_stream(cudaStream_t* stream, unsigned flags) {
+cudaError_t create_stream(cudaStream_t* stream, unsigned flags, int priority = 0) {
   const std::lock_guard lock(emulated_streams().mutex);
-  *stream = new CUstream_st{emulated_streams().create((flags & cudaStreamNonBlocking) == 0)};
+  *stream = new CUstream_st{emulated_streams().create((flags & cudaStreamNonBlocking) == 0, priority)};
   return cudaSuccess;
 }
 
@@ -73,8 +73,8 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) { return create_stream(stream
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   return create_stream(stream, flags);
 }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
-  return create_stream(stream, flags);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  return create_stream(stream, flags, priority);
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {

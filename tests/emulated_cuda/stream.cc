@@ -53,8 +53,8 @@ void StreamQueue::run_front() {
   ++completed_;
 }
 
-std::shared_ptr<StreamQueue> EmulatedStreams::create(bool waits_for_legacy) {
-  queues_.push_back(std::make_shared<StreamQueue>(waits_for_legacy));
+std::shared_ptr<StreamQueue> EmulatedStreams::create(bool waits_for_legacy, int priority) {
+  queues_.push_back(std::make_shared<StreamQueue>(waits_for_legacy, priority));
   return queues_.back();
 }
 
@@ -79,7 +79,7 @@ cudaError_t EmulatedStreams::add(cudaStream_t stream, DeviceWork work, WorkName 
     if (capture.invalid) {
       return cudaErrorStreamCaptureInvalidated;
     }
-    capture.nodes.push_back({std::move(work), name, queue->capture_ends});
+    capture.nodes.push_back({std::move(work), name, queue->capture_ends, queue->priority()});
     queue->capture_ends = {static_cast<int>(capture.nodes.size()) - 1};
     return cudaSuccess;
   }

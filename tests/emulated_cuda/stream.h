@@ -33,6 +33,7 @@ struct GraphNode {
   DeviceWork work;
   WorkName name;
   std::vector<int> after;  // earlier nodes
+  int priority = 0;        // of its stream
 };
 using GraphNodes = std::vector<GraphNode>;
 
@@ -50,7 +51,8 @@ struct Capture {
 // The work of one stream in its order. Nothing runs before somebody needs its end.
 class StreamQueue {
  public:
-  explicit StreamQueue(bool waits_for_legacy) : waits_for_legacy_(waits_for_legacy) {}
+  explicit StreamQueue(bool waits_for_legacy, int priority = 0)
+      : waits_for_legacy_(waits_for_legacy), priority_(priority) {}
 
   void add(DeviceWork work, std::vector<Moment> after);
   bool done(std::uint64_t number) const { return completed_ >= number; }
@@ -59,6 +61,7 @@ class StreamQueue {
       std::uint64_t number);  // one piece of work on the way to `number`, perhaps another stream's
   std::uint64_t issued() const { return issued_; }
   bool waits_for_legacy() const { return waits_for_legacy_; }
+  int priority() const { return priority_; }  // changes nothing here
 
   std::shared_ptr<Capture> capture;  // null: not capturing
   std::vector<int> capture_ends;     // nodes that the next one comes after
@@ -74,12 +77,13 @@ class StreamQueue {
   std::uint64_t issued_ = 0;
   std::uint64_t completed_ = 0;
   bool waits_for_legacy_;
+  int priority_;
 };
 
 // All streams of the device, and the lock that every runtime function holds.
 class EmulatedStreams {
  public:
-  std::shared_ptr<StreamQueue> create(bool waits_for_legacy);
+  std::shared_ptr<StreamQueue> create(bool waits_for_legacy, int priority);
   void forget(const StreamQueue* queue);
   const std::shared_ptr<StreamQueue>& legacy() const { return legacy_; }
   std::shared_ptr<StreamQueue> queue_of(cudaStream_t stream) const;  // null: not a stream

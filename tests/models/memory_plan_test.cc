@@ -32,6 +32,21 @@ TEST(MemoryPlan, UsingABufferKeepsItAlive) {
   EXPECT_EQ(plan.size(), 128U);
 }
 
+TEST(MemoryPlan, AGrownBufferHasRoomForTheMostThatWasAskedFor) {
+  MemoryPlan plan;
+  const auto grown = plan.allocate(64);
+  const auto other = plan.allocate(128);
+  plan.grow(grown, 1000);
+  plan.grow(grown, 100);
+  plan.advance();
+  const auto later = plan.allocate(64);  // when the other two are not needed any more
+  plan.arrange();
+  EXPECT_EQ(plan.offset(grown), 0U);
+  EXPECT_EQ(plan.offset(other), 1024U);
+  EXPECT_EQ(plan.offset(later), 0U);
+  EXPECT_EQ(plan.size(), 1024U + 128U);
+}
+
 TEST(MemoryPlan, LivingBuffersNeverOverlap) {
   struct Buffer {
     MemoryPlan::Buffer id;

@@ -285,6 +285,16 @@ TEST_F(ResidentData, OneFeedServesSeveralParts) {
   expect_epochs(second, only_test[1], 1);
 }
 
+// 512 blocks of 16 rows each, and some of them make 16 more.
+TEST_F(ResidentData, BlocksMakeMoreRowsThanTheyHavePlacesFor) {
+  constexpr std::int64_t kRows = 8300;
+  cuda::ResidentDatasets datasets;
+  const ResidentPart part{.split = made_split(Kind::table, kRows),
+                          .options = {.seed = 5, .global_batch = kRows}};
+  RecordedFeed feed(datasets, {part}, *part.split.dataset, kRows + 40);
+  expect_epochs(feed, part, 0);
+}
+
 // The permutation is one of the next even power of two, walked until it falls into the split.
 TEST_F(ResidentData, AreShuffledAlikeWhateverTheirNumber) {
   cuda::ResidentDatasets datasets;

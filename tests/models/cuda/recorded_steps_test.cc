@@ -7,6 +7,7 @@
 #include "cuda/device.h"
 #include "models/cuda/batch.h"
 #include "models/cuda/engine.h"
+#include "models/cuda/exchange.h"
 #include "support.h"
 
 namespace regatta {
@@ -85,6 +86,65 @@ TEST_P(RecordedSteps, PassTheEventsOfTheirPartsInOrder) {
   }
   for (const cudaEvent_t event : events) {
     EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
+  }
+}
+
+TEST_P(RecordedSteps, AreInTheSavedLaneButInNoSumsUntilTheyAreFinished) {
+  const ModelConfig model = config();
+  const auto finished = engine(model, {});
+  std::vector<MetricSums> sums(kLanes, MetricSums::classification(kCase.outputs));
+  std::vector<MetricSums> unfinished = sums;
+  train(*finished, sums);
+  {
+    const auto left = engine(model, {});
+    for (int step = 0; step < kSteps; ++step) {
+      const TestBatch batch = random_batch(kCase, kRows, static_cast<std::uint64_t>(step));
+      ASSERT_TRUE(left->train(batch.view(), {.sums = unfinished}).ok());
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      EXPECT_TRUE(same_bits(left->save_lane(lane), finished->save_lane(lane))) << lane;
+    }
+  }
+  for (MetricSums& of_lane : unfinished) {
+    EXPECT_THAT(of_lane.sums(), testing::Each(0.0));
+  }
+  const std::vector<double> once(sums[0].sums().begin(), sums[0].sums().end());
+  EXPECT_THAT(once, testing::Contains(testing::Gt(0.0)));
+  ASSERT_TRUE(finished->finish().ok());
+  EXPECT_THAT(sums[0].sums(), testing::ElementsAreArray(once));
+}
+
+// Of a crew of one, whose steps fail when it is told so.
+class FailingExchange final : public cuda::DeviceExchange {
+ public:
+  Status sum(float*, std::size_t, cudaStream_t) override { return {}; }
+  Status ready(float*, std::size_t, cudaStream_t) override { return {}; }
+  Status finish(cudaStream_t) override { return {}; }
+  Status begin_step(cudaStream_t) override { return fails_ ? failure("a peer is gone") : Status(); }
+  Status end_step(cudaStream_t) override { return {}; }
+  Status status() const override { return {}; }
+  void set_fails(bool fails) { fails_ = fails; }
+
+ private:
+  bool fails_ = false;
+};
+
+TEST_P(RecordedSteps, AreOverOnceOneHasFailed) {
+  const ModelConfig model = config();
+  FailingExchange exchange;
+  const auto failing = engine(model, {.exchange = &exchange});
+  std::vector<MetricSums> sums(kLanes, MetricSums::classification(kCase.outputs));
+  const auto train_once = [&] {
+    return failing->train(random_batch(kCase, kRows, 1).view(), {.sums = sums});
+  };
+  ASSERT_TRUE(train_once().ok());
+  ASSERT_TRUE(failing->finish().ok());
+  exchange.set_fails(true);
+  ASSERT_FALSE(train_once().ok());
+  exchange.set_fails(false);
+  for (const Status& status : {train_once(), failing->finish()}) {
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().message, "a peer is gone");
   }
 }
 
