@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/submitted_jobs.h"
+#include "cluster/batch_script.h"
 #include "cluster/slurm_jobs.h"
 
 namespace regatta {
@@ -14,6 +17,9 @@ namespace {
 constexpr Microseconds kLookInterval{std::chrono::seconds(15)};
 constexpr std::int64_t kLastSeconds = 45;  // Slurm's signal comes earlier, where it was not lost
 constexpr int kFruitlessStarts = 3;
+// For what comes after saving: crews that are dismissed (see Session), the store, and Slurm's answer.
+constexpr std::int64_t kSecondsAfter = 15;
+constexpr std::int64_t kDefaultKillWait = 30;
 
 // Changes with every report and every step that is saved, and with nothing else: a new attempt at a trial is
 // no progress.
@@ -44,6 +50,26 @@ std::string_view describe(BatchJob::Notice notice) {
       return "the job is cancelled";
   }
   return "";
+}
+
+// Of a job with little time the larger part is for saving: what is lost without that is hours of training,
+// what comes after it a start.
+Microseconds save_limit(const JobEnd& end) {
+  using Notice = BatchJob::Notice;
+  std::int64_t left = end.kill_wait;
+  if (end.notice == Notice::time_limit) {
+    left = end.seconds_left.value_or(end.save_seconds);
+  } else if (end.notice == Notice::preempted) {
+    left = end.seconds_left.value_or(end.kill_wait);
+  }
+  const auto limit = [](std::int64_t total) {
+    const std::int64_t after = std::min(kSecondsAfter, total / 3);
+    return Microseconds(std::chrono::seconds(std::max<std::int64_t>(1, total - after)));
+  };
+  if (end.notice == Notice::none) {
+    return end.seconds_left ? std::min(kSaveLimit, limit(*end.seconds_left)) : kSaveLimit;
+  }
+  return limit(left);
 }
 
 BatchJob::BatchJob(std::filesystem::path folder, SlurmAllocation allocation, const Clock& clock)
@@ -91,6 +117,20 @@ BatchJob::Notice BatchJob::watch() {
   }
   next_look_ = clock_.monotonic() + kLookInterval;
   return ask();
+}
+
+Microseconds BatchJob::time_to_save(Notice notice) const {
+  JobEnd end{.notice = notice};
+  if (const auto job = find_job(allocation_.job); job.ok() && *job) {
+    end.seconds_left = seconds_left(**job);
+  }
+  if (notice == Notice::time_limit && !end.seconds_left) {
+    const auto script = read_file(batch_script_file(folder_));
+    end.save_seconds = script.ok() ? read_batch_script(*script).request.save_seconds : 0;
+  } else if (notice != Notice::none && notice != Notice::time_limit) {
+    end.kill_wait = find_kill_wait().value_or(kDefaultKillWait);
+  }
+  return save_limit(end);
 }
 
 Result<std::string> BatchJob::hand_over(const Study& study) {

@@ -1,6 +1,7 @@
 // The batch job that a coordinator runs in: when it has to go, and who goes on.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -36,6 +37,9 @@ class BatchJob {
   Notice watch();
   void watch_soon() { next_look_ = {}; }  // a crew has ended, and it was not its own doing
 
+  // How long crews may take to save after it; `none`: after something else. Asks Slurm what the job has left.
+  Microseconds time_to_save(Notice notice) const;
+
   // Sees to it that the study goes on in the job's next turn, or in a job that comes after this one. To be
   // called when everything is saved: the job may end at once. Returns what there is to tell. Fails where the
   // last few starts have brought nothing, which another would not change.
@@ -50,6 +54,19 @@ class BatchJob {
   const Clock& clock_;
   Microseconds next_look_;
 };
+
+// How long crews may save where a job does not bound it.
+inline constexpr Microseconds kSaveLimit = std::chrono::seconds(60);
+
+// When Slurm will kill the job, as far as it tells.
+struct JobEnd {
+  BatchJob::Notice notice = BatchJob::Notice::none;
+  std::optional<std::int64_t> seconds_left;  // of a job that runs
+  std::int64_t save_seconds = 0;             // between Slurm's signal and the time limit, at least
+  std::int64_t kill_wait = 30;               // between asking a cancelled job to end and killing it
+};
+// What the job has left, less what dismissing the crews and requeueing may take after it.
+Microseconds save_limit(const JobEnd& end);
 
 // "the time limit is near".
 std::string_view describe(BatchJob::Notice notice);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/seconds.h"
 #include "cli/study_plan.h"
 #include "cli/trial_text.h"
 
@@ -11,8 +12,6 @@ namespace regatta {
 namespace {
 
 constexpr double kLeastProgress = 0.01;  // below this an estimate would jump about
-
-double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
 
@@ -39,11 +38,11 @@ std::optional<double> Forecast::seconds_left() const {
   std::optional<double> left;
   const std::optional<double> done = progress();
   if (done && *done - progress_before_ >= kLeastProgress) {
-    const double pace = (*done - progress_before_) / seconds(clock_.monotonic() - started_);
+    const double pace = (*done - progress_before_) / in_seconds(clock_.monotonic() - started_);
     left = (1 - *done) / pace;
   }
   if (const auto hours = study_.config().stop.hours) {
-    const double until_limit = std::max(*hours * 3600 - seconds(study_.elapsed(clock_.wall())), 0.0);
+    const double until_limit = std::max(*hours * 3600 - in_seconds(study_.elapsed(clock_.wall())), 0.0);
     left = std::min(left.value_or(until_limit), until_limit);
   }
   return left;

@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
-#include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "base/host.h"
@@ -13,7 +11,9 @@
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
 #include "cli/guest.h"
+#include "cli/guest_cores.h"
 #include "cli/interrupts.h"
+#include "cli/invitation.h"
 #include "cli/output.h"
 #include "cli/study_folder.h"
 #include "collectives/mpi_communicator.h"
@@ -21,6 +21,7 @@
 #include "devices/assignment.h"
 #include "worker/agreement.h"
 #include "worker/crew.h"
+#include "worker/rank_cpus.h"
 
 namespace regatta {
 namespace {
@@ -34,59 +35,31 @@ struct JoinRequest {
   std::optional<int> lanes;    // else as the experiment says
 };
 
-// What every rank has to know; rank 0 reads it for all.
-struct Invitation {
-  std::string folder;  // absolute
-  int ranks = 1;       // a crew
-  StoredStudy study;   // without its events
-  std::vector<std::string> overrides;
-};
-
-std::string to_text(const Invitation& invitation) {
-  return nlohmann::json{{"folder", invitation.folder},
-                        {"ranks", invitation.ranks},
-                        {"yaml", invitation.study.experiment_yaml},
-                        {"file", invitation.study.experiment_file},
-                        {"learned", invitation.study.learned},
-                        {"overrides", invitation.overrides}}
-      .dump();
-}
-
-Invitation invitation_from(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text);
-  return {.folder = json.at("folder"),
-          .ranks = json.at("ranks"),
-          .study = {.experiment_yaml = json.at("yaml"),
-                    .experiment_file = json.at("file"),
-                    .learned = json.at("learned"),
-                    .events = {}},
-          .overrides = json.at("overrides")};
-}
-
 // nullopt: the study has ended, which has been said.
-Result<std::optional<Invitation>> find_invitation(const JoinRequest& request, int processes) {
+Result<std::optional<GuestInvitation>> find_invitation(const JoinRequest& request, int processes) {
   ASSIGN_OR_RETURN(const std::filesystem::path folder, find_study(request.run));
-  Invitation invitation{.folder = std::filesystem::absolute(folder).lexically_normal().string(),
-                        .ranks = request.ranks > 0 ? request.ranks : processes,
-                        .study = {},
-                        .overrides = {}};
+  GuestInvitation invitation;
+  invitation.folder = std::filesystem::absolute(folder).lexically_normal().string();
+  invitation.ranks = request.ranks > 0 ? request.ranks : processes;
   if (invitation.ranks > processes) {
     return user_mistake(
         fmt::format("--ranks {}: a crew of so many ranks needs as many processes: start it as "
                     "mpirun -n {} regatta join {}",
                     invitation.ranks, invitation.ranks, request.run));
   }
-  ASSIGN_OR_RETURN(invitation.study, Store::read(folder));
-  invitation.study.events.clear();
+  ASSIGN_OR_RETURN(const StoredStudy study, Store::read(folder));
+  invitation.experiment_yaml = study.experiment_yaml;
+  invitation.experiment_file = study.experiment_file;
+  invitation.learned = study.learned;
   ASSIGN_OR_RETURN(const Experiment experiment,
-                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file));
+                   parse_experiment(study.experiment_yaml, study.experiment_file));
   if (is_table_study(experiment)) {
     return user_mistake("a study that looks its trials up in a table has no crews to join");
   }
   ASSIGN_OR_RETURN(const bool runs, await_coordinator(folder));
   if (!runs) {
     print_out("{} has ended: there is nothing left to do\n", folder.string());
-    return std::optional<Invitation>();
+    return std::optional<GuestInvitation>();
   }
   invitation.overrides = earlier_overrides(folder);
   invitation.overrides.push_back(fmt::format("resources.ranks={}", invitation.ranks));
@@ -96,53 +69,37 @@ Result<std::optional<Invitation>> find_invitation(const JoinRequest& request, in
   if (request.lanes) {
     invitation.overrides.push_back(fmt::format("resources.lanes={}", *request.lanes));
   }
+  ASSIGN_OR_RETURN(const Experiment asked,
+                   parse_experiment(study.experiment_yaml, study.experiment_file, invitation.overrides));
+  const Node section = asked.section_or_empty("resources");
+  ASSIGN_OR_RETURN(const Resources resources, read_resources(section, usable_cores()));
+  invitation.threads = section.find("threads") == nullptr ? 0 : resources.threads;
+  invitation.bind = resources.bind;
   return std::optional(std::move(invitation));
 }
 
 // The leader tries what it will be asked to do: a host without the data, or whose processor lacks what the
 // experiment wants, would only fail the study's trials.
-Result<std::unique_ptr<StudyPlan>> plan_for(const Invitation& invitation, bool is_leader) {
-  ASSIGN_OR_RETURN(auto learned, decode_learned(invitation.study.learned));
-  ASSIGN_OR_RETURN(Experiment experiment,
-                   parse_experiment(invitation.study.experiment_yaml, invitation.study.experiment_file,
-                                    invitation.overrides));
+Result<std::unique_ptr<StudyPlan>> plan_for(const GuestInvitation& invitation, bool is_leader) {
+  ASSIGN_OR_RETURN(auto learned, decode_learned(invitation.learned));
+  ASSIGN_OR_RETURN(Experiment experiment, parse_experiment(invitation.experiment_yaml,
+                                                           invitation.experiment_file, invitation.overrides));
   return plan_study(std::move(experiment), {.check_training = is_leader, .learned = std::move(learned)});
 }
 
-// How the processes that were started together stand on their hosts.
-struct Seat {
-  std::array<char, 256> host{};
-  std::int32_t cores = 0;  // that this process may use
-};
-
+// How a rank's crew stands among the crews that have come together.
 struct Neighbours {
-  int ranks = 1;         // on this host
-  int cores = 1;         // the sum of what each of them may use
   int crews = 1;         // led on this host
   int crew = 0;          // which of them is this rank's
   bool is_whole = true;  // all ranks of this rank's crew are here
 };
 
-Seat this_seat() {
-  Seat seat{.cores = usable_cores()};
-  const std::string host = host_name();
-  std::memcpy(seat.host.data(), host.data(), std::min(host.size(), seat.host.size() - 1));
-  return seat;
-}
-
-Neighbours neighbours_of(const std::vector<Seat>& seats, int rank, int ranks_per_crew) {
-  const auto host_of = [&](int other) {
-    return std::string(seats[static_cast<std::size_t>(other)].host.data());
-  };
-  const std::string here = host_of(rank);
+Neighbours neighbours_of(std::span<const RankMask> masks, int rank, int ranks_per_crew) {
+  const std::string& here = masks[static_cast<std::size_t>(rank)].host;
   const int crew = rank / ranks_per_crew;
-  Neighbours found{.ranks = 0, .cores = 0, .crews = 0};
-  for (int other = 0; other < static_cast<int>(seats.size()); ++other) {
-    const bool is_here = host_of(other) == here;
-    if (is_here) {
-      ++found.ranks;
-      found.cores += seats[static_cast<std::size_t>(other)].cores;
-    }
+  Neighbours found{.crews = 0};
+  for (int other = 0; other < static_cast<int>(masks.size()); ++other) {
+    const bool is_here = masks[static_cast<std::size_t>(other)].host == here;
     if (is_here && other % ranks_per_crew == 0) {
       found.crew = other / ranks_per_crew == crew ? found.crews : found.crew;
       ++found.crews;
@@ -150,16 +107,6 @@ Neighbours neighbours_of(const std::vector<Seat>& seats, int rank, int ranks_per
     found.is_whole = found.is_whole && (is_here || other / ranks_per_crew != crew);
   }
   return found;
-}
-
-// Processes that were bound to cores of their own use these; those that share the host's share them out.
-int threads_of(const StudyPlan& plan, const Neighbours& neighbours) {
-  const Node& section = plan.resources_section;
-  if (section.find("threads") != nullptr) {
-    return plan.resources.threads;
-  }
-  const bool are_bound = neighbours.cores <= ::sysconf(_SC_NPROCESSORS_ONLN);
-  return std::max(1, are_bound ? usable_cores() : usable_cores() / neighbours.ranks);
 }
 
 // A crew on one host gets cards of its own among those of the crews that have come together; ranks of one
@@ -185,8 +132,20 @@ Result<std::optional<int>> settle_cards(StudyPlan& plan, const Neighbours& neigh
   return std::optional(resources.ranks_per_gpu);
 }
 
+void tell_arrival(const std::string& name, const GuestInvitation& invitation, const GuestCores& cores) {
+  const std::string where =
+      cores.cpus.empty() ? ""
+                         : fmt::format(" (CPUs {} are the guests' on this host)", format_cpus(cores.cpus));
+  print_to(stderr, "{} joins {}: {} ranks of {} threads{}; Ctrl-C saves and leaves\n", name,
+           invitation.folder, invitation.ranks, cores.threads, where);
+  if (!cores.why_unbound.empty()) {
+    print_to(stderr, "the system chooses the CPUs: {}\n", cores.why_unbound);
+  }
+}
+
 // Called by all ranks of a crew.
-Status row(Communicator& crew, const Invitation& invitation, const Neighbours& neighbours) {
+Status row(Communicator& crew, const GuestInvitation& invitation, const Neighbours& neighbours,
+           const GuestCores& cores) {
   const std::filesystem::path folder = invitation.folder;
   const bool is_leader = crew.rank() == 0;
   auto plan = plan_for(invitation, is_leader);
@@ -203,7 +162,7 @@ Status row(Communicator& crew, const Invitation& invitation, const Neighbours& n
   ASSIGN_OR_RETURN(const auto ranks_per_gpu, settle_cards(**plan, neighbours));
   CrewOptions options{.folder = folder,
                       .name = *name,
-                      .threads = threads_of(**plan, neighbours),
+                      .threads = cores.threads,
                       .lanes = (*plan)->resources.lanes,
                       .ranks_per_gpu = ranks_per_gpu,
                       .asked_to_leave = {}};
@@ -220,8 +179,7 @@ Status row(Communicator& crew, const Invitation& invitation, const Neighbours& n
     }
     return interrupts.count() > 0 || interrupts.time_is_up();
   };
-  print_to(stderr, "{} joins {}: {} ranks of {} threads; Ctrl-C saves and leaves\n", *name, folder.string(),
-           crew.size(), options.threads);
+  tell_arrival(*name, invitation, cores);
   RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(*name, false)));
   Status rowed = run_crew(crew, options);
   remove_crew_record(folder, *name);
@@ -233,11 +191,19 @@ Status row(Communicator& crew, const Invitation& invitation, const Neighbours& n
   return rowed;
 }
 
+GuestDemand demand_of(const GuestInvitation& invitation) {
+  return {.ranks = invitation.ranks,
+          .threads = invitation.threads > 0 ? std::optional(invitation.threads) : std::nullopt,
+          .bind = invitation.bind};
+}
+
 Result<int> join_alone(const JoinRequest& request) {
   ASSIGN_OR_RETURN(const auto invitation, find_invitation(request, 1));
   if (invitation) {
     const auto single = make_single_communicator();
-    RETURN_IF_ERROR(row(*single, *invitation, {.cores = usable_cores()}));
+    ASSIGN_OR_RETURN(const auto masks, gather_masks(*single));
+    ASSIGN_OR_RETURN(const GuestCores cores, settle_guest_cores(*single, masks, demand_of(*invitation)));
+    RETURN_IF_ERROR(row(*single, *invitation, {}, cores));
   }
   return kExitDone;
 }
@@ -248,7 +214,7 @@ Result<std::string> share_invitation(Communicator& world, const JoinRequest& req
   if (world.rank() == 0) {
     const auto invitation = find_invitation(request, world.size());
     text = !invitation.ok() ? Result<std::string>(invitation.error())
-           : *invitation    ? to_text(**invitation)
+           : *invitation    ? encode(**invitation)
                             : "";
   }
   ASSIGN_OR_RETURN(const std::string shared, broadcast_text(world, text.ok() ? *text : "", kPatient));
@@ -262,23 +228,21 @@ Result<int> join_under_mpi(const JoinRequest& request) {
   if (text.empty()) {
     return kExitDone;
   }
-  const Invitation invitation = invitation_from(text);
+  const GuestInvitation invitation = decode_guest_invitation(text);
   const int crews = world->size() / invitation.ranks;
   if (const int left = world->size() % invitation.ranks; left > 0 && world->rank() == 0) {
     print_to(stderr, "{} of {} processes are left over: {} crews of {} ranks take {}\n", left, world->size(),
              crews, invitation.ranks, world->size() - left);
   }
-  const Seat mine = this_seat();
-  std::vector<Seat> seats(static_cast<std::size_t>(world->size()));
-  RETURN_IF_ERROR(world->allgather(std::as_bytes(std::span(&mine, 1)),
-                                   std::as_writable_bytes(std::span(seats)), kPatient));
-  seats.resize(static_cast<std::size_t>(crews * invitation.ranks));
   const bool rows = world->rank() < crews * invitation.ranks;
+  ASSIGN_OR_RETURN(auto masks, gather_masks(*world, rows));
+  ASSIGN_OR_RETURN(const GuestCores cores, settle_guest_cores(*world, masks, demand_of(invitation)));
+  masks.resize(static_cast<std::size_t>(crews * invitation.ranks));
   const auto crew = mpi->split(rows ? world->rank() / invitation.ranks : -1);
   if (crew == nullptr) {
     return kExitDone;
   }
-  const Status rowed = row(*crew, invitation, neighbours_of(seats, world->rank(), invitation.ranks));
+  const Status rowed = row(*crew, invitation, neighbours_of(masks, world->rank(), invitation.ranks), cores);
   if (rowed.ok()) {
     return kExitDone;
   }

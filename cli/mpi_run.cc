@@ -7,13 +7,13 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include "base/host.h"
 #include "base/log.h"
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
 #include "cli/host_check.h"
+#include "cli/invitation.h"
 #include "cli/output.h"
 #include "cli/rank_crews.h"
 #include "cli/rank_survey.h"
@@ -29,39 +29,8 @@ namespace {
 
 constexpr CollectiveOptions kPatient{.timeout = std::chrono::minutes(10)};  // rank 0 reads the data meanwhile
 
-// What rank 0 tells every rank, once the study is there.
-struct Invitation {
-  std::string folder;
-  int threads = 1;
-  int lanes = 1;
-  int ranks_per_gpu = 0;          // 0: the crews compute on CPUs
-  bool bind = false;              // ranks that share CPUs take a part each
-  std::vector<int> crew_of_rank;  // negative: none
-  // By crew: CUDA_VISIBLE_DEVICES on each of its hosts.
-  std::vector<std::map<std::string, std::string>> cards;
-};
-
-int crews_in(const Invitation& invitation) { return 1 + *std::ranges::max_element(invitation.crew_of_rank); }
-
-std::string encode(const Invitation& invitation) {
-  const nlohmann::json json{{"folder", invitation.folder}, {"threads", invitation.threads},
-                            {"lanes", invitation.lanes},   {"ranks_per_gpu", invitation.ranks_per_gpu},
-                            {"bind", invitation.bind},     {"crew_of_rank", invitation.crew_of_rank},
-                            {"cards", invitation.cards}};
-  return json.dump();
-}
-
-Invitation invitation_of(const std::string& text) {
-  const auto json = nlohmann::json::parse(text);
-  Invitation invitation{.folder = json.at("folder"),
-                        .threads = json.at("threads"),
-                        .lanes = json.at("lanes"),
-                        .ranks_per_gpu = json.at("ranks_per_gpu"),
-                        .bind = json.at("bind"),
-                        .crew_of_rank = json.at("crew_of_rank").get<std::vector<int>>(),
-                        .cards = {}};
-  json.at("cards").get_to(invitation.cards);
-  return invitation;
+int crews_in(const StudyInvitation& invitation) {
+  return 1 + *std::ranges::max_element(invitation.crew_of_rank);
 }
 
 bool gives_threads(const Experiment& experiment) {
@@ -104,7 +73,7 @@ Result<std::unique_ptr<StudyPlan>> prepare(const NewStudy& request, int processe
   return plan;
 }
 
-Status settle_one_host(StudyPlan& plan, Invitation& invitation) {
+Status settle_one_host(StudyPlan& plan, StudyInvitation& invitation) {
   Resources& resources = plan.resources;
   if (!gives_threads(plan.experiment)) {
     resources.threads = std::max(1, usable_cores() / (resources.crews * resources.ranks));
@@ -119,7 +88,7 @@ Status settle_one_host(StudyPlan& plan, Invitation& invitation) {
 }
 
 Status settle_several_hosts(Communicator& world, const RankSeats& seats, StudyPlan& plan,
-                            const std::filesystem::path& folder, Invitation& invitation) {
+                            const std::filesystem::path& folder, StudyInvitation& invitation) {
   Resources& resources = plan.resources;
   ASSIGN_OR_RETURN(const RankSurvey survey, survey_ranks(world, seats, plan, folder));
   RETURN_IF_ERROR(refuse_troubles(survey.reports));
@@ -147,7 +116,7 @@ Status settle_several_hosts(Communicator& world, const RankSeats& seats, StudyPl
 
 // Rank 0's part up to the invitation. The other ranks take part in the survey, if there is one.
 Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communicator& world,
-                                              const RankSeats& seats, Invitation& invitation) {
+                                              const RankSeats& seats, StudyInvitation& invitation) {
   auto prepared = prepare(request, world.size());
   if (!prepared.ok()) {
     RETURN_IF_ERROR(seats.one_host ? Status() : call_off_survey(world));
@@ -178,7 +147,7 @@ Result<std::unique_ptr<Session>> open_session(const NewStudy& request, Communica
 }
 
 // Of all ranks, those that do not compute included.
-Status divide_cpus(Communicator& world, const Invitation& invitation) {
+Status divide_cpus(Communicator& world, const StudyInvitation& invitation) {
   if (!invitation.bind) {
     return {};
   }
@@ -187,7 +156,7 @@ Status divide_cpus(Communicator& world, const Invitation& invitation) {
                              .threads = invitation.threads});
 }
 
-Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitation) {
+Status row(Communicator& crew, const CrewRank& mine, const StudyInvitation& invitation) {
   const std::filesystem::path folder = invitation.folder;
   if (crew.rank() == 0) {
     RETURN_IF_ERROR(write_crew_record(folder, record_of_this_process(mine.crew, false)));
@@ -205,7 +174,7 @@ Status row(Communicator& crew, const CrewRank& mine, const Invitation& invitatio
 
 Result<int> coordinate(MpiSession& mpi, Communicator& world, const RankSeats& seats,
                        const NewStudy& request) {
-  Invitation invitation;
+  StudyInvitation invitation;
   auto session = open_session(request, world, seats, invitation);
   const auto told = broadcast_text(world, session.ok() ? encode(invitation) : "", kPatient);
   if (!session.ok()) {
@@ -238,7 +207,7 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   if (text.empty()) {
     return kExitDone;  // rank 0 tells why
   }
-  const Invitation invitation = invitation_of(text);
+  const StudyInvitation invitation = decode_study_invitation(text);
   for (CrewRank& rank : seats.ranks) {
     const int crew = invitation.crew_of_rank[static_cast<std::size_t>(rank.rank)];
     rank.crew = crew < 0 ? "" : rank_crew_name(crew);

@@ -1,4 +1,4 @@
-// Wires plan, study, store, server, launcher and display, and turns the loop.
+// Turns the loop: crews, display, and what ends a session.
 #include "cli/session.h"
 
 #include <fmt/format.h>
@@ -6,18 +6,16 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "base/file.h"
 #include "base/host.h"
-#include "base/log.h"
+#include "base/seconds.h"
 #include "base/text.h"
+#include "cli/elastic_plan.h"
 #include "cli/exit_code.h"
 #include "cli/forecast.h"
 #include "cli/host_check.h"
 #include "cli/output.h"
 #include "cli/summary.h"
-#include "cluster/network.h"
 #include "coordinator/checkpoint_files.h"
-#include "coordinator/learned.h"
 
 namespace regatta {
 namespace {
@@ -25,22 +23,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Microseconds kStep = milliseconds(50);        // between looks at crews and display
-constexpr Microseconds kSaveLimit = seconds(60);        // for crews to write their checkpoints on Ctrl-C
-constexpr Microseconds kDismissLimit = seconds(10);     // for dismissed crews to end by themselves
+constexpr Microseconds kStep = milliseconds(50);     // between looks at crews and display
+constexpr Microseconds kDismissLimit = seconds(10);  // for dismissed crews to end by themselves
+constexpr int kSaveToDismiss = 4;  // where a job has little time left: so much more for saving than for that
 constexpr Microseconds kLastSteps = milliseconds(500);  // for what stopped crews have sent
 constexpr Microseconds kGrace = seconds(3);             // between asking and killing
-
-// A YAML text, whatever it looks like.
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (const char letter : text) {
-    result += letter == '\'' ? "''" : std::string(1, letter);
-  }
-  return result + "'";
-}
-
-void tell_of_wait(const std::string& sentence) { print_to(stderr, "{}\n", sentence); }
 
 }  // namespace
 
@@ -52,18 +39,6 @@ int exit_code_of(const Study& study) {
   return failed ? kExitStudyFailed : kExitDone;
 }
 
-Status check_resume_overrides(const std::vector<std::string>& overrides) {
-  for (const std::string& line : overrides) {
-    const bool allowed = line.starts_with("search.stop.") || line.starts_with("resources.");
-    if (!allowed || line.find('\n') != std::string::npos) {
-      return user_mistake(fmt::format(
-          "--set {}: only search.stop.… and resources.… can change when a study goes on; start another study",
-          line));
-    }
-  }
-  return {};
-}
-
 std::string describe_ended(const Study& study, const std::filesystem::path& folder) {
   const Microseconds last = study.elapsed(Microseconds{0});
   return fmt::format(
@@ -73,86 +48,23 @@ std::string describe_ended(const Study& study, const std::filesystem::path& fold
       summarize(study, folder, std::chrono::duration<double>(last).count()));
 }
 
+Session::Session() : dismiss_limit_(kDismissLimit) {}
+
 Session::~Session() = default;
-
-Result<std::unique_ptr<StudyPlan>> Session::check(const NewStudy& request) {
-  std::vector<std::string> overrides = request.overrides;
-  if (request.name) {
-    overrides.push_back("name=" + quoted(*request.name));  // so that the stored file has it too
-  }
-  ASSIGN_OR_RETURN(Experiment experiment, load_experiment(request.file, overrides));
-  ASSIGN_OR_RETURN(auto plan, plan_study(std::move(experiment), {.check_training = true}));
-  // Checked under the path that the user gave, for the messages; kept under one that holds from any folder.
-  const auto absolute = std::filesystem::absolute(request.file).lexically_normal();
-  ASSIGN_OR_RETURN(plan->experiment, load_experiment(absolute, overrides));
-  return plan;
-}
-
-Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::unique_ptr<StudyPlan> plan,
-                                                 std::unique_ptr<Launcher> launcher) {
-  std::unique_ptr<Session> session(new Session);
-  session->plan_ = std::move(plan);
-  const Experiment& experiment = session->plan_->experiment;
-  session->study_ = make_study(*session->plan_);
-  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
-  ASSIGN_OR_RETURN(session->folder_, make_study_folder(request.runs, experiment.name));
-  ASSIGN_OR_RETURN(session->store_, Store::create(session->folder_, experiment,
-                                                  encode_learned(session->plan_->search.earlier)));
-  session->one_job_ = request.one_job;
-  RETURN_IF_ERROR(session->start(std::move(launcher)));
-  return session;
-}
-
-Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
-  RETURN_IF_ERROR(check_resume_overrides(request.overrides));
-  std::unique_ptr<Session> session(new Session);
-  session->folder_ = request.folder;
-  session->reopened_ = true;
-  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder, {.tell = tell_of_wait}));
-  ASSIGN_OR_RETURN(StoredStudy stored, session->store_->load());
-  std::vector<std::string> overrides = earlier_overrides(request.folder);
-  overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
-  ASSIGN_OR_RETURN(StudyView view, rebuild_study(request.folder, std::move(stored), overrides, {}));
-  session->plan_ = std::move(view.plan);
-  session->study_ = std::move(view.study);
-  RETURN_IF_ERROR(settle_resources(*session->plan_, session->folder_));
-  ASSIGN_OR_RETURN(auto launcher, make_launcher(session->plan_->resources));
-  ASSIGN_OR_RETURN(session->address_, coordinator_address(session->plan_->resources));
-  if (!request.overrides.empty()) {
-    RETURN_IF_ERROR(keep_overrides(request.folder, overrides));
-  }
-  const Reaction reaction = session->study_->resume(request.retry_failed, session->clock_.wall());
-  RETURN_IF_ERROR(session->store_->append(reaction.events, *session->study_));
-  RETURN_IF_ERROR(session->start(std::move(launcher)));
-  return session;
-}
-
-Status Session::start(std::unique_ptr<Launcher> launcher) {
-  RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
-  set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
-  interrupts_ = std::make_unique<Interrupts>();
-  ASSIGN_OR_RETURN(job_, BatchJob::find(folder_, *study_, clock_));
-  stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());
-  ASSIGN_OR_RETURN(server_, Server::start(*study_, *store_, clock_, server_options(address_)));
-  if (launcher != nullptr) {
-    crews_ = std::make_unique<CrewKeeper>(
-        std::move(launcher), clock_,
-        CrewKeeperOptions{.folder = folder_, .crews = plan_->resources.crews, .restarts = !one_job_});
-  }
-  display_ = make_display(stdout, clock_);
-  forecast_ = std::make_unique<Forecast>(*study_, clock_);
-  return {};
-}
 
 ServerOptions Session::server_options(const std::string& address) {
   ServerOptions options{.folder = folder_, .bind_address = address, .max_epochs = plan_->max_epochs};
-  options.slots_of = [this, possible = !one_job_ &&
-                                       can_start_large_crews(plan_->resources)](const std::string& crew) {
+  options.slots_of = [this, possible = why_crews_stay().empty()](const std::string& crew) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
   options.started = [this](const StartAttempt& start) { note_start(start); };
   return options;
+}
+
+// A sentence without an end; empty: they may grow.
+std::string Session::why_crews_stay() const {
+  return one_job_ ? "they are parts of one MPI job" : why_no_large_crews(plan_->resources);
 }
 
 void Session::note_start(const StartAttempt& start) {
@@ -184,6 +96,10 @@ Result<int> Session::run() {
   } else if (const auto warning = oversubscription_warning(plan_->resources, usable_cores());
              warning && crews_) {
     display_->note(*warning);
+  }
+  if (const std::string why = why_crews_stay();
+      !why.empty() && plan_->resources.crews > 1 && elastic_options(*plan_)) {
+    display_->note(fmt::format("crews do not grow where trials are few (`elastic`): {}", why));
   }
   const Status served = serve();
   if (served.ok()) {
@@ -253,7 +169,7 @@ Status Session::tend_crews() {
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
-    begin_stop({});
+    begin_stop({}, kSaveLimit);
   }
   return {};
 }
@@ -289,7 +205,8 @@ void Session::heed_interrupts() {
       display_->note("go on with: " + resume_command(folder_));
     }
     begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
-                .comes_back = !request && !interrupts_->by_user()});
+                .comes_back = !request && !interrupts_->by_user()},
+               time_to_save(BatchJob::Notice::none));
   } else if (job_ != nullptr) {
     heed_job(job_->watch());
   }
@@ -301,12 +218,19 @@ void Session::heed_job(BatchJob::Notice notice) {
     return;
   }
   handing_over_ = job_ != nullptr && (notice == Notice::time_limit || notice == Notice::preempted);
-  display_->note(fmt::format("{}: crews save their checkpoints", describe(notice)));
-  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled});
+  const Microseconds limit = time_to_save(notice);
+  display_->note(fmt::format("{}: crews save their checkpoints, within {}", describe(notice),
+                             format_duration(in_seconds(limit))));
+  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled}, limit);
 }
 
-void Session::begin_stop(const StopOptions& options) {
-  save_until_.emplace(clock_, kSaveLimit);
+Microseconds Session::time_to_save(BatchJob::Notice notice) const {
+  return job_ == nullptr ? kSaveLimit : job_->time_to_save(notice);
+}
+
+void Session::begin_stop(const StopOptions& options, Microseconds save_limit) {
+  save_until_.emplace(clock_, save_limit);
+  dismiss_limit_ = std::min(kDismissLimit, save_limit / kSaveToDismiss);
   if (crews_ != nullptr) {
     crews_->wind_down();
   }
@@ -321,7 +245,7 @@ void Session::dismiss_crews() {
     return;
   }
   crews_->wind_down();
-  const Deadline deadline(clock_, kDismissLimit);
+  const Deadline deadline(clock_, dismiss_limit_);
   while (crews_->any_running() && !deadline.passed() && interrupts() < 2) {
     if (!step().ok()) {
       return;

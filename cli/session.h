@@ -53,7 +53,7 @@ class Session {
   // they come by themselves.
   static Result<std::unique_ptr<Session>> create(const NewStudy& request, std::unique_ptr<StudyPlan> plan,
                                                  std::unique_ptr<Launcher> launcher);
-  // Replays the stored study, starts the server.
+  // Replays the stored study, starts the server. Renews the study's lock as it gets on.
   static Result<std::unique_ptr<Session>> reopen(const OldStudy& request);
 
   // Until the study has ended or was interrupted; prints what there is to see. Returns the exit code.
@@ -62,17 +62,20 @@ class Session {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  Session() = default;
+  Session();
   Status start(std::unique_ptr<Launcher> launcher);
+  Status rebuild(const std::vector<std::string>& overrides);
   Status serve();
   Status step();
   Status tend_crews();
   int interrupts();
   ServerOptions server_options(const std::string& address);
+  std::string why_crews_stay() const;
   void note_start(const StartAttempt& start);
   void heed_interrupts();
   void heed_job(BatchJob::Notice notice);
-  void begin_stop(const StopOptions& options);
+  Microseconds time_to_save(BatchJob::Notice notice) const;
+  void begin_stop(const StopOptions& options, Microseconds save_limit);
   Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
@@ -97,6 +100,7 @@ class Session {
   Microseconds looked_{0};              // at crews and display; monotonic
   std::optional<Error> crew_failure_;   // the crews cannot be kept alive
   std::optional<Deadline> save_until_;  // set once the study was asked to stop
+  Microseconds dismiss_limit_;          // for dismissed crews to end by themselves
   bool at_once_ = false;
   bool reopened_ = false;
   bool one_job_ = false;

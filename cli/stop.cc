@@ -2,14 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/host.h"
+#include "base/seconds.h"
 #include "base/shared_file.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/output.h"
+#include "cli/owner_watch.h"
 #include "cli/stop_request.h"
 #include "cli/study_folder.h"
 #include "cli/submitted_jobs.h"
@@ -26,6 +29,8 @@ using std::chrono::seconds;
 constexpr Microseconds kLook = milliseconds(250);
 constexpr Microseconds kTellInterval = seconds(5);
 constexpr Microseconds kLimit = std::chrono::minutes(5);  // well above what a coordinator takes to save
+
+constexpr int kMostAsked = 5;  // coordinators, one after the other
 
 struct StopCommand {
   std::string run;
@@ -71,40 +76,80 @@ Result<int> nothing_to_stop(const std::filesystem::path& folder, const std::stri
   return user_mistake(fmt::format("there is nothing to stop: {}; {}", why, rest));
 }
 
+// How often the study has been ended in order so far.
+Result<std::size_t> count_ends(const std::filesystem::path& folder) {
+  ASSIGN_OR_RETURN(const StoredStudy stored, Store::read(folder));
+  return static_cast<std::size_t>(std::ranges::count_if(stored.events, [](const TimedEvent& event) {
+    return std::holds_alternative<StudyEnded>(event.event);
+  }));
+}
+
+Status ask(const std::filesystem::path& folder, const LockOwner& owner, bool at_once) {
+  RETURN_IF_ERROR(
+      write_stop_request(folder, {.coordinator = owner.identity, .at_once = at_once, .by = this_user()}));
+  print_to(stderr, "asked process {} on host {} to {}\n", owner.process, owner.host,
+           at_once ? "end at once" : "save and end");
+  return {};
+}
+
 // Until the lock is another's or nobody's. A coordinator on this host is seen to die; one on another is taken
-// for dead when its lock is not renewed.
-Result<int> wait_for_end(const std::filesystem::path& folder, const LockOwner& asked) {
+// for dead when its lock is not renewed. Returns whose the lock is then; nullopt: nobody's.
+Result<std::optional<LockOwner>> wait_for_end(const std::filesystem::path& folder, const LockOwner& asked) {
   const SystemClock clock;
   const Deadline deadline(clock, kLimit);
   const Microseconds begin = clock.monotonic();
   Microseconds told = begin;
-  Microseconds renewed = begin;
-  std::string text = asked.text;
+  OwnerWatch watch(asked, begin);
   while (!deadline.passed()) {
     const auto owner = find_lock_owner(folder);
     const Microseconds now = clock.monotonic();
-    if (!owner || owner->identity != asked.identity) {
-      ASSIGN_OR_RETURN(const std::string rest, describe_rest(folder));
-      print_out("{} has been stopped: {}\n", folder.string(), rest);
-      return kExitDone;
+    const OwnerFate fate = watch.look(owner, now);
+    if (fate == OwnerFate::gone || fate == OwnerFate::replaced) {
+      return owner;
     }
-    renewed = owner->text == std::exchange(text, owner->text) ? renewed : now;
-    const bool is_silent = now - renewed > kLockPatience;
-    if (owner->life == LockOwner::Life::dead || is_silent) {
-      return failure(
-          fmt::format("{} {}; go on with: {}", describe(asked),
-                      is_silent ? "gives no sign of life any more" : "has died before it could save",
-                      resume_command(folder)));
+    if (fate != OwnerFate::holds) {
+      return failure(fmt::format(
+          "{} {}; go on with: {}", describe(asked),
+          fate == OwnerFate::silent ? "gives no sign of life any more" : "has died before it could save",
+          resume_command(folder)));
     }
     if (now - told >= kTellInterval) {
       told = now;
       print_to(stderr, "waiting for process {} on host {}: {} so far\n", asked.process, asked.host,
-               format_duration(std::chrono::duration<double>(now - begin).count()));
+               format_duration(in_seconds(now - begin)));
     }
     pause_for(kLook);
   }
   return timed_out(
       fmt::format("{} still runs; 'regatta stop --now' ends it without saving", describe(asked)));
+}
+
+// A coordinator that has taken the study over from one that passed for dead never heard of the request, so it
+// is asked in turn. One that somebody has started after the other had ended is not this request's business.
+Result<int> stop_all(const std::filesystem::path& folder, LockOwner owner, bool at_once) {
+  const auto ends_before = count_ends(folder);  // a study that cannot be read can be stopped all the same
+  for (int asked = 0; asked < kMostAsked; ++asked) {
+    RETURN_IF_ERROR(ask(folder, owner, at_once));
+    ASSIGN_OR_RETURN(const auto next, wait_for_end(folder, owner));
+    if (!next) {
+      ASSIGN_OR_RETURN(const std::string rest, describe_rest(folder));
+      print_out("{} has been stopped: {}\n", folder.string(), rest);
+      return kExitDone;
+    }
+    const auto ends = count_ends(folder);
+    if (ends.ok() && ends_before.ok() && *ends > *ends_before) {
+      print_out(
+          "{} was stopped, but process {} on host {} has gone on with it since; end that by "
+          "'regatta stop {}'\n",
+          folder.string(), next->process, next->host, folder.string());
+      return kExitDone;
+    }
+    print_to(stderr, "process {} on host {} has taken the study over from process {} on host {}\n",
+             next->process, next->host, owner.process, owner.host);
+    owner = *next;
+  }
+  return failure(fmt::format("{} goes from one coordinator to the next; the last one: process {} on host {}",
+                             folder.string(), owner.process, owner.host));
 }
 
 Result<int> stop(const StopCommand& command) {
@@ -116,11 +161,11 @@ Result<int> stop(const StopCommand& command) {
   if (owner->life == LockOwner::Life::dead) {
     return nothing_to_stop(folder, describe(*owner) + " has died" + describe_job(folder));
   }
-  RETURN_IF_ERROR(write_stop_request(
-      folder, {.coordinator = owner->identity, .at_once = command.now, .by = this_user()}));
-  print_to(stderr, "asked process {} on host {} to {}\n", owner->process, owner->host,
-           command.now ? "end at once" : "save and end");
-  return command.no_wait ? Result<int>(kExitDone) : wait_for_end(folder, *owner);
+  if (command.no_wait) {
+    RETURN_IF_ERROR(ask(folder, *owner, command.now));
+    return kExitDone;
+  }
+  return stop_all(folder, *owner, command.now);
 }
 
 }  // namespace

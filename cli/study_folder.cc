@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "coordinator/learned.h"
 
@@ -96,6 +97,7 @@ Result<StudyView> rebuild_study(const std::filesystem::path& folder, StoredStudy
   view.events = std::move(stored.events);
   for (const TimedEvent& event : view.events) {
     view.study->replay(event);
+    note_progress();
   }
   return view;
 }

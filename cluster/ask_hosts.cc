@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "cluster/network.h"
 
@@ -145,6 +146,7 @@ Result<std::vector<HostReport>> ask_hosts(const std::vector<HostSlots>& hosts, c
   std::size_t waiting = hosts.size();
   while (waiting > 0 && !deadline.passed()) {
     listener.serve(kPoll);
+    note_progress();
     for (std::size_t i = 0; i < asked.size(); ++i) {
       if (const auto status = asked[i] ? asked[i]->process.poll() : std::nullopt) {
         reports[i].seconds = std::chrono::duration<double>(clock.monotonic() - began).count();

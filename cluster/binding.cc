@@ -37,25 +37,6 @@ std::vector<CpuSet> cpus_near_ranks(const Resources& resources, const std::vecto
   return any ? near : std::vector<CpuSet>();
 }
 
-// A sentence without an end; empty: the cores can be dealt.
-std::string why_not(const Resources& resources, const HostCores& host) {
-  if (!resources.bind) {
-    return "resources.bind is none";
-  }
-  if (host.cores.empty()) {
-    return "the system does not tell which cores there are";
-  }
-  if (!host.bound_by.empty()) {
-    return fmt::format("{} binds threads already", host.bound_by);
-  }
-  const std::size_t cpus = cpu_count(host.cores);
-  if (host.limit && static_cast<std::size_t>(*host.limit) < cpus) {
-    return fmt::format("this container or Slurm job may use {} of {} CPUs, whichever are free", *host.limit,
-                       cpus);
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string binding_variable() {
@@ -78,9 +59,27 @@ HostCores find_host_cores(const std::vector<std::string>& buses) {
   return host;
 }
 
+std::string why_not_dealt(bool bind, const HostCores& host) {
+  if (!bind) {
+    return "resources.bind is none";
+  }
+  if (host.cores.empty()) {
+    return "the system does not tell which cores there are";
+  }
+  if (!host.bound_by.empty()) {
+    return fmt::format("{} binds threads already", host.bound_by);
+  }
+  const std::size_t cpus = cpu_count(host.cores);
+  if (host.limit && static_cast<std::size_t>(*host.limit) < cpus) {
+    return fmt::format("this container or Slurm job may use {} of {} CPUs, whichever are free", *host.limit,
+                       cpus);
+  }
+  return {};
+}
+
 void settle_cores(Resources& resources, const HostCores& host) {
   resources.cpus.clear();
-  resources.why_unbound = why_not(resources, host);
+  resources.why_unbound = why_not_dealt(resources.bind, host);
   if (!resources.why_unbound.empty()) {
     return;
   }

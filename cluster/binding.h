@@ -24,6 +24,10 @@ std::string binding_variable();
 // `buses`: of the cards.
 HostCores find_host_cores(const std::vector<std::string>& buses);
 
+// Why cores are not dealt here, whatever there is to deal: a sentence without an end; empty: they are.
+// `bind`: as the file says.
+std::string why_not_dealt(bool bind, const HostCores& host);
+
 // Deals the cores to the crews' ranks (resources.cpus). They stay with the system, and resources.why_unbound
 // says why, where the file says `bind: none`; where ranks and threads want more CPUs than there are, because
 // two on one would be slower than what the system makes of them; where a limit is below the number of CPUs,

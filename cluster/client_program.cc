@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/progress.h"
 
 namespace regatta {
 namespace {
@@ -22,6 +23,7 @@ std::string read_all(int descriptor, const Deadline& deadline) {
   std::string text;
   std::array<char, 4096> buffer{};
   while (!deadline.passed()) {
+    note_progress();
     pollfd waiting{.fd = descriptor, .events = POLLIN, .revents = 0};
     if (::poll(&waiting, 1, kPollMs) <= 0) {
       continue;

@@ -47,8 +47,9 @@ class Launcher {
 Result<std::unique_ptr<Launcher>> make_launcher(const Resources& resources,
                                                 const std::filesystem::path& program = {});
 
-// Whether crews of several slots can be started here: of one slot and one rank they need no mpirun.
-bool can_start_large_crews(const Resources& resources);
+// Why crews of several slots cannot be started here (of one slot and one rank they need no mpirun): a
+// sentence without an end; empty: they can.
+std::string why_no_large_crews(const Resources& resources);
 
 // Each crew is its own `mpirun -n ranks PROGRAM worker …`: one crew, one failure domain. Crews of one rank
 // are started without mpirun. Crews outlive this process unless stopped: they have their own process groups

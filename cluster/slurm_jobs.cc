@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <sstream>
 
 #include "cluster/client_program.h"
@@ -35,6 +37,13 @@ std::optional<std::int64_t> digits(std::string_view text) {
   return whole && number >= 0 ? std::optional(number) : std::nullopt;
 }
 
+// "2026-11-21T21:35:09" as seconds; only differences mean something.
+std::optional<std::int64_t> parse_slurm_time(const std::string& text) {
+  std::tm time{};
+  const char* const rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time);
+  return rest == nullptr || *rest != '\0' ? std::nullopt : std::optional<std::int64_t>(::timegm(&time));
+}
+
 }  // namespace
 
 std::optional<SlurmJob> parse_job(const std::string& line) {
@@ -45,6 +54,7 @@ std::optional<SlurmJob> parse_job(const std::string& line) {
                .run_time = field(line, "RunTime"),
                .time_limit = field(line, "TimeLimit"),
                .start_time = field(line, "StartTime"),
+               .end_time = field(line, "EndTime"),
                .requeueable = field(line, "Requeue") == "1",
                .preempted = !field(line, "PreemptTime").empty()};
   return job.id.empty() || job.state.empty() ? std::nullopt : std::optional(job);
@@ -77,10 +87,33 @@ std::optional<std::int64_t> parse_slurm_seconds(const std::string& text) {
   }
 }
 
+// Both ends of the job's time are Slurm's own, so no other clock has part in this.
 std::optional<std::int64_t> seconds_left(const SlurmJob& job) {
-  const auto limit = parse_slurm_seconds(job.time_limit);
   const auto run = parse_slurm_seconds(job.run_time);
-  return limit && run && job.is_running() ? std::optional(*limit - *run) : std::nullopt;
+  if (!run || !job.is_running()) {
+    return std::nullopt;
+  }
+  const auto limit = parse_slurm_seconds(job.time_limit);
+  const auto begin = parse_slurm_time(job.start_time);
+  const auto end = parse_slurm_time(job.end_time);
+  std::optional<std::int64_t> total = limit;
+  if (begin && end && *end > *begin) {
+    total = std::min(limit.value_or(*end - *begin), *end - *begin);
+  }
+  return total ? std::optional(*total - *run) : std::nullopt;
+}
+
+std::optional<std::int64_t> parse_kill_wait(const std::string& config) {
+  const std::size_t key = config.find("KillWait ");
+  const std::size_t number = key == std::string::npos ? key : config.find_first_of("0123456789\n", key);
+  return number == std::string::npos
+             ? std::nullopt
+             : digits(config.substr(number, config.find_first_of(" \n", number) - number));
+}
+
+std::optional<std::int64_t> find_kill_wait() {
+  const auto config = ask_client({"scontrol", "show", "config"}, kJobLimit);
+  return config.ok() ? parse_kill_wait(*config) : std::nullopt;
 }
 
 Result<std::optional<SlurmJob>> find_job(const std::string& id) {

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/seconds.h"
+
 namespace regatta {
 namespace {
 
 constexpr double kLeastEfficiency = 0.05;  // keeps speeds above zero
-
-double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 int sum_of(const std::vector<std::size_t>& crews, const std::vector<int>& slots) {
   return std::accumulate(crews.begin(), crews.end(), 0,
@@ -54,7 +54,7 @@ std::optional<double> EpochTimes::seconds_left(AttemptId attempt, double epochs,
   const Epoch& measured = known == epochs_.end() ? *last_ : known->second;
   const double epoch =
       measured.seconds * speed_of(measured.slots, efficiency_) / speed_of(running.slots, efficiency_);
-  return std::max(0.0, epochs * epoch - std::min(seconds(now - running.mark), epoch));
+  return std::max(0.0, epochs * epoch - std::min(in_seconds(now - running.mark), epoch));
 }
 
 bool pays(const Contender& contender, int slots, const ElasticTerms& terms) {

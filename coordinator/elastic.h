@@ -1,5 +1,5 @@
 // When idle slots are worth more in another crew: the arithmetic, and what it is fed with. The study's part
-// stands in study_elastic.cc.
+// stands in study_elastic.cc and study_reshape.cc.
 #pragma once
 
 #include <cstddef>

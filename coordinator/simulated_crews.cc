@@ -10,13 +10,12 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds.h"
 
 namespace regatta {
 namespace {
 
 constexpr int kProgramEpochs = 10;  // of a program that decides itself when it is done
-
-double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 std::string checkpoint_name(int trial, int epoch) {
   return fmt::format("checkpoints/trial-{}/epoch-{}", trial, epoch);
@@ -246,7 +245,7 @@ void SimulatedCrews::begin_epoch(std::size_t index, Attempt& attempt, Microsecon
 
 void SimulatedCrews::finish_epoch(std::size_t index, Attempt& attempt) {
   SimulatedCrew& crew = crews_[index];
-  const double spent = seconds(now_ - *attempt.epoch_began);
+  const double spent = in_seconds(now_ - *attempt.epoch_began);
   seconds_trained_ += spent * static_cast<double>(crew.slots.size());
   attempt.epoch_began.reset();
   attempt.part = 0;
@@ -281,8 +280,8 @@ std::string SimulatedCrews::save_part(const SimulatedCrew& crew, const Attempt& 
   if (!attempt.epoch_began || *attempt.epoch_began >= now_) {
     return {};
   }
-  const double spent = seconds(now_ - *attempt.epoch_began);
-  const double left = seconds(epoch_time(crew, attempt));
+  const double spent = in_seconds(now_ - *attempt.epoch_began);
+  const double left = in_seconds(epoch_time(crew, attempt));
   const std::string name = fmt::format("{}-by-{}", checkpoint_name(attempt.trial, attempt.epoch), attempt.id);
   parts_[name] = {attempt.part + (1 - attempt.part) * std::min(spent / left, 1.0),
                   attempt.part_seconds + spent * static_cast<double>(crew.slots.size())};
@@ -298,7 +297,7 @@ double SimulatedCrews::seconds_of_part(const std::string& checkpoint) const {
 void SimulatedCrews::leave_attempt(SimulatedCrew& crew, AttemptId id) {
   if (const Attempt& attempt = crew.attempts.at(id); attempt.epoch_began) {
     seconds_trained_ +=
-        std::max(0.0, seconds(now_ - *attempt.epoch_began)) * static_cast<double>(crew.slots.size());
+        std::max(0.0, in_seconds(now_ - *attempt.epoch_began)) * static_cast<double>(crew.slots.size());
   }
   crew.attempts.erase(id);
 }

@@ -14,14 +14,13 @@
 #include <utility>
 
 #include "base/random.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "coordinator/objectives.h"
 #include "coordinator/simulated_crews.h"
 
 namespace regatta {
 namespace {
-
-double seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 // FNV-1a over the stored form of events.
 class Fingerprint {
@@ -171,7 +170,7 @@ class Simulation {
       std::optional<Input> input = next({});
       if (!input) {
         return failure(fmt::format("the simulation came to a standstill after {}: no crew has anything to do",
-                                   format_duration(seconds(crews_.now() - start_))));
+                                   format_duration(in_seconds(crews_.now() - start_))));
       }
       RETURN_IF_ERROR(take_batch(*std::move(input)));
     }
@@ -245,7 +244,7 @@ class Simulation {
   }
 
   SimulationResult result() {
-    const double makespan = seconds(std::max(crews_.now(), coordinator_.now()) - start_);
+    const double makespan = in_seconds(std::max(crews_.now(), coordinator_.now()) - start_);
     SimulationResult result =
         tally_.finish(study_, makespan, makespan * options_.crews * options_.lanes, crews_.seconds_trained());
     result.coordinator_busy_fraction = makespan > 0 ? coordinator_.busy_seconds() / makespan : 0;
@@ -281,7 +280,7 @@ Result<SimulationResult> simulate(Study& study, const SimulationOptions& options
         format_count(options.crews), format_number(options.costs->heartbeat_s), heartbeats));
   }
   ASSIGN_OR_RETURN(SimulationResult result, Simulation(study, options, hooks, heartbeats).run());
-  result.wall_seconds = seconds(wall_clock.monotonic() - began);
+  result.wall_seconds = in_seconds(wall_clock.monotonic() - began);
   return result;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "coordinator/database_copy.h"
 #include "coordinator/database_file.h"
 #include "coordinator/optuna_tables.h"
@@ -92,6 +93,7 @@ Result<StoredStudy> load_from(SQLite::Database& database) {
   while (all.executeStep()) {
     ASSIGN_OR_RETURN(Event event,
                      decode({.kind = all.getColumn(1).getString(), .body = all.getColumn(2).getString()}));
+    note_progress();
     stored.events.push_back({.at = Microseconds(all.getColumn(0).getInt64()), .event = std::move(event)});
   }
   return stored;

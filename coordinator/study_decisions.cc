@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "coordinator/study_implementation.h"
 
@@ -15,8 +16,6 @@ namespace {
 constexpr int kAlikeFailures = 5;
 constexpr int kInvalidPoints = 20;
 constexpr int kInvalidPointsPerTrial = 10;
-
-double seconds(Microseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
@@ -280,7 +279,7 @@ std::optional<std::string> Study::Implementation::hopeless() const {
 
 bool Study::Implementation::time_over() const {
   const auto& hours = state.config().stop.hours;
-  return hours && seconds(state.elapsed(now)) >= *hours * 3600;
+  return hours && in_seconds(state.elapsed(now)) >= *hours * 3600;
 }
 
 void Study::Implementation::end_running() {

@@ -1,5 +1,6 @@
 // The parts of a study: facts (StudyState), crews (CrewRoster), and the decisions that stand here. study.cc
-// takes the inputs, study_decisions.cc chooses work and the end, study_elastic.cc reshapes crews.
+// takes the inputs, study_decisions.cc chooses work and the end, study_elastic.cc reshapes crews,
+// study_reshape.cc decides when.
 #pragma once
 
 #include <map>
@@ -104,26 +105,39 @@ struct Study::Implementation {
     std::set<int> joined;  // slots that have crews of their own
     Microseconds ordered{0};
     bool suspended = false;
+    bool undone = false;           // not all small crews have come in time
+    std::set<std::string> fenced;  // small crews that are to leave the slots to `from` again
+  };
+  struct Retired {
+    Microseconds since{0};
+    std::vector<int> slots;
   };
   void take_place(Crew& crew);  // it has joined; may be dismissed at once
+  void rejoin(const Split& split, Crew& crew);
   void settle_conflict(Crew& newcomer, Crew& other);
   void crew_has_data(const std::string& crew);
   void leave_place(const std::string& crew);  // it is gone
   void take_over();                           // what is due of growths and splits; before work is given out
-  void reshape();                             // what to begin; after it
   bool advance(Growth& growth);               // whether it is over
   bool advance(Split& split);
   void hand_over(Crew& to, const Growth& growth);
   void abandon(const Growth& growth);
-  bool is_worth_suspending(const Crew& crew, std::size_t slots) const;
+  void undo(Split& split);
+  bool clear(Split& split);  // of the crews that are fenced; whether none is left
+  void lose_work(const Crew& crew);
   void release(const Split& split);  // its small crews may have work
   bool waits_for_exit() const;
-  bool must_wait_for(const std::string& crew) const;  // it was retired, and its processes are still there
+  // Crews that were retired there still have processes.
+  bool must_wait_for(const std::vector<int>& slots) const;
   void suspend(Crew& crew);
   void retire(Crew& crew);
+
+  // study_reshape.cc
+  void reshape();  // what to begin; after work is given out
   void consider_growth();
   void grow(const Crew& from, const std::vector<Crew*>& joining);
   void consider_split();
+  bool is_worth_suspending(const Crew& crew, std::size_t slots) const;
   bool is_reshaped(const Crew& crew) const;
   bool shares_slots(const Crew& crew) const;  // with another crew
   bool is_held(int trial) const;              // for the larger crew, while the processes of the old one end
@@ -158,8 +172,10 @@ struct Study::Implementation {
 
   std::vector<Growth> growths;
   std::vector<Split> splits;
-  std::map<std::string, Microseconds> retired;  // dismissed with work left, and when; until they are gone
-  std::map<AttemptId, Microseconds> takeovers;  // without a report; when the crew before was suspended
+  std::map<std::string, Retired> retired;  // dismissed with work left; until they are gone
+  std::set<std::string> held_back;         // idle crews that wait until these are gone from their slots
+  std::map<std::string, Microseconds> suspending;  // crews that were told to suspend what they run, and when
+  std::map<AttemptId, Microseconds> takeovers;     // without a report; when the crew before was suspended
   EpochTimes epoch_times;
   double takeover_seconds = 0;  // ElasticOptions::start_seconds, or as measured
   double handover_seconds = 0;

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/host.h"
+#include "base/seconds.h"
 #include "base/text.h"
 
 namespace regatta {
@@ -28,8 +29,6 @@ constexpr Microseconds kLook = seconds(1);  // between two looks at another host
 constexpr Microseconds kTellInterval = seconds(5);
 constexpr int kAsideLooks = 5;  // a lock may be moved away for a moment by who wants to see what it was
 constexpr Microseconds kAsideLook = milliseconds(50);
-
-double in_seconds(Microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 fs::path lock_path(const fs::path& folder) { return folder / "study.lock"; }
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/progress.h"
+
 namespace regatta {
 namespace {
 
@@ -38,6 +40,7 @@ Result<std::string> read_compressed_file(const std::filesystem::path& path) {
     if (count <= 0) {
       break;
     }
+    note_progress();
   }
   int code = Z_OK;
   const char* text = gzerror(file.get(), &code);

@@ -10,6 +10,8 @@
 #include <limits>
 #include <set>
 
+#include "base/progress.h"
+
 namespace regatta {
 namespace {
 
@@ -85,6 +87,7 @@ class CsvParser {
     RETURN_IF_ERROR(read_names());
     while (skip_blank_lines()) {
       RETURN_IF_ERROR(read_row());
+      note_progress();
     }
     if (table_.cells_.empty()) {
       return mistake_at({table_.file_name_}, "the table has no rows");

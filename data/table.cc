@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 
+#include "base/progress.h"
 #include "base/text.h"
 
 namespace regatta {
@@ -100,6 +101,7 @@ Result<std::vector<std::size_t>> rows_to_read(const CsvTable& csv, const ColumnR
                                               MissingRule rule) {
   std::vector<std::size_t> rows;
   for (std::size_t row = 0; row < csv.rows(); ++row) {
+    note_progress();
     const auto missing = [&](std::size_t column) { return is_missing(csv.raw(row, column)); };
     const auto target = std::ranges::find_if(roles.targets, missing);
     const auto input = std::ranges::find_if(roles.inputs, missing);
@@ -218,6 +220,7 @@ Result<TableColumn> read_input(const CsvTable& csv, std::size_t column, const st
     return input;
   }
   for (const std::size_t row : rows) {
+    note_progress();
     float number = std::numeric_limits<float>::quiet_NaN();
     if (!is_missing(csv.raw(row, column))) {
       ASSIGN_OR_RETURN(number, read_float(csv, row, column));
@@ -290,6 +293,7 @@ Result<Table> read_table(const CsvTable& csv, const TableOptions& options) {
     table.target_names.push_back(csv.column_names()[column]);
   }
   for (const std::size_t row : rows) {
+    note_progress();
     for (const std::size_t column : roles.targets) {
       ASSIGN_OR_RETURN(const float target, read_float(csv, row, column));
       table.targets.push_back(target);

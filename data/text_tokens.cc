@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "base/progress.h"
+
 namespace regatta {
 namespace {
 
@@ -36,7 +38,10 @@ Result<std::vector<std::string_view>> split_tokens(std::string_view text, bool b
     if (length == 0) {
       return user_mistake(fmt::format("line {} is not UTF-8; write `tokens: bytes`", line));
     }
-    line += text[at] == '\n' ? 1 : 0;
+    if (text[at] == '\n') {
+      ++line;
+      note_progress();
+    }
     tokens.push_back(text.substr(at, length));
     at += length;
   }
@@ -65,6 +70,7 @@ Result<Dataset> make_text_dataset(std::string_view text, const TextOptions& opti
   }
   std::map<std::string_view, std::int32_t> vocabulary;
   for (const std::string_view token : tokens) {
+    note_progress();
     vocabulary.emplace(token, 0);
   }
   if (vocabulary.size() < 2) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/progress.h"
 #include "base/text.h"
 #include "experiment/section.h"
 
@@ -156,6 +157,7 @@ Result<TrialPlan> check_experiment(const Experiment& experiment, int max_epochs)
   std::optional<DataShape> data;
   std::string data_yaml;
   for (const Point& point : representative_points(experiment.space)) {
+    note_progress();
     TrialPlan plan;
     const Status planned = plan_point(experiment, point, max_epochs, data_yaml, data, plan);
     if (planned.ok() && !first) {

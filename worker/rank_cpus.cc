@@ -46,8 +46,8 @@ RankMask mask_of(const Card& card) {
 
 }  // namespace
 
-Result<std::vector<RankMask>> gather_masks(Communicator& communicator, bool computes) {
-  const Card mine = card_of(computes ? allowed_cpus() : CpuSet());
+Result<std::vector<RankMask>> gather_cpus(Communicator& communicator, const CpuSet& cpus) {
+  const Card mine = card_of(cpus);
   std::vector<Card> cards(static_cast<std::size_t>(communicator.size()));
   RETURN_IF_ERROR(
       communicator.allgather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(cards))));
@@ -56,6 +56,10 @@ Result<std::vector<RankMask>> gather_masks(Communicator& communicator, bool comp
     masks.push_back(mask_of(card));
   }
   return masks;
+}
+
+Result<std::vector<RankMask>> gather_masks(Communicator& communicator, bool computes) {
+  return gather_cpus(communicator, computes ? allowed_cpus() : CpuSet());
 }
 
 int cores_of_host(std::span<const RankMask> masks, int rank) {

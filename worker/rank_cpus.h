@@ -20,7 +20,9 @@ struct RankMask {
   int limit = 0;  // see cpu_limit(); 0: none
 };
 
-// By rank; collective.
+// By rank: the CPUs that each hands in; collective.
+Result<std::vector<RankMask>> gather_cpus(Communicator& communicator, const CpuSet& mine);
+// Those that it may run on.
 Result<std::vector<RankMask>> gather_masks(Communicator& communicator, bool computes = true);
 
 // How many cores the ranks on this rank's host have together.

@@ -20,6 +20,22 @@ BatchScript script() {
           .setup = {}};
 }
 
+// All that can be asked for.
+JobRequest request_of_everything() {
+  return {.nodes = 4,
+          .ntasks_per_node = 8,
+          .cpus_per_task = 7,
+          .gpus_per_node = 8,
+          .time = "4:00:00",
+          .partition = "gpu",
+          .account = "physics",
+          .qos = "high",
+          .memory = "64G",
+          .exclusive = true,
+          .options = {"--constraint=ib"},
+          .save_seconds = 300};
+}
+
 TEST(BatchScript, GoesOnWithTheStudyAndTakesTheSignalsItself) {
   const std::string text = write_batch_script(script());
   EXPECT_THAT(text, testing::StartsWith("#!/bin/bash\n#SBATCH --job-name=regatta-iris\n#SBATCH --nodes=1\n"));
@@ -33,18 +49,7 @@ TEST(BatchScript, GoesOnWithTheStudyAndTakesTheSignalsItself) {
 
 TEST(BatchScript, SaysWhatTheJobAsksFor) {
   BatchScript asked = script();
-  asked.request = {.nodes = 4,
-                   .ntasks_per_node = 8,
-                   .cpus_per_task = 7,
-                   .gpus_per_node = 8,
-                   .time = "4:00:00",
-                   .partition = "gpu",
-                   .account = "physics",
-                   .qos = "high",
-                   .memory = "64G",
-                   .exclusive = true,
-                   .options = {"--constraint=ib"},
-                   .save_seconds = 300};
+  asked.request = request_of_everything();
   const std::string text = write_batch_script(asked);
   for (const char* line : {"--nodes=4", "--ntasks-per-node=8", "--cpus-per-task=7", "--gpus-per-node=8",
                            "--time=4:00:00", "--partition=gpu", "--account=physics", "--qos=high",
@@ -81,18 +86,8 @@ TEST(BatchScript, FurtherOptionsKeepTheirBlanks) {
 
 TEST(BatchScript, IsReadWithoutWhatFollowsFromTheResources) {
   BatchScript asked = script();
-  asked.request = {.nodes = 4,
-                   .ntasks_per_node = 8,
-                   .cpus_per_task = 7,
-                   .gpus_per_node = 8,
-                   .time = "4:00:00",
-                   .partition = "gpu",
-                   .account = "physics",
-                   .qos = "high",
-                   .memory = "64G",
-                   .exclusive = true,
-                   .options = {"--constraint=ib", "--comment=my job"},
-                   .save_seconds = 300};
+  asked.request = request_of_everything();
+  asked.request.options.emplace_back("--comment=my job");
   asked.setup = {"module load openmpi", "export A=1"};
   const EarlierScript earlier = read_batch_script(write_batch_script(asked));
   asked.request.ntasks_per_node.reset();

@@ -87,6 +87,13 @@ class Launching : public testing::Test {
   const fs::path log_ = folder_.path() / "logs" / "crew-0.log";
 };
 
+TEST(LargeCrews, OfStepsOfAJobAreNotStarted) {
+  Resources resources{.ranks = 2};
+  EXPECT_EQ(why_no_large_crews(resources), "");
+  resources.slurm = SlurmRoom{};
+  EXPECT_THAT(why_no_large_crews(resources), HasSubstr("steps of a Slurm job"));
+}
+
 TEST_F(Launching, CrewLearnsItsStudyItsNameAndItsThreads) {
   const auto crews = launcher("echo \"$@\"; echo threads $OMP_NUM_THREADS", {.threads = 2});
   ASSERT_TRUE(crews->start(crew()).ok());

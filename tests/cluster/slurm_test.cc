@@ -111,6 +111,27 @@ TEST(ParseJob, ReadsStatePlaceAndTime) {
   EXPECT_EQ(seconds_left(*job), 86400 - 70);
 }
 
+TEST(ParseJob, APreemptedJobHasTheGraceThatIsLeftAndNotItsTimeLimit) {
+  auto job = parse_job(kRunning);
+  ASSERT_TRUE(job);
+  job->end_time = "2026-11-21T21:37:09";
+  EXPECT_EQ(seconds_left(*job), 120 - 70);
+  job->time_limit = "UNLIMITED";
+  EXPECT_EQ(seconds_left(*job), 120 - 70);
+  job->end_time = "2036-11-21T21:37:09";
+  job->time_limit = "00:02:00";
+  EXPECT_EQ(seconds_left(*job), 120 - 70);
+  job->end_time = "soon";
+  EXPECT_EQ(seconds_left(*job), 120 - 70);
+}
+
+TEST(ParseKillWait, FindsItAmongTheRest) {
+  EXPECT_EQ(parse_kill_wait("KillOnBadExit           = 0\nKillWait                = 45 sec\nLines = 3\n"),
+            45);
+  EXPECT_FALSE(parse_kill_wait("KillOnBadExit           = 0\n"));
+  EXPECT_FALSE(parse_kill_wait("KillWait                = none\nMax = 3\n"));
+}
+
 TEST(ParseJob, SeesThatAJobWaitsAndWhy) {
   const auto job = parse_job(
       "JobId=13 JobState=PENDING Reason=BeginTime Requeue=0 RunTime=00:00:00 TimeLimit=00:10:00 "

@@ -229,6 +229,7 @@ TEST(StudyElastic, WhatARetiredCrewStillSaysChangesNothing) {
 TEST(StudyElastic, WhereTwoDoNotFitOnACardTheLargerCrewTrainsOnceTheOldOnesProcessesAreGone) {
   Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
   reach_handover(race);
+  race.lose("b", true);
   race.finish(1, Outcome::interrupted, "", "t0/part");
   EXPECT_THAT(dismissed(race), ElementsAre("a"));
   EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
@@ -259,6 +260,7 @@ TEST(StudyElastic, ProcessesThatDoNotEndAreWaitedForNoLongerThanHalfAMinute) {
 TEST(StudyElastic, ALargerCrewThatDiesWhileTheOldOnesProcessesEndLeavesTheTrialToWhoeverIsIdle) {
   Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
   reach_handover(race);
+  race.lose("b", true);
   race.finish(1, Outcome::interrupted, "", "t0/part");
   race.join("guest");
   ASSERT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
@@ -287,6 +289,7 @@ void order_split(Race& race) {
   race.report(1, 0.5);
   race.finish(2, Outcome::failed, "its program fails");
   ASSERT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0, 1})));
+  race.lose("b", true);
   join(race, "ab", {0, 1});
   race.tell(LaneFree{.crew = "ab"});
   race.finish(1, Outcome::interrupted, "", "t0/part");
@@ -362,19 +365,134 @@ TEST(StudyElastic, SmallCrewsOfASplitThatFailsAreDismissedAndTheLargeOneKeepsIts
   }
 }
 
-TEST(StudyElastic, ACrewWhoseSlotsAnotherOneHasTooJoinsNobody) {
+// A small crew of a split that fails trains attempt 5; the large one goes on with attempt 4.
+void fail_split(Race& race) {
+  order_split(race);
+  join(race, "a2", {0});
+  ASSERT_EQ(race.record(2).crew, "a2");
+  race.wait(seconds(61));
+  race.tell(CrewHeard{.crew = "ab"});
+  ASSERT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0, 1})));
+}
+
+TEST(StudyElastic, ASmallCrewThatTrainsWhenASplitFailsSavesAndLeavesTheSlotsToTheLargeOne) {
+  Race race(kThreeTrials, elastic());
+  fail_split(race);
+  ASSERT_THAT(race.commands_of<SuspendAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<SuspendAttempt>()[0].crew, "a2");
+  EXPECT_THAT(dismissed(race), IsEmpty()) << "it saves first";
+  join(race, "b2", {1});
+  EXPECT_THAT(dismissed(race), ElementsAre("b2")) << "too late";
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+  race.finish(5, Outcome::interrupted, "", "t2/part");
+  EXPECT_THAT(dismissed(race), ElementsAre("a2"));
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+  race.report(4, 0.3);
+  EXPECT_EQ(race.record(0).crew, "ab");
+  race.join("guest");
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1)) << "its trial goes on where there is room";
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].checkpoint, "t2/part");
+}
+
+TEST(StudyElastic, ASmallCrewThatReconnectsWhenASplitHasFailedIsToldAgainToSave) {
+  Race race(kThreeTrials, elastic());
+  fail_split(race);
+  join(race, "a2", {0}, {5});
+  ASSERT_THAT(race.commands_of<SuspendAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<SuspendAttempt>()[0].crew, "a2");
+  race.finish(5, Outcome::interrupted, "", "t2/part");
+  EXPECT_THAT(dismissed(race), ElementsAre("a2"));
+}
+
+TEST(StudyElastic, ACrewThatDoesNotSaveLosesItsAttemptAndTheLargerOneGoesOnFromTheLastCheckpoint) {
+  Race race(kOneLongTrial, elastic());
+  reach_handover(race);
+  race.wait(seconds(118));
+  race.tell(CrewHeard{.crew = "a"});
+  EXPECT_THAT(race.commands(), IsEmpty()) << "it may be writing";
+  race.wait(seconds(2));
+  race.tell(CrewHeard{.crew = "a"});
+  EXPECT_THAT(dismissed(race), ElementsAre("a"));
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "ab");
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].checkpoint, "t0/e1");
+  EXPECT_EQ(race.record(0).attempts_lost, 1);
+  const auto events = race.events().size();
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  EXPECT_EQ(race.events().size(), events) << "too late";
+}
+
+TEST(StudyElastic, ALargeCrewThatDoesNotSaveForASplitLosesItsAttempt) {
   Race race(kThreeTrials, elastic());
   order_split(race);
   join(race, "a2", {0});
-  race.wait(seconds(61));
+  join(race, "b2", {1});
+  ASSERT_THAT(race.commands_of<SuspendAttempt>(), SizeIs(1));
+  race.wait(seconds(120));
   race.tell(CrewHeard{.crew = "ab"});
-  EXPECT_THAT(dismissed(race), IsEmpty()) << "it trains";
-  EXPECT_THAT(reshaped(race), ElementsAre(ElementsAre(Slots{0, 1})));
-  join(race, "c", {2});
-  race.finish(5, Outcome::failed, "its program fails");
-  race.report(4, 0.3);
-  EXPECT_THAT(race.commands_of<ReshapeCrews>(), IsEmpty());
-  EXPECT_THAT(dismissed(race), IsEmpty());
+  EXPECT_THAT(dismissed(race), ElementsAre("ab"));
+  EXPECT_EQ(race.record(0).attempts_lost, 1);
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "b2");
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].trial, 0);
+}
+
+TEST(StudyElastic, ACrewThatDoesNotSaveLosesItsAttemptThoughTheLargerCrewHasDied) {
+  Race race(kOneLongTrial, elastic());
+  reach_handover(race);
+  race.lose("ab");
+  race.wait(seconds(120));
+  race.tell(CrewHeard{.crew = "a"});
+  EXPECT_EQ(race.trial(0).state, TrialState::waiting);
+  race.join("guest");
+  EXPECT_EQ(race.record(0).crew, "guest");
+}
+
+TEST(StudyElastic, ACrewThatReconnectsHasTheWholeTimeToSaveAgain) {
+  Race race(kOneLongTrial, elastic());
+  reach_handover(race);
+  race.wait(seconds(100));
+  join(race, "a", {0}, {1});
+  ASSERT_THAT(race.commands_of<SuspendAttempt>(), SizeIs(1));
+  race.wait(seconds(100));
+  race.tell(CrewHeard{.crew = "a"});
+  EXPECT_EQ(race.record(0).attempts_lost, 0);
+  race.wait(seconds(20));
+  race.tell(CrewHeard{.crew = "a"});
+  EXPECT_EQ(race.record(0).attempts_lost, 1);
+}
+
+TEST(StudyElastic, OnCardsSmallCrewsThatFollowALargerOneThatWasGivenUpWaitForItsProcessesToEnd) {
+  for (const bool ends : {true, false}) {
+    Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
+    order_growth(race);
+    race.lose("b", true);
+    join(race, "ab", {0, 1});
+    race.wait(seconds(61));
+    race.tell(CrewHeard{.crew = "ab"});  // it has no data still
+    ASSERT_THAT(dismissed(race), ElementsAre("ab"));
+    join(race, "b2", {1});
+    race.lose("a");
+    EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty()) << "the larger crew may still have its card";
+    if (ends) {
+      race.lose("ab", true);
+    } else {
+      race.wait(seconds(30));
+      race.tell(CrewHeard{.crew = "b2"});
+    }
+    ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+    EXPECT_EQ(race.commands_of<StartAttempt>()[0].crew, "b2");
+  }
+}
+
+TEST(StudyElastic, OnCardsALargerCrewWaitsForTheIdleOnesThatItReplacesToo) {
+  Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
+  reach_handover(race);
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  race.lose("a", true);
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty()) << "\"b\" was dismissed, and has not ended";
+  race.lose("b", true);
+  EXPECT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
 }
 
 TEST(StudyElastic, AfterACrashAnIdleCrewOnSlotsThatOthersUseIsDismissed) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/progress.h"
 #include "base/random.h"
 
 namespace regatta {
@@ -19,6 +20,13 @@ std::vector<std::string> row_of(const CsvTable& table, std::size_t row) {
     cells.push_back(table.text(row, column));
   }
   return cells;
+}
+
+TEST(Csv, TellsWithEachRowThatItGetsOn) {
+  int notes = 0;
+  const ProgressListener listener([&] { ++notes; });
+  ASSERT_TRUE(parse_csv("a,b\n1,2\n3,4\n", "t.csv").ok());
+  EXPECT_EQ(notes, 2);
 }
 
 TEST(Csv, ReadsRowsUnderTheirNames) {

@@ -86,11 +86,11 @@ class RanksOfCrews(StudyCase):
         except AssertionError as late:
             raise AssertionError(f"{late}; seen: {seen}") from None
 
-    def start_long(self, crews, ranks, threads=1, bind="auto"):
+    def start_long(self, crews, ranks, threads=1, bind="auto", prefix=()):
         settings = ("search.scheduler.max_epochs=1000000", f"resources.crews={crews}", f"resources.ranks={ranks}",
                     f"resources.threads={threads}", f"resources.bind={bind}")
         process = self.start("run", "exp.yaml", *(word for setting in settings for word in ("--set", setting)),
-                             prefix=ON_TWO)
+                             prefix=(*ON_TWO, *prefix))
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -148,6 +148,43 @@ class RanksOfCrews(StudyCase):
             mains = [allowed_of_main(worker) for worker in self.workers() if worker not in others]
             return sorted(mains) == [[CPUS[0]], [CPUS[1]]]
         wait_until(ranks, 60, "ranks on a CPU each")
+
+    def test_of_guests_are_theirs_alone(self):
+        # The coordinator has left its own crew to the system, and so the cores to whoever asks for them.
+        own_folder = ("env", f"TMPDIR={self.folder}")
+        self.start_long(crews=1, ranks=1, prefix=(*own_folder, "OMP_PROC_BIND=false"))
+        wait_until(lambda: self.exists("runs/tiny/coordinator.json"), 60, "a study")
+        guests = []
+        for expected in ([CPUS[0]], [CPUS[1]], CPUS):
+            guest = self.start("join", self.path("runs/tiny"), "--threads", "1", prefix=(*own_folder, *ON_TWO))
+            guests.append(guest)
+            self.addCleanup(guest.stdout.close)
+            self.addCleanup(guest.wait)
+            self.addCleanup(guest.kill)
+            name = f"runs/tiny/crews/guest-{os.uname().nodename}-{guest.pid}.json"
+            wait_until(lambda: self.exists(name), 60, "a guest")
+            self.assertEqual(allowed_of_main(guest.pid), expected)
+        self.assertIn("guests' on this host", guests[0].stdout.readline())
+        self.assertIn("1 ranks of 1 threads;", guests[2].stdout.readline())
+        self.assertIn("other crews have too many of the CPUs", guests[2].stdout.readline())
+
+    def test_of_guests_under_one_mpirun_are_what_the_coordinators_crews_leave(self):
+        own_folder = ("env", f"TMPDIR={self.folder}")
+        self.start_long(crews=1, ranks=1, prefix=("taskset", "-c", str(CPUS[0]), *own_folder))
+        wait_until(lambda: self.exists("runs/tiny/coordinator.json"), 60, "a study")
+        guest = self.start("join", self.path("runs/tiny"), prefix=(*own_folder, *ON_TWO, "mpirun", "--oversubscribe",
+                                                                   "--bind-to", "none", "-n", "1"))
+        self.addCleanup(guest.stdout.close)
+        self.addCleanup(guest.wait)
+        self.addCleanup(guest.kill)
+
+        def allowed_of_guest():
+            if not self.exists("runs/tiny/crews"):
+                return []
+            names = [name.removesuffix(".json") for name in os.listdir(self.path("runs/tiny/crews"))
+                     if name.startswith("guest-") and name.endswith(".json")]
+            return [allowed_of_main(int(name.rsplit("-", 1)[1])) for name in names]
+        self.assertEqual(wait_until(allowed_of_guest, 60, "a guest"), [[CPUS[1]]])
 
     def test_are_told_before_they_start(self):
         text = self.regatta("devices", "exp.yaml", "--set", "resources.crews=2", prefix=ON_TWO).stdout

@@ -1,6 +1,9 @@
 """regatta stop: asked through the study's folder, from this host or another, the coordinator saves and ends."""
 
+import json
+import os
 import signal
+import sqlite3
 
 from support import EXPERIMENT, StudyCase, as_host, main, make_csv, processes_of, wait_until, why_no_other_host
 
@@ -73,6 +76,47 @@ class AStoppedStudy(StopCase):
         self.regatta("run", "exp.yaml", "--set", "search.stop.trials=1", "--runs-dir", self.path("runs"))
         refused = self.regatta("stop", self.path("runs/tiny"), code=2)
         self.assertIn("the study has ended: finished", refused.stderr)
+
+
+class AStudyThatAnotherCoordinatorHas(StopCase):
+    """The coordinators are on hosts that this one knows by their lock only."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("exp.yaml", EXPERIMENT.replace("trials: 6", "trials: 1"))
+        make_csv(self.path("made.csv"))
+        self.regatta("run", "exp.yaml", "--runs-dir", self.path("runs"))
+        self.lock("node8")
+        self.stopping = self.start("stop", self.path("runs/tiny"))
+        wait_until(lambda: self.asked() == "node8 17 1 place", 10, "the request to the first")
+
+    def lock(self, host):
+        self.write("lock", f"{host} 17 1 place 000000000000\n")
+        os.replace(self.path("lock"), self.path("runs/tiny/study.lock"))
+
+    def asked(self):
+        if not self.exists("runs/tiny/stop.json"):
+            return None
+        with open(self.path("runs/tiny/stop.json"), encoding="utf-8") as stream:
+            return json.load(stream)["coordinator"]
+
+    def test_because_it_has_taken_it_over_is_stopped_all_the_same(self):
+        self.lock("node9")
+        wait_until(lambda: self.asked() == "node9 17 1 place", 10, "the request to the second")
+        os.remove(self.path("runs/tiny/study.lock"))
+        told = self.finish(self.stopping)
+        self.assertIn("process 17 on host node9 has taken the study over from process 17 on host node8", told)
+        self.assertIn("has been stopped: the study has ended: finished", told)
+
+    def test_because_somebody_has_resumed_it_since_is_left_alone_and_told_of(self):
+        with sqlite3.connect(self.path("runs/tiny/study.db")) as database:
+            add = ("INSERT INTO regatta_events SELECT max(seq) + 1, max(at_us), ?, ? FROM regatta_events")
+            end = database.execute("SELECT body FROM regatta_events WHERE kind = 'study_ended'").fetchone()[0]
+            database.execute(add, ("study_resumed", '{"retry_failed": false}'))
+            database.execute(add, ("study_ended", end))
+        self.lock("node9")
+        self.assertIn("process 17 on host node9 has gone on with it since", self.finish(self.stopping))
+        self.assertEqual(self.asked(), "node8 17 1 place")
 
 
 class ACoordinatorThatDiesWhileItIsStopped(StopCase):
