@@ -2,71 +2,30 @@
 // head:
 //
 //   [Q K V] = x W_inᵀ + b_in,  P = softmax(Q Kᵀ / √d),  O = P V,  y = [O of all heads] W_outᵀ + b_out
-//   dV = Pᵀ dO,  dP = dO Vᵀ,  dS = P (dP - Σ dP P),  dQ = dS K / √d,  dK = dSᵀ Q / √d
 //
-// Heads are brought apart, so that those of all rows and lanes are one batch of products. Scores are the
-// largest of all values, T to a position and head. So they are computed for some rows at a time, few enough
-// to stay in the device's cache, and once more for backward, which then keeps none of them; only where all
-// rows go at once P is kept.
-#include <algorithm>
-#include <cmath>
-
-#include "models/cuda/attention_kernels.h"
+// What is between the projections is in attention_fused.cc and, for what cannot be fused,
+// attention_products.cc.
+#include "models/cuda/attention_mixing.h"
 #include "models/cuda/operations.h"
 #include "models/cuda/projection.h"
 
 namespace regatta::cuda {
 namespace {
 
-constexpr std::int64_t kScoreBytes = std::int64_t{32} << 20;
-constexpr std::int64_t kMostMatrices = 65535;  // of a batch: what CUDA's grids have in z
-constexpr std::int64_t kAlignment = 16;        // bytes, of what products read
-
-std::int64_t padded(std::int64_t elements) { return (elements + 63) / 64 * 64; }
-
-// The most rows that divide all of them, whose scores fit and whose matrices begin where products may read.
-std::int64_t rows_at_once(const HeadsShape& shape) {
-  std::int64_t best = shape.rows;
-  for (std::int64_t rows = shape.rows; rows > 0; --rows) {
-    const std::int64_t matrices = rows * shape.lanes * shape.heads;
-    const std::int64_t bytes = matrices * shape.positions * shape.size * bytes_of(shape.type);
-    if (shape.rows % rows != 0 || (rows < shape.rows && bytes % kAlignment != 0)) {
-      continue;
-    }
-    best = rows;
-    if (matrices * shape.positions * shape.positions * bytes_of(ElementType::f32) <= kScoreBytes &&
-        matrices <= kMostMatrices) {
-      break;
-    }
-  }
-  return best;
-}
-
 class AttentionOperation final : public Operation {
  public:
   AttentionOperation(Planner& planner, const std::string& name, const Attention& attention, Tensor input)
       : input_(std::move(input)),
-        heads_{.type = planner.type(),
+        shape_{.type = planner.type(),
                .rows = input_.rows,
                .positions = input_.positions(),
                .lanes = input_.lanes,
                .heads = attention.heads,
                .size = input_.channels() / attention.heads,
-               .parts = 3,
-               .part_stride = padded(input_.size())},
-        one_part_(heads_),
-        rows_at_once_(rows_at_once(heads_)),
-        matrices_(rows_at_once_ * heads_.lanes * heads_.heads),
-        scores_{.type = heads_.type,
-                .rows = matrices_ * heads_.positions,
-                .positions = heads_.positions,
-                .causal = attention.causal},
-        scale_(1 / std::sqrt(static_cast<float>(heads_.size))),
-        math_(planner.math()),
+               .causal = attention.causal},
         in_(planner, name + ".in_proj_weight", name + ".in_proj_bias", projection(3)),
         out_(planner, name + ".out_proj.weight", name + ".out_proj.bias", projection(1)) {
     CHECK(input_.lanes == planner.lanes() && input_.type == planner.type());
-    one_part_.parts = 1;
   }
 
   Status plan_forward(Planner& planner) {
@@ -74,14 +33,11 @@ class AttentionOperation final : public Operation {
     output_ = planner.allocate_like(input_, input_.type);
     output_.needs_gradient = true;
     mixed_ = planner.allocate_like(input_, input_.type);
-    apart_ = planner.allocate_values(3 * heads_.part_stride, heads_.type);
-    shares_ = planner.allocate_values(score_count(), heads_.type);
-    projected_ = planner.allocate_values(3 * input_.size(), heads_.type);
-    mixed_apart_ = planner.allocate_values(input_.size(), heads_.type);
-    score_memory_ = planner.allocate_values(score_count(), ElementType::f32);
+    projected_ = planner.allocate_values(3 * input_.size(), input_.type);
     RETURN_IF_ERROR(in_.plan_forward(planner));
-    RETURN_IF_ERROR(score_.plan(planner, score_product(scale_)));
-    RETURN_IF_ERROR(mix_.plan(planner, mix_product(false, 1)));
+    auto fused = mix_fused(planner, shape_);
+    mixing_ = fused.ok() ? std::move(*fused) : mix_by_products(planner.math(), shape_);
+    RETURN_IF_ERROR(mixing_->plan_forward(planner, projected_, mixed_));
     return out_.plan_forward(planner);
   }
 
@@ -89,28 +45,14 @@ class AttentionOperation final : public Operation {
 
   Status plan_backward(Planner& planner) override {
     output_gradient_ = planner.gradient(output_);
-    for (const Tensor* kept : {&input_, &apart_, &mixed_, &output_gradient_}) {
+    for (const Tensor* kept : {&input_, &mixed_, &output_gradient_}) {
       planner.use(*kept);
     }
-    if (keeps_shares()) {
-      planner.use(shares_);
-      backward_shares_ = shares_;
-    } else {
-      backward_shares_ = planner.allocate_values(score_count(), heads_.type);
-      RETURN_IF_ERROR(score_again_.plan(planner, score_product(scale_)));
-    }
-    mixed_gradient_ = planner.allocate_values(input_.size(), heads_.type);
-    mixed_gradient_apart_ = planner.allocate_values(input_.size(), heads_.type);
-    score_gradient_memory_ = planner.allocate_values(score_count(), ElementType::f32);
-    score_gradients_ = planner.allocate_values(score_count(), heads_.type);
-    gradients_apart_ = planner.allocate_values(3 * heads_.part_stride, heads_.type);
-    projected_gradient_ = planner.allocate_values(3 * input_.size(), heads_.type);
+    mixed_gradient_ = planner.allocate_values(input_.size(), input_.type);
+    projected_gradient_ = planner.allocate_values(3 * input_.size(), input_.type);
     RETURN_IF_ERROR(out_.plan_backward(planner, Projection::InputGradient::needed));
     out_.put_weights_beside(planner, mixed_, output_gradient_);
-    RETURN_IF_ERROR(to_shares_.plan(planner, score_product(1)));
-    RETURN_IF_ERROR(to_values_.plan(planner, mix_product(true, 1)));
-    RETURN_IF_ERROR(to_queries_.plan(planner, mix_product(false, scale_)));
-    RETURN_IF_ERROR(to_keys_.plan(planner, mix_product(true, scale_)));
+    RETURN_IF_ERROR(mixing_->plan_backward(planner, mixed_gradient_, projected_gradient_));
     if (!input_.needs_gradient) {
       return in_.plan_backward(planner, Projection::InputGradient::unneeded);
     }
@@ -123,28 +65,14 @@ class AttentionOperation final : public Operation {
 
   Status forward(const Step& step) override {
     RETURN_IF_ERROR(in_.forward(step, step.data(input_), step.data(projected_)));
-    split_heads(step.stream, heads_, step.data(projected_), step.data(apart_));
-    auto* const scores = step.data<float>(score_memory_);
-    void* const shares = step.data(shares_);
-    for (std::int64_t row = 0; row < heads_.rows; row += rows_at_once_) {
-      RETURN_IF_ERROR(
-          score_.run(step, {.a = part(step, apart_, 0, row), .b = part(step, apart_, 1, row), .d = scores}));
-      softmax(step.stream, scores_, scores, shares);
-      RETURN_IF_ERROR(mix_.run(
-          step, {.a = shares, .b = part(step, apart_, 2, row), .d = part(step, mixed_apart_, 0, row)}));
-    }
-    join_heads(step.stream, one_part_, step.data(mixed_apart_), step.data(mixed_));
+    RETURN_IF_ERROR(mixing_->forward(step));
     return out_.forward(step, step.data(mixed_), step.data(output_));
   }
 
   Status backward(const Step& step) override {
     RETURN_IF_ERROR(
         out_.backward(step, step.data(mixed_), step.data(output_gradient_), step.data(mixed_gradient_)));
-    split_heads(step.stream, one_part_, step.data(mixed_gradient_), step.data(mixed_gradient_apart_));
-    for (std::int64_t row = 0; row < heads_.rows; row += rows_at_once_) {
-      RETURN_IF_ERROR(backward_rows(step, row));
-    }
-    join_heads(step.stream, heads_, step.data(gradients_apart_), step.data(projected_gradient_));
+    RETURN_IF_ERROR(mixing_->backward(step));
     return in_.backward(step, step.data(input_), step.data(projected_gradient_),
                         input_.needs_gradient ? step.data(input_gradient_) : nullptr);
   }
@@ -159,97 +87,17 @@ class AttentionOperation final : public Operation {
             .x_row = input_.width(),
             .y_row = parts * input_.width()};
   }
-  bool keeps_shares() const { return rows_at_once_ == heads_.rows; }
-  std::int64_t score_count() const { return scores_.rows * scores_.positions; }
-
-  // [T, d] [T, d]ᵀ
-  MatmulShape score_product(float scale) const {
-    return dense({.m = heads_.positions,
-                  .n = heads_.positions,
-                  .k = heads_.size,
-                  .transpose_b = true,
-                  .output = ElementType::f32,
-                  .scale = scale});
-  }
-  // [T, T] [T, d], or the first transposed
-  MatmulShape mix_product(bool transposed, float scale) const {
-    return dense({.m = heads_.positions,
-                  .n = heads_.size,
-                  .k = heads_.positions,
-                  .transpose_a = transposed,
-                  .output = heads_.type,
-                  .scale = scale});
-  }
-  MatmulShape dense(MatmulShape shape) const {
-    shape.a_row = shape.transpose_a ? shape.m : shape.k;
-    shape.b_row = shape.transpose_b ? shape.k : shape.n;
-    shape.d_row = shape.n;
-    shape.batches = matrices_;
-    shape.a_batch = shape.m * shape.k;
-    shape.b_batch = shape.k * shape.n;
-    shape.d_batch = shape.m * shape.n;
-    shape.math = math_;
-    return shape;
-  }
-
-  // A part's matrices from a row on.
-  std::byte* part(const Step& step, const Tensor& apart, std::int64_t part, std::int64_t row) const {
-    const std::int64_t of_a_row = heads_.lanes * heads_.heads * heads_.positions * heads_.size;
-    return step.data<std::byte>(apart) + (part * heads_.part_stride + row * of_a_row) * bytes_of(heads_.type);
-  }
-
-  Status backward_rows(const Step& step, std::int64_t row) const {
-    const void* const queries = part(step, apart_, 0, row);
-    const void* const keys = part(step, apart_, 1, row);
-    const void* const gradients = part(step, mixed_gradient_apart_, 0, row);
-    auto* const floats = step.data<float>(score_gradient_memory_);
-    void* const shares = step.data(backward_shares_);
-    void* const score_gradients = step.data(score_gradients_);
-    if (!keeps_shares()) {
-      RETURN_IF_ERROR(score_again_.run(step, {.a = queries, .b = keys, .d = floats}));
-      softmax(step.stream, scores_, floats, shares);
-    }
-    RETURN_IF_ERROR(to_shares_.run(step, {.a = gradients, .b = part(step, apart_, 2, row), .d = floats}));
-    RETURN_IF_ERROR(
-        to_values_.run(step, {.a = shares, .b = gradients, .d = part(step, gradients_apart_, 2, row)}));
-    softmax_gradients(step.stream, scores_, shares, floats, score_gradients);
-    RETURN_IF_ERROR(
-        to_queries_.run(step, {.a = score_gradients, .b = keys, .d = part(step, gradients_apart_, 0, row)}));
-    return to_keys_.run(step,
-                        {.a = score_gradients, .b = queries, .d = part(step, gradients_apart_, 1, row)});
-  }
 
   Tensor input_;
-  HeadsShape heads_;
-  HeadsShape one_part_;  // O: the same with one part
-  std::int64_t rows_at_once_;
-  std::int64_t matrices_;  // of so many rows
-  ScoresShape scores_;
-  float scale_;
-  MathMode math_;
+  MixingShape shape_;
   Projection in_;
   Projection out_;
-  Product score_;
-  Product mix_;
-  Product score_again_;
-  Product to_shares_;
-  Product to_values_;
-  Product to_queries_;
-  Product to_keys_;
+  std::unique_ptr<HeadMixing> mixing_;
   Tensor output_;
-  Tensor projected_;     // [Q K V]
-  Tensor apart_;         // the same, by heads
-  Tensor score_memory_;  // S of some rows
-  Tensor shares_;        // P of some rows
-  Tensor mixed_apart_;   // O by heads
-  Tensor mixed_;         // O
+  Tensor projected_;  // [Q K V]
+  Tensor mixed_;      // O
   Tensor output_gradient_;
   Tensor mixed_gradient_;
-  Tensor mixed_gradient_apart_;
-  Tensor backward_shares_;
-  Tensor score_gradient_memory_;  // S once more, then dP
-  Tensor score_gradients_;        // dS
-  Tensor gradients_apart_;
   Tensor projected_gradient_;
   Tensor input_gradient_;
 };

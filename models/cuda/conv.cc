@@ -3,6 +3,7 @@
 #include "models/cuda/add_bias.h"
 #include "models/cuda/column_sums.h"
 #include "models/cuda/convert.h"
+#include "models/cuda/convolution.h"
 #include "models/cuda/operations.h"
 
 namespace regatta::cuda {
@@ -40,7 +41,7 @@ class ConvOperation final : public Operation {
                                  .math = planner.math()};
     const bool trains = planner.phase() == Phase::train;
     ASSIGN_OR_RETURN(convolution_,
-                     plan_convolution(*planner.libraries().convolution, shape,
+                     plan_convolution(*planner.libraries().dnn, shape,
                                       {.bias = bias_ != nullptr,
                                        .relu = ending == Ending::relu,
                                        .needs_weight_gradient = trains,

@@ -4,102 +4,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <vector>
 
 #include "models/cuda/convolution_graphs.h"
-#include "models/cuda/cudnn_graph.h"
+#include "models/cuda/cudnn_context.h"
 
 namespace regatta {
 namespace {
 
-using SharedPlan = std::shared_ptr<const CudnnPlan>;  // by the convolutions of one shape
-
-class CudnnContext final : public ConvolutionContext {
- public:
-  CudnnContext(CudnnDevice device, std::int64_t workspace_limit_bytes)
-      : device_(std::move(device)), workspace_limit_bytes_(workspace_limit_bytes) {}
-  CudnnContext(const CudnnContext&) = delete;
-  CudnnContext& operator=(const CudnnContext&) = delete;
-  ~CudnnContext() override {
-    plans_.clear();
-    if (device_.handle != nullptr) {
-      cudnnDestroy(device_.handle);
-    }
+std::vector<std::int64_t> ids(const std::vector<Name>& names) {
+  std::vector<std::int64_t> numbers;
+  for (const Name name : names) {
+    numbers.push_back(static_cast<std::int64_t>(name));
   }
-
-  cudnnHandle_t handle() const { return device_.handle; }
-
-  // The plan of one direction, named by `direction`; made, or refused, once for all convolutions of the
-  // shape.
-  Result<SharedPlan> plan(const ConvolutionShape& shape, const std::string& direction,
-                          const Result<CudnnOperations>& operations) {
-    const std::string key = fmt::format("{} {}", direction, describe(shape));
-    auto known = plans_.find(key);
-    if (known == plans_.end()) {
-      known = plans_.emplace(key, make(shape, operations)).first;
-    }
-    return known->second;
-  }
-
- private:
-  Result<SharedPlan> make(const ConvolutionShape& shape, const Result<CudnnOperations>& operations) const {
-    if (!operations.ok()) {
-      return operations.error();
-    }
-    const EngineRules rules = {.tensor_cores = shape.math != MathMode::fp32,
-                               .workspace_limit_bytes = workspace_limit_bytes_};
-    ASSIGN_OR_RETURN(auto chosen, choose_plan(device_, *operations, rules));
-    return std::make_shared<const CudnnPlan>(std::move(chosen));
-  }
-
-  CudnnDevice device_;
-  std::int64_t workspace_limit_bytes_;
-  std::map<std::string, Result<SharedPlan>> plans_;
-};
-
-// A plan and the pack of pointers of its last call, which is made anew only when they change.
-class Call {
- public:
-  Call(SharedPlan plan, const std::vector<Name>& names) : plan_(std::move(plan)), pointers_(names.size()) {
-    for (const Name name : names) {
-      names_.push_back(static_cast<std::int64_t>(name));
-    }
-  }
-
-  const CudnnPlan& plan() const { return *plan_; }
-
-  Status run(cudnnHandle_t handle, cudaStream_t stream, void* workspace, std::vector<void*> pointers) {
-    if (pointers != pointers_ || workspace != workspace_ || pack_.raw() == nullptr) {
-      pointers_ = std::move(pointers);
-      workspace_ = workspace;
-      pack_ = CudnnDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-      RETURN_IF_ERROR(pack_.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, names_)
-                          .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR,
-                               static_cast<std::int64_t>(pointers_.size()), pointers_.data())
-                          .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace_)
-                          .finalize());
-    }
-    cudnnStatus_t status = cudnnSetStream(handle, stream);
-    if (status == CUDNN_STATUS_SUCCESS) {
-      status = cudnnBackendExecute(handle, plan_->plan.raw(), pack_.raw());
-    }
-    return status == CUDNN_STATUS_SUCCESS ? Status() : failure(cudnn_message(status));
-  }
-
- private:
-  SharedPlan plan_;
-  std::vector<std::int64_t> names_;
-  std::vector<void*> pointers_;
-  void* workspace_ = nullptr;
-  CudnnDescriptor pack_;
-};
+  return numbers;
+}
 
 void* writable(const void* memory) { return const_cast<void*>(memory); }  // packs know no const
 
 struct Calls {
-  std::optional<Call> forward, backward_data, backward_weights;
+  std::optional<CudnnCall> forward, backward_data, backward_weights;
 };
 
 class CudnnConvolution final : public Convolution {
@@ -127,7 +52,7 @@ class CudnnConvolution final : public Convolution {
   }
 
  private:
-  Status run(const char* direction, std::optional<Call>& call, cudaStream_t stream,
+  Status run(const char* direction, std::optional<CudnnCall>& call, cudaStream_t stream,
              std::vector<void*> pointers) {
     CHECK(handle_ != nullptr, "a convolution of an audit has no device to run on");
     CHECK(call.has_value(), "this direction was not planned");
@@ -154,6 +79,13 @@ Error no_engine(const ConvolutionShape& shape, const char* direction, const Erro
       describe(shape), direction, error.message));
 }
 
+// For all convolutions of the shape.
+Result<SharedPlan> plan_direction(CudnnContext& context, const ConvolutionShape& shape,
+                                  const std::string& direction, const Result<CudnnOperations>& operations) {
+  return context.plan(fmt::format("{} {}", direction, describe(shape)), operations,
+                      {.tensor_cores = shape.math != MathMode::fp32});
+}
+
 // Settles what is fused: with fewer steps in the graph, more engines can run it.
 Status settle_forward(CudnnContext& context, const ConvolutionShape& shape, const ConvolutionOptions& options,
                       ConvolutionPlan& plan, Calls& calls) {
@@ -169,7 +101,7 @@ Status settle_forward(CudnnContext& context, const ConvolutionShape& shape, cons
   for (const Fusion& fusion : fusions) {
     const std::string direction =
         fmt::format("forward{}{}", fusion.bias ? "+bias" : "", fusion.relu ? "+relu" : "");
-    auto made = context.plan(shape, direction, forward_graph(shape, fusion));
+    auto made = plan_direction(context, shape, direction, forward_graph(shape, fusion));
     if (!made.ok()) {
       refusal = made.error();
       continue;
@@ -180,38 +112,40 @@ Status settle_forward(CudnnContext& context, const ConvolutionShape& shape, cons
     if (fusion.bias) {
       names.push_back(Name::bias);
     }
-    calls.forward.emplace(*made, names);
+    calls.forward.emplace(*made, ids(names));
     return {};
   }
   return no_engine(shape, "forward", refusal);
 }
 
 Status settle_backward_data(CudnnContext& context, const ConvolutionShape& shape, Calls& calls) {
-  auto made = context.plan(shape, "backward to the input", backward_data_graph(shape));
+  auto made = plan_direction(context, shape, "backward to the input", backward_data_graph(shape));
   if (!made.ok()) {
     return no_engine(shape, "backward to the input", made.error());
   }
-  calls.backward_data.emplace(*made, std::vector<Name>{Name::x, Name::w, Name::y});
+  calls.backward_data.emplace(*made, ids({Name::x, Name::w, Name::y}));
   return {};
 }
 
 Status settle_backward_weights(CudnnContext& context, const ConvolutionShape& shape, ConvolutionPlan& plan,
                                Calls& calls) {
   plan.weight_gradient_type = ElementType::f32;
-  auto made = context.plan(shape, "backward to the weights", backward_weights_graph(shape, ElementType::f32));
+  auto made = plan_direction(context, shape, "backward to the weights",
+                             backward_weights_graph(shape, ElementType::f32));
   if (!made.ok() && shape.type == ElementType::bf16) {
     plan.weight_gradient_type = ElementType::bf16;
-    made = context.plan(shape, "backward to bf16 weights", backward_weights_graph(shape, ElementType::bf16));
+    made = plan_direction(context, shape, "backward to bf16 weights",
+                          backward_weights_graph(shape, ElementType::bf16));
   }
   if (!made.ok()) {
     return no_engine(shape, "backward to the weights", made.error());
   }
-  calls.backward_weights.emplace(*made, std::vector<Name>{Name::x, Name::w, Name::y});
+  calls.backward_weights.emplace(*made, ids({Name::x, Name::w, Name::y}));
   return {};
 }
 
 // Copies what the chosen engine says into the plan that callers see.
-void record(const std::optional<Call>& call, std::string& engine, ConvolutionPlan& plan) {
+void record(const std::optional<CudnnCall>& call, std::string& engine, ConvolutionPlan& plan) {
   if (call.has_value()) {
     engine = call->plan().engine;
     plan.workspace_bytes = std::max(plan.workspace_bytes, call->plan().workspace_bytes);
@@ -220,38 +154,7 @@ void record(const std::optional<Call>& call, std::string& engine, ConvolutionPla
 
 }  // namespace
 
-Result<std::unique_ptr<ConvolutionContext>> make_convolution_context(std::int64_t workspace_limit_bytes) {
-  CudnnDevice device;
-  const cudnnStatus_t status = cudnnCreate(&device.handle);
-  if (status != CUDNN_STATUS_SUCCESS) {
-    return failure(
-        fmt::format("cuDNN cannot use this GPU: {}. cuDNN {}.{} needs a driver that runs CUDA {}.x and "
-                    "a GPU of compute capability 7.5 or newer; device: cpu trains without one.",
-                    cudnn_message(status), CUDNN_MAJOR, CUDNN_MINOR, cudnnGetCudartVersion() / 1000));
-  }
-  return std::unique_ptr<ConvolutionContext>(
-      std::make_unique<CudnnContext>(std::move(device), workspace_limit_bytes));
-}
-
-Result<std::unique_ptr<ConvolutionContext>> audit_convolution_context(const std::string& device_description,
-                                                                      std::int64_t workspace_limit_bytes) {
-  CudnnDevice device;
-  device.description = CudnnDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  device.description.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                         static_cast<std::int64_t>(device_description.size()), device_description.data());
-  const Status status = device.description.finalize();
-  if (!status.ok()) {
-    return failure(
-        fmt::format("cuDNN does not understand the description of the device: {}. It must be JSON as "
-                    "cuDNN {}.{} writes it.",
-                    status.error().message, CUDNN_MAJOR, CUDNN_MINOR));
-  }
-  return std::unique_ptr<ConvolutionContext>(
-      std::make_unique<CudnnContext>(std::move(device), workspace_limit_bytes));
-}
-
-Result<std::unique_ptr<Convolution>> plan_convolution(ConvolutionContext& context,
-                                                      const ConvolutionShape& shape,
+Result<std::unique_ptr<Convolution>> plan_convolution(DnnContext& context, const ConvolutionShape& shape,
                                                       const ConvolutionOptions& options) {
   check_shape(shape);
   auto& cudnn = static_cast<CudnnContext&>(context);

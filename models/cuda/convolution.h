@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "models/cuda/dnn_context.h"
 #include "models/cuda/element_type.h"
 
 struct CUstream_st;  // cudaStream_t points to one
@@ -61,22 +62,6 @@ struct ConvolutionPlan {
   std::string forward, backward_data, backward_weights;  // the engine of each, in words; empty: not planned
 };
 
-// What plans are made with; it keeps them, so that the same shape is planned once. One thread at a time; it
-// must outlive its convolutions.
-class ConvolutionContext {
- public:
-  virtual ~ConvolutionContext() = default;
-};
-
-// For the calling thread's current device. Fails where cuDNN cannot use it. A plan never asks for more than
-// `workspace_limit_bytes`.
-Result<std::unique_ptr<ConvolutionContext>> make_convolution_context(std::int64_t workspace_limit_bytes);
-
-// Plans against a description of a device (JSON as cuDNN writes it), which need not be there: the
-// convolutions that come out can be looked at, and CHECK that nobody runs them.
-Result<std::unique_ptr<ConvolutionContext>> audit_convolution_context(const std::string& device_description,
-                                                                      std::int64_t workspace_limit_bytes);
-
 // The three directions only enqueue work on `stream`: no allocation on the device, no waiting, so they may be
 // captured in a CUDA graph after each has run once outside of it (kernels are loaded then). Results are the
 // same bits each time. Concurrent streams need convolutions of their own, with workspaces of their own.
@@ -107,8 +92,7 @@ class Convolution {
 };
 
 // Fails with a sentence where cuDNN has no engine for a direction within the limits of `context`.
-Result<std::unique_ptr<Convolution>> plan_convolution(ConvolutionContext& context,
-                                                      const ConvolutionShape& shape,
+Result<std::unique_ptr<Convolution>> plan_convolution(DnnContext& context, const ConvolutionShape& shape,
                                                       const ConvolutionOptions& options);
 
 }  // namespace regatta

@@ -1,8 +1,6 @@
 // The three directions of a convolution as small graphs in cuDNN's terms.
 #pragma once
 
-#include <vector>
-
 #include "models/cuda/convolution.h"
 #include "models/cuda/cudnn_graph.h"
 
@@ -16,8 +14,6 @@ struct Fusion {
   bool bias = false;
   bool relu = false;
 };
-
-using CudnnOperations = std::vector<CudnnDescriptor>;
 
 Result<CudnnOperations> forward_graph(const ConvolutionShape& shape, const Fusion& fusion);
 Result<CudnnOperations> backward_data_graph(const ConvolutionShape& shape);

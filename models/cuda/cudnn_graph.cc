@@ -224,6 +224,18 @@ std::optional<CudnnPlan> try_plan(const CudnnDevice& device, CudnnDescriptor con
     return {};
   }
   CudnnPlan made{.plan = CudnnDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)};
+  configuration.get(CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &made.workspace_bytes);
+  const auto needs_too_much = [&] {
+    if (made.workspace_bytes <= rules.workspace_limit_bytes) {
+      return false;
+    }
+    refusal = fmt::format("{} needs more than the limit of {} bytes", describe(facts, made.workspace_bytes),
+                          rules.workspace_limit_bytes);
+    return true;
+  };
+  if (needs_too_much()) {  // compiling the engine would take seconds
+    return {};
+  }
   made.plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
   if (device.handle != nullptr) {
     made.plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, device.handle);
@@ -237,13 +249,11 @@ std::optional<CudnnPlan> try_plan(const CudnnDevice& device, CudnnDescriptor con
     refusal = finalized.error().message;
     return {};
   }
-  made.configuration = std::move(configuration);
-  made.engine = describe(facts, made.workspace_bytes);
-  if (made.workspace_bytes > rules.workspace_limit_bytes) {
-    refusal =
-        fmt::format("{} needs more than the limit of {} bytes", made.engine, rules.workspace_limit_bytes);
+  if (needs_too_much()) {
     return {};
   }
+  made.configuration = std::move(configuration);
+  made.engine = describe(facts, made.workspace_bytes);
   return made;
 }
 

@@ -5,6 +5,7 @@
 #include <cudnn.h>
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,8 @@ class CudnnDescriptor {
   std::string message_;
 };
 
+using CudnnOperations = std::vector<CudnnDescriptor>;  // of one graph
+
 // What plans are made for: a handle, or the description of a device that need not be there.
 struct CudnnDevice {
   cudnnHandle_t handle = nullptr;
@@ -59,7 +62,7 @@ struct CudnnDevice {
 // Which engines may be chosen. None whose results differ from run to run ever is.
 struct EngineRules {
   bool tensor_cores = true;  // for f32 values they mean tf32 products
-  std::int64_t workspace_limit_bytes = 0;
+  std::int64_t workspace_limit_bytes = std::numeric_limits<std::int64_t>::max();
 };
 
 // A graph's engine, ready to run.

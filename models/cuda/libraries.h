@@ -1,10 +1,11 @@
 // The libraries' handles on one device, and the plans that they keep.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/result.h"
-#include "models/cuda/convolution.h"
+#include "models/cuda/dnn_context.h"
 #include "models/cuda/matmul.h"
 
 namespace regatta::cuda {
@@ -13,7 +14,10 @@ namespace regatta::cuda {
 // them.
 struct Libraries {
   std::unique_ptr<MatmulContext> matmul;
-  std::unique_ptr<ConvolutionContext> convolution;
+  std::unique_ptr<DnnContext> dnn;
+  // What a call of fused attention may need for its scores' gradients on the way back, by which rows are
+  // divided among calls. As much as fills a card many times; a single row may need more.
+  std::int64_t attention_bytes = std::int64_t{1} << 30;
 };
 
 // For the calling thread's current device.

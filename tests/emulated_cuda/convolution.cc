@@ -97,18 +97,18 @@ class EmulatedConvolution final : public Convolution {
   std::byte* workspace_ = nullptr;
 };
 
-class EmulatedContext final : public ConvolutionContext {};
+class EmulatedContext final : public DnnContext {};
 
 }  // namespace
 
-Result<std::unique_ptr<ConvolutionContext>> make_convolution_context(std::int64_t workspace_limit_bytes) {
+Result<std::unique_ptr<DnnContext>> make_dnn_context(std::int64_t workspace_limit_bytes) {
   if (workspace_limit_bytes < kWorkspaceBytes) {
     return failure("the emulated convolutions need a workspace");
   }
-  return std::unique_ptr<ConvolutionContext>(std::make_unique<EmulatedContext>());
+  return std::unique_ptr<DnnContext>(std::make_unique<EmulatedContext>());
 }
 
-Result<std::unique_ptr<Convolution>> plan_convolution(ConvolutionContext&, const ConvolutionShape& shape,
+Result<std::unique_ptr<Convolution>> plan_convolution(DnnContext&, const ConvolutionShape& shape,
                                                       const ConvolutionOptions& options) {
   check_shape(shape);
   const bool bf16 = shape.type == ElementType::bf16;

@@ -3,7 +3,6 @@
 //
 // REGATTA_AUDIT=all also asks for bf16 what is left out here for its time, and prints what was chosen.
 #include <cudnn.h>
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "base/file.h"
+#include "h200.h"
 #include "models/cuda/convolution.h"
 
 namespace regatta {
@@ -84,22 +83,6 @@ bool everything() {
   return wanted != nullptr && std::string_view(wanted) == "all";
 }
 
-// Engines that are compiled at run time want a driver to be there. The toolkit's stub is enough for planning.
-void load_a_driver() {
-  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    ASSERT_NE(dlopen(CUDA_DRIVER_STUB, RTLD_NOW | RTLD_GLOBAL), nullptr) << dlerror();
-  }
-}
-
-std::unique_ptr<ConvolutionContext> h200() {
-  load_a_driver();
-  auto description = read_file(H200_DESCRIPTION);
-  EXPECT_TRUE(description.ok());
-  auto context = audit_convolution_context(*description, kWorkspaceLimit);
-  EXPECT_TRUE(context.ok()) << context.error().message;
-  return context.ok() ? std::move(*context) : nullptr;
-}
-
 // What cuDNN 9.19 has no engine for.
 bool expects_fusion(const ConvolutionShape& shape) {
   const bool depthwise = shape.channels == shape.groups;
@@ -134,7 +117,7 @@ void check_engine(const ConvolutionShape& shape, const std::string& engine) {
   }
 }
 
-void check_case(ConvolutionContext& context, const ConvolutionShape& shape) {
+void check_case(DnnContext& context, const ConvolutionShape& shape) {
   SCOPED_TRACE(describe(shape));
   auto plain = plan_convolution(context, shape, {});
   ASSERT_TRUE(plain.ok()) << plain.error().message;
@@ -170,7 +153,7 @@ TEST_P(OnAnH200, EveryDirectionOfTheBenchmarksConvolutionsHasAnEngineThatKeepsTo
     GTEST_SKIP() << "what is expected was found with cuDNN 9.19; this is " << cudnnGetVersion();
   }
   const auto [math, lanes] = GetParam();
-  const auto context = h200();
+  const auto context = h200(kWorkspaceLimit);
   ASSERT_NE(context, nullptr);
   for (const Case& one : cases()) {
     if (math != MathMode::bf16 || one.in_bf16 || everything()) {
@@ -190,12 +173,9 @@ INSTANTIATE_TEST_SUITE_P(, OnAnH200,
                          name_of);
 
 TEST(Planning, RefusesInASentenceWhatNoEngineDoesWithinTheWorkspace) {
-  load_a_driver();
-  auto description = read_file(H200_DESCRIPTION);
-  ASSERT_TRUE(description.ok());
-  auto context = audit_convolution_context(*description, -1);  // not even none is allowed
-  ASSERT_TRUE(context.ok()) << context.error().message;
-  auto planned = plan_convolution(**context, images(8, 16, 8, 16, 3, 1), {});
+  const auto context = h200(-1);  // not even none is allowed
+  ASSERT_NE(context, nullptr);
+  auto planned = plan_convolution(*context, images(8, 16, 8, 16, 3, 1), {});
   ASSERT_FALSE(planned.ok());
   const std::string& message = planned.error().message;
   EXPECT_NE(message.find("3×3 convolution of 8 rows of 16×8×8 into 16 filters, padding 1, fp32 (forward)"),
@@ -205,7 +185,7 @@ TEST(Planning, RefusesInASentenceWhatNoEngineDoesWithinTheWorkspace) {
 }
 
 TEST(Planning, RefusesADescriptionThatIsNone) {
-  auto context = audit_convolution_context("{}", 0);
+  auto context = audit_dnn_context("{}", 0);
   ASSERT_FALSE(context.ok());
   EXPECT_NE(context.error().message.find("CUDNN_STATUS_"), std::string::npos) << context.error().message;
 }

@@ -6,50 +6,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
 #include <vector>
 
 #include "emulated_cuda/device_arrays.h"
 #include "emulated_cuda/plain_convolution.h"
+#include "emulated_cuda/test_values.h"
 
 namespace regatta {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-// Values in [-1, 1) that differ from element to element, and never a pattern of the shape's sizes.
-std::vector<float> values(std::int64_t count, std::uint32_t seed) {
-  std::vector<float> made;
-  for (std::int64_t i = 0; i < count; ++i) {
-    seed = seed * 1664525U + 1013904223U;
-    made.push_back(static_cast<float>(seed >> 8U) / static_cast<float>(1U << 23U) - 1);
-  }
-  return made;
-}
-
-template <class T>
-std::vector<T> as_elements(const std::vector<float>& numbers) {
-  std::vector<T> elements(numbers.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    store(numbers[i], elements[i]);
-  }
-  return elements;
-}
-
-// The largest difference, relative to the largest value.
-template <class T, class U>
-double difference(const std::vector<T>& found, const std::vector<U>& expected) {
-  double largest = 0;
-  double apart = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double wanted = to_float(expected[i]);
-    const double error = std::abs(to_float(found[i]) - wanted);
-    apart = std::isnan(error) ? std::numeric_limits<double>::infinity() : std::max(apart, error);
-    largest = std::max(largest, std::abs(wanted));
-  }
-  return apart / largest;
-}
 
 double tolerance(MathMode math) {
   return math == MathMode::fp32 ? 1e-5 : math == MathMode::tf32 ? 1e-3 : 1e-2;
@@ -62,12 +26,12 @@ class OnTheDevice : public testing::TestWithParam<MathMode> {
     if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
       GTEST_SKIP() << "no CUDA device";
     }
-    auto made = make_convolution_context(std::int64_t{1} << 30);
+    auto made = make_dnn_context(std::int64_t{1} << 30);
     ASSERT_TRUE(made.ok()) << made.error().message;
     context_ = std::move(*made);
   }
 
-  std::unique_ptr<ConvolutionContext> context_;
+  std::unique_ptr<DnnContext> context_;
 };
 
 // The arrays of one shape on the device and on the host.
@@ -91,18 +55,12 @@ struct Problem {
   DeviceArray<float> device_bias;
 };
 
-template <class T>
-std::vector<T> nans(std::int64_t count) {
-  return as_elements<T>(std::vector<float>(static_cast<std::size_t>(count), kNan));
-}
-
 DeviceArray<float> workspace_for(const Convolution& convolution) {
   return DeviceArray<float>(nans<float>(convolution.workspace_bytes() / 4 + 1));
 }
 
 template <class T>
-void check_forward(ConvolutionContext& context, const Problem<T>& problem,
-                   const ConvolutionOptions& options) {
+void check_forward(DnnContext& context, const Problem<T>& problem, const ConvolutionOptions& options) {
   auto planned = plan_convolution(context, problem.shape, options);
   ASSERT_TRUE(planned.ok()) << planned.error().message;
   Convolution& convolution = **planned;
@@ -136,7 +94,7 @@ void check_weight_gradient(Convolution& convolution, const Problem<T>& problem) 
 }
 
 template <class T>
-void check_backward(ConvolutionContext& context, const Problem<T>& problem) {
+void check_backward(DnnContext& context, const Problem<T>& problem) {
   auto planned = plan_convolution(context, problem.shape, {});
   ASSERT_TRUE(planned.ok()) << planned.error().message;
   Convolution& convolution = **planned;
@@ -207,7 +165,7 @@ std::vector<ConvolutionShape> odd_shapes(MathMode math) {
 }
 
 template <class T>
-void check_shapes(ConvolutionContext& context, MathMode math) {
+void check_shapes(DnnContext& context, MathMode math) {
   for (const ConvolutionShape& shape : odd_shapes(math)) {
     SCOPED_TRACE(describe(shape));
     const Problem<T> problem(shape);

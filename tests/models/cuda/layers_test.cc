@@ -212,6 +212,15 @@ const std::vector<LayerCase>& large_cases() {
       {"AverageOfMany",
        "[conv: 16, average_pool: {size: 3, stride: 2}, relu, conv: 8, global_pool, dense: 3]",
        {2, 13, 9}},
+      {"AttentionOverATile",
+       "[attention: {heads: 2, causal: true}, layer_norm, pool_time: mean, dense: 3]",
+       {33, 16}},
+      {"AttentionOfHeadsOfAll",
+       "[dense: 24, residual: [layer_norm, attention: {heads: 3}], pool_time: last, dense: 3]",
+       {100, 4}},
+      {"AttentionOverTwoTiles",
+       "[dense: 8, residual: [attention: {heads: 1, causal: true}], pool_time: mean, dense: 3]",
+       {150, 3}},
       {"ReluAtManyPoints", "[dense: 128, relu, dense: 256, relu, dense: 3, pool_time: mean]", {70, 5}},
   };
   return cases;

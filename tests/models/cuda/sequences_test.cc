@@ -150,8 +150,8 @@ TEST_P(Orders, GradientsHaveTheSameBitsInWhateverOrderThreadsAndBlocksRun) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, Orders,
                          testing::Values("LayerNormOnSequence", "LstmOverAnother", "GruOverAnother",
-                                         "AttentionCausal", "Conv1d", "PositionEmbedding", "Embedding",
-                                         "LanguageModelOfAttention"),
+                                         "AttentionCausal", "AttentionOfLargeHeads", "Conv1d",
+                                         "PositionEmbedding", "Embedding", "LanguageModelOfAttention"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(CudaEmbedding, ANumberThatIsNoTokenMakesTheLossNotANumber) {
