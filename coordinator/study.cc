@@ -119,7 +119,7 @@ void Study::Implementation::on(const CrewJoined& input) {
   }
   Crew& crew = crews.join(input.crew, input.lanes, now);
   crews.place(crew, input.slots);
-  const std::set<AttemptId> before = crew.attempts;
+  std::set<AttemptId> unknown = crew.attempts;  // to the crew
   crews.change(crew, [](Crew& changed) {
     changed.attempts.clear();
     changed.given_up.clear();
@@ -136,9 +136,14 @@ void Study::Implementation::on(const CrewJoined& input) {
       command(EndAttempt{.crew = input.crew, .attempt = id, .reason = "the attempt has ended meanwhile"});
     }
   }
-  for (const AttemptId id : before) {
-    if (!crew.attempts.contains(id)) {
-      unconfirmed[id] = now + options.lease;  // its last words may still be on their way
+  for (const auto& [id, deadline] : unconfirmed) {
+    if (state.attempt(id)->crew == input.crew) {
+      unknown.insert(id);
+    }
+  }
+  for (const AttemptId id : unknown) {
+    if (!crew.attempts.contains(id)) {  // it names those too whose end has not been answered yet
+      lose_attempt(id, Outcome::preempted, "the order to begin it did not reach its crew");
     }
   }
   if (state.ended()) {

@@ -155,8 +155,8 @@ struct Study::Implementation {
   CrewRoster crews;
   Shapes shapes;
 
-  // Running attempts that no crew is known to run: of a session before this one, or left out when their crew
-  // reconnected. They are preempted when nothing was heard of them until then.
+  // Running attempts of a session before this one, whose crew has not joined this one yet. They are preempted
+  // when nothing was heard of them until then.
   std::map<AttemptId, Microseconds> unconfirmed;
 
   // The search is over; what is left is to measure the best trial.
