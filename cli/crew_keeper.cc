@@ -324,7 +324,6 @@ std::vector<CrewExit> CrewKeeper::stop_all(Microseconds grace) {
   for (auto* places : {&places_, &leaving_}) {
     for (Place& place : *places) {
       if (!place.crew.empty()) {
-        remove_crew_record(options_.folder, place.crew);
         ended.push_back(
             {.name = place.crew, .preempted = true, .reason = place.crew + " was ended with its study"});
       }
@@ -334,6 +333,12 @@ std::vector<CrewExit> CrewKeeper::stop_all(Microseconds grace) {
   }
   leaving_.clear();
   return ended;
+}
+
+void CrewKeeper::forget(const std::vector<CrewExit>& ended) {
+  for (const CrewExit& exit : ended) {
+    remove_crew_record(options_.folder, exit.name);
+  }
 }
 
 }  // namespace regatta

@@ -254,20 +254,24 @@ void Session::dismiss_crews() {
 }
 
 // The study hears of every crew that had to be stopped, and of its last words: otherwise a later session
-// would wait for it to come back.
+// would wait for it to come back. Where that cannot be stored (a full disk), that session finds the crew's
+// record, and its process gone.
 Status Session::stop_crews() {
   const std::vector<CrewExit> ended =
       crews_ == nullptr ? std::vector<CrewExit>() : crews_->stop_all(at_once_ ? Microseconds{0} : kGrace);
-  if (study_->ended() || ended.empty()) {
+  if (ended.empty()) {
     return {};
   }
-  for (const CrewExit& exit : ended) {
-    RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+  if (!study_->ended()) {
+    for (const CrewExit& exit : ended) {
+      RETURN_IF_ERROR(server_->crew_exited(exit.name, exit.preempted, exit.reason));
+    }
+    const Deadline deadline(clock_, kLastSteps);
+    while (!deadline.passed() && !study_->ended()) {
+      RETURN_IF_ERROR(server_->step(kStep));
+    }
   }
-  const Deadline deadline(clock_, kLastSteps);
-  while (!deadline.passed() && !study_->ended()) {
-    RETURN_IF_ERROR(server_->step(kStep));
-  }
+  crews_->forget(ended);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include "base/text.h"
@@ -99,17 +100,19 @@ std::optional<CoordinatorCosts> costs_of(const CostOptions& options) {
 }
 
 Result<int> run_sweep(StudyPlan& plan, const SimulationOptions& options, std::optional<int> most_crews) {
-  const int most = most_crews.value_or(kCrews.back());
+  std::vector<int> crew_counts;
+  std::ranges::copy_if(kCrews, std::back_inserter(crew_counts),
+                       [&](int crews) { return !most_crews || crews < *most_crews; });
+  if (most_crews) {
+    crew_counts.push_back(*most_crews);
+  }
   std::vector<std::vector<std::optional<Cell>>> rows;
   std::string heading = fmt::format("{:>9}", "crews");
   for (const TrialLength& length : kLengths) {
     heading += fmt::format("{:>10}", length.name);
   }
   print_out("share of the crews' time spent training, in %, by the length of a trial\n{}\n", heading);
-  for (const int crews : kCrews) {
-    if (crews > most) {
-      break;
-    }
+  for (const int crews : crew_counts) {
     std::vector<std::optional<Cell>>& row = rows.emplace_back();
     std::string line = fmt::format("{:>9}", format_count(crews));
     for (const TrialLength& length : kLengths) {
@@ -127,7 +130,7 @@ Result<int> run_sweep(StudyPlan& plan, const SimulationOptions& options, std::op
   }
   print_out("\nshare of its time that the coordinator works, in %\n{}\n", heading);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::string line = fmt::format("{:>9}", format_count(kCrews[i]));
+    std::string line = fmt::format("{:>9}", format_count(crew_counts[i]));
     for (const auto& cell : rows[i]) {
       line += cell ? fmt::format("{:>10.2f}", 100 * cell->coordinator) : fmt::format("{:>10}", "-");
     }

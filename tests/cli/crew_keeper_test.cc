@@ -284,6 +284,16 @@ TEST_F(CrewKeeperTest, TellsWhichCrewsHadToBeStopped) {
   EXPECT_TRUE(ended[0].preempted);
 }
 
+TEST_F(CrewKeeperTest, KeepsTheRecordsOfStoppedCrewsUntilTheStudyHasStoredTheirEnds) {
+  ASSERT_TRUE(write_crew_record(folder_.path(), record_of_group("crew-0.1", getpid())).ok());
+  CrewKeeper keeper = make_keeper(1);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  const std::vector<CrewExit> ended = keeper.stop_all(seconds(0));
+  EXPECT_THAT(read_crew_records(folder_.path()), SizeIs(1));
+  keeper.forget(ended);
+  EXPECT_THAT(read_crew_records(folder_.path()), IsEmpty());
+}
+
 TEST_F(CrewKeeperTest, StartsALargeCrewWhileTheOldOnesRunOnAndDoesNotStartThoseAgain) {
   CrewKeeper keeper = make_keeper(3);
   ASSERT_FALSE(keeper.tend({}).failure);
