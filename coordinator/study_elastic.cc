@@ -254,6 +254,23 @@ bool Study::Implementation::clear(Split& split) {
   return split.fenced.empty();
 }
 
+void Study::Implementation::renew_limits() {
+  for (auto& [crew, since] : suspending) {
+    since = now;
+  }
+  for (Growth& growth : growths) {
+    growth.ordered = now;
+    growth.suspended = now;
+  }
+  for (Split& split : splits) {
+    split.ordered = now;
+  }
+  for (auto& [crew, gone] : retired) {
+    gone.since = now;
+  }
+  takeovers.clear();  // how long these take is not known any more
+}
+
 Microseconds Study::Implementation::suspend_limit(const Crew& crew) const {
   double epoch = 0;
   for (const AttemptId id : crew.attempts) {

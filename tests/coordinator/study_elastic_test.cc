@@ -480,6 +480,40 @@ TEST(StudyElastic, ACrewOfLongEpochsHasTwoOfThemToSave) {
   EXPECT_EQ(race.record(0).attempts_lost, 0);
 }
 
+TEST(StudyElastic, WhileTheCoordinatorStandsStillNoTimeToSavePasses) {
+  Race race(kOneLongTrial, elastic());
+  reach_handover(race);
+  race.wait(std::chrono::hours(8));
+  race.tell(Woke{});
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  ASSERT_THAT(race.commands_of<StartAttempt>(), SizeIs(1));
+  EXPECT_EQ(race.commands_of<StartAttempt>()[0].checkpoint, "t0/part");
+}
+
+TEST(StudyElastic, WhileTheCoordinatorStandsStillNoTimeToJoinPasses) {
+  Race race(kOneLongTrial, elastic());
+  order_growth(race);
+  race.wait(std::chrono::hours(8));
+  race.tell(Woke{});
+  EXPECT_THAT(race.commands(), IsEmpty());
+  join(race, "ab", {0, 1});
+  EXPECT_THAT(dismissed(race), IsEmpty());
+  Race split(kThreeTrials, elastic());
+  order_split(split);
+  split.wait(std::chrono::hours(8));
+  split.tell(Woke{});
+  EXPECT_THAT(split.commands(), IsEmpty());
+}
+
+TEST(StudyElastic, WhileTheCoordinatorStandsStillNoTimeForProcessesToEndPasses) {
+  Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
+  reach_handover(race);
+  race.finish(1, Outcome::interrupted, "", "t0/part");
+  race.wait(std::chrono::hours(8));
+  race.tell(Woke{});
+  EXPECT_THAT(race.commands_of<StartAttempt>(), IsEmpty());
+}
+
 TEST(StudyElastic, OnCardsSmallCrewsThatFollowALargerOneThatWasGivenUpWaitForItsProcessesToEnd) {
   for (const bool ends : {true, false}) {
     Race race(kOneLongTrial, elastic({.waits_for_exit = [] { return true; }}));
