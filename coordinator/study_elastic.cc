@@ -281,7 +281,8 @@ Microseconds Study::Implementation::suspend_limit(const Crew& crew) const {
 }
 
 // It was told to suspend, is heard, and does not: its work goes on elsewhere, from the last checkpoints. That
-// is no failure of the trials: only the study wanted them elsewhere.
+// is no failure of the trials: only the study wanted them elsewhere. The crew has to go, and who started it
+// sees to that: as long as it is there its slots get no other.
 void Study::Implementation::take_work(Crew& crew) {
   const std::set<AttemptId> attempts = crew.attempts;
   const std::string reason = fmt::format("crew {} did not save within {}", crew.name,
@@ -290,6 +291,7 @@ void Study::Implementation::take_work(Crew& crew) {
     command(EndAttempt{.crew = crew.name, .attempt = id, .reason = reason});
     lose_attempt(id, Outcome::preempted, reason);
   }
+  retire(crew);
   count_failed_takeover();
 }
 

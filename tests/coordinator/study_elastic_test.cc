@@ -444,8 +444,12 @@ TEST(StudyElastic, ACrewThatDoesNotSaveLosesItsAttemptThoughTheLargerCrewHasDied
   race.wait(seconds(120));
   race.tell(CrewHeard{.crew = "a"});
   EXPECT_EQ(race.trial(0).state, TrialState::waiting);
-  race.join("guest");
-  EXPECT_EQ(race.record(0).crew, "guest");
+  EXPECT_THAT(dismissed(race), ElementsAre("a")) << "it must not keep its slot";
+  race.tell(LaneFree{.crew = "a"});
+  EXPECT_THAT(race.commands(), IsEmpty());
+  race.lose("a");
+  join(race, "a2", {0});
+  EXPECT_EQ(race.record(0).crew, "a2");
 }
 
 TEST(StudyElastic, ACrewThatReconnectsHasTheWholeTimeToSaveAgain) {
