@@ -271,7 +271,8 @@ void CrewKeeper::expect_end(const std::string& crew) {
   }
 }
 
-// One that was heard has a record, whoever wrote it. While the study winds down, stop_all() ends what is left.
+// One that was heard has a record, whoever wrote it. While the study winds down, stop_all() ends what is
+// left.
 void CrewKeeper::kill_hung() {
   const Microseconds now = clock_.monotonic();
   for (auto* places : {&places_, &leaving_}) {

@@ -334,7 +334,8 @@ class Server::Implementation {
       if (const auto* start = std::get_if<StartAttempt>(&command); start != nullptr && options_.started) {
         options_.started(*start);
       }
-      if (const auto* dismiss = std::get_if<DismissCrew>(&command); dismiss != nullptr && options_.dismissed) {
+      if (const auto* dismiss = std::get_if<DismissCrew>(&command);
+          dismiss != nullptr && options_.dismissed) {
         options_.dismissed(*dismiss);
       }
     }

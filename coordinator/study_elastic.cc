@@ -15,8 +15,8 @@
 namespace regatta {
 namespace {
 
-constexpr Microseconds kJoinLimit = std::chrono::minutes(1);     // then a crew that was ordered will not come
-constexpr Microseconds kExitLimit = std::chrono::seconds(30);    // then nobody waits for its processes to end
+constexpr Microseconds kJoinLimit = std::chrono::minutes(1);   // then a crew that was ordered will not come
+constexpr Microseconds kExitLimit = std::chrono::seconds(30);  // then nobody waits for its processes to end
 // Then a crew that is to suspend hangs; after so many of its epochs where these are longer, for it looks at
 // orders between training steps only: not while it validates and writes its checkpoint.
 constexpr Microseconds kSuspendLimit = std::chrono::minutes(2);

@@ -124,7 +124,7 @@ struct Study::Implementation {
   void abandon(const Growth& growth);
   void undo(Split& split);
   bool clear(Split& split);  // of the crews that are fenced; whether none is left
-  void renew_limits();  // the coordinator stood still, and that time counts for nobody
+  void renew_limits();       // the coordinator stood still, and that time counts for nobody
   Microseconds suspend_limit(const Crew& crew) const;
   void take_work(Crew& crew);
   void release(const Split& split);  // its small crews may have work
