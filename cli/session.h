@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/result.h"
 #include "cli/batch_job.h"
 #include "cli/crew_keeper.h"
@@ -34,7 +35,15 @@ struct OldStudy {
   std::filesystem::path folder;
   std::vector<std::string> overrides;  // of search.stop and resources only
   bool retry_failed = false;
+  Microseconds lock_renewal = kLockRenewal;
 };
+
+// Opens its store, and tells what has to be waited for.
+Result<std::unique_ptr<Store>> open_store(const OldStudy& request);
+// Renews the study's lock while what the caller does notes that it gets on: reading data, asking hosts and
+// trying the model may each take longer than others wait before they take the lock over. The store must
+// outlive it.
+ProgressListener renew_lock_meanwhile(Store& store);
 
 // What may change when a study goes on.
 Status check_resume_overrides(const std::vector<std::string>& overrides);
