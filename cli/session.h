@@ -82,13 +82,13 @@ class Session {
   std::string why_crews_stay() const;
   void note_start(const StartAttempt& start);
   void heed_interrupts();
-  void heed_job(BatchJob::Notice notice);
-  Microseconds time_to_save(BatchJob::Notice notice) const;
-  void begin_stop(const StopOptions& options, Microseconds save_limit);
+  void heed_job(BatchJob::Notice notice, Microseconds noticed);
+  Microseconds begin_stop(const StopOptions& options, BatchJob::Notice notice, Microseconds noticed);
   Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
   Result<int> conclude(const Status& served);
+  Result<int> tell_end();
   Result<int> hand_over();
   Frame frame() const;
 
