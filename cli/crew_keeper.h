@@ -62,8 +62,8 @@ class CrewKeeper {
   // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
-  // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended; their records
-  // stay until they are forgotten.
+  // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended; their
+  // records stay until they are forgotten.
   std::vector<CrewExit> stop_all(Microseconds grace);
   // The study has stored how these ended: no later session need find out.
   void forget(const std::vector<CrewExit>& ended);
