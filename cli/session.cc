@@ -58,6 +58,11 @@ ServerOptions Session::server_options(const std::string& address) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
+  options.dismissed = [this](const DismissCrew& dismissal) {
+    if (crews_ != nullptr) {
+      crews_->expect_end(dismissal.crew);
+    }
+  };
   options.started = [this](const StartAttempt& start) { note_start(start); };
   return options;
 }
