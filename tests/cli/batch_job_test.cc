@@ -21,8 +21,7 @@ using Notice = BatchJob::Notice;
 
 // A job that runs, and has so much left.
 JobTimes with_left(std::int64_t left) {
-  return {.job =
-              SlurmJob{.state = "RUNNING", .run_time = "100", .time_limit = std::to_string(100 + left)}};
+  return {.job = SlurmJob{.state = "RUNNING", .run_time = "100", .time_limit = std::to_string(100 + left)}};
 }
 
 TEST(SaveLimit, IsWhatTheJobHasLeftLessWhatComesAfter) {
@@ -118,7 +117,7 @@ class BatchJobTest : public testing::Test {
 TEST_F(BatchJobTest, AsksSlurmForTheJobOnceInEachNoticeAndForTheWaitAtItsStart) {
   const auto plan = plan_study(parse_experiment("objective: {minimize: loss}\nspace: {lr: {float: [0, 1]}}\n"
                                                 "command: [/bin/true, $lr]\n"
-"search: {stop: {trials: 1}}\n",
+                                                "search: {stop: {trials: 1}}\n",
                                                 "exp.yaml")
                                    .value(),
                                {.check_training = false});
