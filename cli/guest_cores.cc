@@ -89,11 +89,10 @@ Result<GuestCores> settle_guest_cores(Communicator& world, const std::vector<Ran
   }
   settled.threads = guest_threads(demand, ranks, static_cast<int>(own.size()), settled);
   const bool divides = !settled.cpus.empty() && !own.empty() && !ranks.are_bound;
-  if (divides) {
-    RETURN_IF_ERROR(run_on(settled.cpus));
-  }
-  RETURN_IF_ERROR(
-      divide_cpus(world, {.computes = divides, .ranks = demand.ranks, .threads = settled.threads}));
+  const Status moved = divides ? run_on(settled.cpus) : Status();
+  RETURN_IF_ERROR(divide_cpus(
+      world, {.computes = divides && moved.ok(), .ranks = demand.ranks, .threads = settled.threads}));
+  RETURN_IF_ERROR(moved);  // not before: the others would wait for this rank
   if (may_bind && settled.cpus.empty()) {
     settled.why_unbound = describe_lack(ranks);
   }
