@@ -15,7 +15,7 @@ objective: {minimize: loss}
 search: {sampler: random, stop: {trials: 1}}
 space: {lr: {float: [0.1, 1]}}
 command: [/bin/true, $lr]
-resources: {crews: 1, threads: 1}
+resources: {crews: 1, threads: 1, bind: none}
 )";
 
 // Reading its data may take longer than others wait before they take a lock over that stands still.
