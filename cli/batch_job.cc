@@ -8,8 +8,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/submitted_jobs.h"
-#include "cluster/batch_script.h"
-#include "cluster/slurm_jobs.h"
 
 namespace regatta {
 namespace {
@@ -17,9 +15,9 @@ namespace {
 constexpr Microseconds kLookInterval{std::chrono::seconds(15)};
 constexpr std::int64_t kLastSeconds = 45;  // Slurm's signal comes earlier, where it was not lost
 constexpr int kFruitlessStarts = 3;
-// For what comes after saving: crews that are dismissed (see Session), the store, and Slurm's answer.
-constexpr std::int64_t kSecondsAfter = 15;
-constexpr std::int64_t kDefaultKillWait = 30;
+// For what comes after saving: crews that are dismissed, and killed where they do not go (13.5 s, see
+// Session), the store on a slow file system, and Slurm's answers.
+constexpr std::int64_t kSecondsAfter = 30;
 
 // Changes with every report and every step that is saved, and with nothing else: a new attempt at a trial is
 // no progress.
@@ -32,6 +30,14 @@ std::string progress_of(const Study& study) {
     saved += epoch == std::string::npos ? ";" : record.checkpoint.substr(epoch) + ";";
   }
   return fmt::format("{} reports, checkpoints {:08x}", reports, crc32_of(saved));
+}
+
+// Of a job whose limit has passed it is the time until Slurm kills what does not end.
+std::optional<std::int64_t> left_in_job(const JobTimes& times) {
+  if (!times.job) {
+    return std::nullopt;
+  }
+  return times.job->state == "TIMEOUT" ? std::optional(times.kill_wait) : seconds_left(*times.job);
 }
 
 }  // namespace
@@ -54,20 +60,21 @@ std::string_view describe(BatchJob::Notice notice) {
 
 // Of a job with little time the larger part is for saving: what is lost without that is hours of training,
 // what comes after it a start.
-Microseconds save_limit(const JobEnd& end) {
+Microseconds save_limit(BatchJob::Notice notice, const JobTimes& times) {
   using Notice = BatchJob::Notice;
-  std::int64_t left = end.kill_wait;
-  if (end.notice == Notice::time_limit) {
-    left = end.seconds_left.value_or(end.save_seconds);
-  } else if (end.notice == Notice::preempted) {
-    left = end.seconds_left.value_or(end.kill_wait);
+  const std::optional<std::int64_t> in_job = left_in_job(times);
+  std::int64_t left = times.kill_wait;
+  if (notice == Notice::time_limit) {
+    left = in_job.value_or(times.save_seconds);
+  } else if (notice == Notice::preempted) {
+    left = in_job.value_or(times.kill_wait);
   }
   const auto limit = [](std::int64_t total) {
     const std::int64_t after = std::min(kSecondsAfter, total / 3);
     return Microseconds(std::chrono::seconds(std::max<std::int64_t>(1, total - after)));
   };
-  if (end.notice == Notice::none) {
-    return end.seconds_left ? std::min(kSaveLimit, limit(*end.seconds_left)) : kSaveLimit;
+  if (notice == Notice::none) {
+    return in_job ? std::min(kSaveLimit, limit(*in_job)) : kSaveLimit;
   }
   return limit(left);
 }
@@ -88,16 +95,24 @@ Result<std::unique_ptr<BatchJob>> BatchJob::find(const std::filesystem::path& fo
   submitted.starts.push_back(
       {.job = allocation->job, .restarts = allocation->restarts, .progress = progress_of(study)});
   RETURN_IF_ERROR(write_submitted_jobs(folder, submitted));
-  return std::unique_ptr<BatchJob>(new BatchJob(folder, *allocation, clock));
+  std::unique_ptr<BatchJob> job(new BatchJob(folder, *allocation, clock));
+  // Known before they are needed: then there is no time to ask.
+  if (const auto script = read_file(batch_script_file(folder)); script.ok()) {
+    job->times_.save_seconds = read_batch_script(*script).request.save_seconds;
+  }
+  job->times_.kill_wait = find_kill_wait().value_or(job->times_.kill_wait);
+  return job;
 }
 
-BatchJob::Notice BatchJob::ask() const {
+BatchJob::Notice BatchJob::ask() {
   const auto found = find_job(allocation_.job);
+  asked_ = clock_.monotonic();
+  times_.job = found.ok() ? *found : std::nullopt;
   if (!found.ok()) {
     spdlog::warn("{}", found.error().message);
     return Notice::none;
   }
-  const std::optional<SlurmJob>& job = *found;
+  const std::optional<SlurmJob>& job = times_.job;
   if (!job || job->state == "CANCELLED") {
     return Notice::cancelled;
   }
@@ -119,18 +134,11 @@ BatchJob::Notice BatchJob::watch() {
   return ask();
 }
 
-Microseconds BatchJob::time_to_save(Notice notice) const {
-  JobEnd end{.notice = notice};
-  if (const auto job = find_job(allocation_.job); job.ok() && *job) {
-    end.seconds_left = seconds_left(**job);
+Microseconds BatchJob::time_to_save(Notice notice, Microseconds noticed) {
+  if (!asked_ || *asked_ < noticed) {
+    ask();
   }
-  if (notice == Notice::time_limit && !end.seconds_left) {
-    const auto script = read_file(batch_script_file(folder_));
-    end.save_seconds = script.ok() ? read_batch_script(*script).request.save_seconds : 0;
-  } else if (notice != Notice::none && notice != Notice::time_limit) {
-    end.kill_wait = find_kill_wait().value_or(kDefaultKillWait);
-  }
-  return save_limit(end);
+  return save_limit(notice, times_);
 }
 
 Result<std::string> BatchJob::hand_over(const Study& study) {

@@ -10,10 +10,19 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "cluster/batch_script.h"
 #include "cluster/slurm.h"
+#include "cluster/slurm_jobs.h"
 #include "coordinator/study.h"
 
 namespace regatta {
+
+// What tells when Slurm will kill the job.
+struct JobTimes {
+  std::optional<SlurmJob> job;                            // as Slurm has told of it last
+  std::int64_t save_seconds = JobRequest().save_seconds;  // between its signal and the time limit, at least
+  std::int64_t kill_wait = 30;  // between asking a job's processes to end and killing them
+};
 
 // Not thread-safe.
 class BatchJob {
@@ -32,13 +41,14 @@ class BatchJob {
                                                 const Clock& clock);
 
   // What a signal that ends processes means, or the end of a crew.
-  Notice ask() const;
+  Notice ask();
   // Asks Slurm now and then, because it tells preemption to the crews only, and a signal may get lost.
   Notice watch();
   void watch_soon() { next_look_ = {}; }  // a crew has ended, and it was not its own doing
 
-  // How long crews may take to save after it; `none`: after something else. Asks Slurm what the job has left.
-  Microseconds time_to_save(Notice notice) const;
+  // How long crews may take to save, from the moment when it was noticed on; `none`: after something else.
+  // Asks Slurm what the job has left, unless it was asked since.
+  Microseconds time_to_save(Notice notice, Microseconds noticed);
 
   // Sees to it that the study goes on in the job's next turn, or in a job that comes after this one. To be
   // called when everything is saved: the job may end at once. Returns what there is to tell. Fails where the
@@ -53,20 +63,15 @@ class BatchJob {
   SlurmAllocation allocation_;
   const Clock& clock_;
   Microseconds next_look_;
+  JobTimes times_;
+  std::optional<Microseconds> asked_;  // Slurm for the job; monotonic
 };
 
 // How long crews may save where a job does not bound it.
 inline constexpr Microseconds kSaveLimit = std::chrono::seconds(60);
 
-// When Slurm will kill the job, as far as it tells.
-struct JobEnd {
-  BatchJob::Notice notice = BatchJob::Notice::none;
-  std::optional<std::int64_t> seconds_left;  // of a job that runs
-  std::int64_t save_seconds = 0;             // between Slurm's signal and the time limit, at least
-  std::int64_t kill_wait = 30;               // between asking a cancelled job to end and killing it
-};
 // What the job has left, less what dismissing the crews and requeueing may take after it.
-Microseconds save_limit(const JobEnd& end);
+Microseconds save_limit(BatchJob::Notice notice, const JobTimes& times);
 
 // "the time limit is near".
 std::string_view describe(BatchJob::Notice notice);

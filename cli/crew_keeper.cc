@@ -100,6 +100,7 @@ CrewKeeper::Tended CrewKeeper::tend(const std::vector<std::string>& connected) {
   poll_adopted(tended);
   note_exits(tended, connected);
   kill_unheard(connected);
+  kill_hung();
   for (std::size_t i = 0; i < places_.size(); ++i) {  // a start that fails may add places
     const bool may_start =
         options_.restarts || incarnations_[static_cast<std::size_t>(places_[i].slots.front())] == 0;
@@ -146,6 +147,7 @@ Status CrewKeeper::note_exit(Place& place, const CrewExit& exit, bool others_liv
   const bool never_there = place.elsewhere && !place.heard;
   const bool quick = !exit.preempted && (never_there || now - place.started < options_.quick);
   place.crew.clear();
+  place.dismissed.reset();
   place.quick_deaths = quick ? place.quick_deaths + 1 : 0;
   place.due = now + back_off(place.quick_deaths);
   if (!options_.restarts) {
@@ -255,6 +257,33 @@ void CrewKeeper::kill_unheard(const std::vector<std::string>& connected) {
                          clock_.monotonic() - place.started > options_.join_limit;
       if (const auto process = waits ? launcher_->process_of(place.crew) : std::nullopt) {
         signal_crew(record_of_group(place.crew, *process), SIGKILL);
+      }
+    }
+  }
+}
+
+void CrewKeeper::expect_end(const std::string& crew) {
+  for (auto* places : {&places_, &leaving_}) {
+    const auto place = std::ranges::find(*places, crew, &Place::crew);
+    if (place != places->end() && !place->dismissed) {
+      place->dismissed = clock_.monotonic();
+    }
+  }
+}
+
+// One that was heard has a record, whoever wrote it. While the study winds down, stop_all() ends what is left.
+void CrewKeeper::kill_hung() {
+  const Microseconds now = clock_.monotonic();
+  for (auto* places : {&places_, &leaving_}) {
+    for (Place& place : *places) {
+      if (winding_down_ || !place.dismissed || now - *place.dismissed <= options_.end_limit) {
+        continue;
+      }
+      place.dismissed = now;  // should it outlive even that
+      for (const CrewRecord& record : read_crew_records(options_.folder)) {
+        if (record.crew == place.crew) {
+          signal_crew(record, SIGKILL);
+        }
       }
     }
   }

@@ -27,6 +27,8 @@ struct CrewKeeperOptions {
   // For a crew with ranks on other hosts to be heard of after its start: mpirun waits for a host that is cut
   // off for as long as it may.
   Microseconds join_limit{std::chrono::seconds(120)};
+  // For a crew to end once it was dismissed. Shorter than the study waits for it to leave a card.
+  Microseconds end_limit{std::chrono::seconds(20)};
 };
 
 // Not thread-safe. Each slot belongs to one crew, as a rule to one of its own; reshape() changes that. Each
@@ -56,14 +58,16 @@ class CrewKeeper {
   // crew that loses a slot by this runs on, and is not started again. So is none of several slots: when it
   // ends, its slots go back to crews of their own. Without restarts nothing changes.
   void reshape(const std::vector<std::vector<int>>& crews);
+  // It was dismissed with work left: what has not ended by the end limit hangs, and is killed.
+  void expect_end(const std::string& crew);
   // Of a crew that runs here; empty: it does not.
   std::vector<int> slots_of(const std::string& crew) const;
 
   // Nothing is left to do: no crew is started from now on.
   void wind_down() { winding_down_ = true; }
   bool any_running() const;
-  // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended; their records
-  // stay until they are forgotten.
+  // Ends what is left; what does not end by itself within `grace` is killed. Returns what ended; their
+  // records stay until they are forgotten.
   std::vector<CrewExit> stop_all(Microseconds grace);
   // The study has stored how these ended: no later session need find out.
   void forget(const std::vector<CrewExit>& ended);
@@ -76,6 +80,7 @@ class CrewKeeper {
     bool heard = false;                // by the server, since its start
     bool elsewhere = false;            // it has ranks on other hosts
     Microseconds started{0};
+    std::optional<Microseconds> dismissed;
     Microseconds due{0};  // when to start next, with no crew running
     int quick_deaths = 0;
   };
@@ -83,6 +88,7 @@ class CrewKeeper {
   Status note_exit(Place& place, const CrewExit& exit, bool others_live);
   void note_exits(Tended& tended, const std::vector<std::string>& connected);
   void kill_unheard(const std::vector<std::string>& connected);
+  void kill_hung();
   void clear(const std::vector<int>& slots);
   void settle(const std::vector<int>& slots);
   void give_back(std::vector<int> slots);

@@ -13,13 +13,12 @@ OwnerFate OwnerWatch::look(const std::optional<LockOwner>& owner, Microseconds n
     return std::exchange(was_absent_, true) ? OwnerFate::gone : OwnerFate::holds;
   }
   was_absent_ = false;
-  if (owner->host.empty()) {
-    return OwnerFate::holds;  // just being written: the next look tells by whom
-  }
-  if (owner->identity != asked_.identity) {
+  // An empty one is just being written, and the next look tells by whom; unless its writer died over it.
+  const bool is_written = !owner->host.empty();
+  if (is_written && owner->identity != asked_.identity) {
     return OwnerFate::replaced;
   }
-  if (owner->text != asked_.text) {
+  if (is_written && owner->text != asked_.text) {
     asked_.text = owner->text;
     renewed_ = now;
   }

@@ -58,6 +58,11 @@ ServerOptions Session::server_options(const std::string& address) {
     return crews_ != nullptr && possible ? crews_->slots_of(crew) : std::vector<int>();
   };
   options.reshape = [this](const ReshapeCrews& reshaping) { crews_->reshape(reshaping.crews); };
+  options.dismissed = [this](const DismissCrew& dismissal) {
+    if (crews_ != nullptr) {
+      crews_->expect_end(dismissal.crew);
+    }
+  };
   options.started = [this](const StartAttempt& start) { note_start(start); };
   return options;
 }
@@ -169,7 +174,7 @@ Status Session::tend_crews() {
   }
   if (tended.failure && !crew_failure_) {
     crew_failure_ = tended.failure;
-    begin_stop({}, kSaveLimit);
+    begin_stop({}, BatchJob::Notice::none, clock_.monotonic());
   }
   return {};
 }
@@ -183,6 +188,7 @@ int Session::interrupts() {
 
 // Once the study has ended there is nothing left to save: the first interrupt changes nothing.
 void Session::heed_interrupts() {
+  const Microseconds noticed = clock_.monotonic();
   const int count = interrupts();
   const auto& request = stop_requests_->newest();
   // Slurm repeats itself, and kills when it means it.
@@ -194,10 +200,10 @@ void Session::heed_interrupts() {
     return;
   }
   if (interrupts_->time_is_up() && !request) {
-    heed_job(BatchJob::Notice::time_limit);
+    heed_job(BatchJob::Notice::time_limit, noticed);
   } else if (count > 0 && job_ != nullptr && !request) {
     const BatchJob::Notice notice = job_->ask();
-    heed_job(notice == BatchJob::Notice::none ? BatchJob::Notice::cancelled : notice);
+    heed_job(notice == BatchJob::Notice::none ? BatchJob::Notice::cancelled : notice, noticed);
   } else if (count > 0) {
     display_->note(fmt::format("stopping{}: crews save their checkpoints; Ctrl-C again ends at once",
                                request ? ", as " + request->by + " has asked" : ""));
@@ -206,37 +212,37 @@ void Session::heed_interrupts() {
     }
     begin_stop({.why = request ? "stopped by 'regatta stop' of " + request->by : StopOptions().why,
                 .comes_back = !request && !interrupts_->by_user()},
-               time_to_save(BatchJob::Notice::none));
+               BatchJob::Notice::none, noticed);
   } else if (job_ != nullptr) {
-    heed_job(job_->watch());
+    heed_job(job_->watch(), noticed);
   }
 }
 
-void Session::heed_job(BatchJob::Notice notice) {
+void Session::heed_job(BatchJob::Notice notice, Microseconds noticed) {
   using Notice = BatchJob::Notice;
   if (notice == Notice::none) {
     return;
   }
   handing_over_ = job_ != nullptr && (notice == Notice::time_limit || notice == Notice::preempted);
-  const Microseconds limit = time_to_save(notice);
+  const Microseconds limit = begin_stop(
+      {.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled}, notice, noticed);
   display_->note(fmt::format("{}: crews save their checkpoints, within {}", describe(notice),
                              format_duration(in_seconds(limit))));
-  begin_stop({.why = std::string(describe(notice)), .comes_back = notice != Notice::cancelled}, limit);
 }
 
-Microseconds Session::time_to_save(BatchJob::Notice notice) const {
-  return job_ == nullptr ? kSaveLimit : job_->time_to_save(notice);
-}
-
-void Session::begin_stop(const StopOptions& options, Microseconds save_limit) {
-  save_until_.emplace(clock_, save_limit);
-  dismiss_limit_ = std::min(kDismissLimit, save_limit / kSaveToDismiss);
+// Returns how long crews have to save, from `noticed` on. They hear of it before Slurm is asked for that,
+// which may take it seconds to answer.
+Microseconds Session::begin_stop(const StopOptions& options, BatchJob::Notice notice, Microseconds noticed) {
   if (crews_ != nullptr) {
     crews_->wind_down();
   }
   if (const Status asked = server_->request_stop(options); !asked.ok()) {
     crew_failure_ = asked.error();
   }
+  const Microseconds limit = job_ == nullptr ? kSaveLimit : job_->time_to_save(notice, noticed);
+  save_until_.emplace(clock_, noticed + limit - clock_.monotonic());
+  dismiss_limit_ = std::min(kDismissLimit, limit / kSaveToDismiss);
+  return limit;
 }
 
 // Crews have been told to go; their processes get a moment to do so.
@@ -289,10 +295,16 @@ Result<int> Session::conclude(const Status& served) {
       return status->error();
     }
   }
+  // Hands over first: there may be little time left, and sweeping a slow file system takes long.
+  Result<int> code = tell_end();
   if (!at_once_) {
     sweep_checkpoints(folder_, study_->checkpoints(),
                       study_->ended() ? ProgramFolders::go_where_not_needed : ProgramFolders::stay);
   }
+  return code;
+}
+
+Result<int> Session::tell_end() {
   if (crew_failure_) {
     return *crew_failure_;
   }
@@ -308,7 +320,7 @@ Result<int> Session::conclude(const Status& served) {
   return code;
 }
 
-// The last thing that the job does: Slurm may end it from now on.
+// Slurm may end the job from now on: nothing that matters may come after it.
 Result<int> Session::hand_over() {
   ASSIGN_OR_RETURN(const std::string next, job_->hand_over(*study_));
   print_out("\n{}\n", next);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/result.h"
 #include "cli/batch_job.h"
 #include "cli/crew_keeper.h"
@@ -35,7 +36,15 @@ struct OldStudy {
   std::filesystem::path folder;
   std::vector<std::string> overrides;  // of search.stop and resources only
   bool retry_failed = false;
+  Microseconds lock_renewal = kLockRenewal;
 };
+
+// Opens its store, and tells what has to be waited for.
+Result<std::unique_ptr<Store>> open_store(const OldStudy& request);
+// Renews the study's lock while what the caller does notes that it gets on: reading data, asking hosts and
+// trying the model may each take longer than others wait before they take the lock over. The store must
+// outlive it.
+ProgressListener renew_lock_meanwhile(Store& store);
 
 // What may change when a study goes on.
 Status check_resume_overrides(const std::vector<std::string>& overrides);
@@ -74,13 +83,13 @@ class Session {
   std::string why_crews_stay() const;
   void note_start(const StartAttempt& start);
   void heed_interrupts();
-  void heed_job(BatchJob::Notice notice);
-  Microseconds time_to_save(BatchJob::Notice notice) const;
-  void begin_stop(const StopOptions& options, Microseconds save_limit);
+  void heed_job(BatchJob::Notice notice, Microseconds noticed);
+  Microseconds begin_stop(const StopOptions& options, BatchJob::Notice notice, Microseconds noticed);
   Result<int> give_up_study(const Status& served);
   void dismiss_crews();
   Status stop_crews();
   Result<int> conclude(const Status& served);
+  Result<int> tell_end();
   Result<int> hand_over();
   Frame frame() const;
 

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/progress.h"
 #include "cli/forecast.h"
 #include "cli/host_check.h"
 #include "cli/output.h"
@@ -23,8 +22,6 @@ std::string quoted(const std::string& text) {
   }
   return result + "'";
 }
-
-void tell_of_wait(const std::string& sentence) { print_to(stderr, "{}\n", sentence); }
 
 // Of crews that are started as they were dealt cores; others claim theirs alone.
 std::optional<CpuClaim> claim_cores(const std::filesystem::path& study, const Resources& resources) {
@@ -86,20 +83,27 @@ Result<std::unique_ptr<Session>> Session::create(const NewStudy& request, std::u
   return session;
 }
 
-// Reading data, asking hosts and trying the model may each take longer than others wait before they take the
-// lock over, so it is renewed in their midst.
+Result<std::unique_ptr<Store>> open_store(const OldStudy& request) {
+  const auto tell = [](const std::string& sentence) { print_to(stderr, "{}\n", sentence); };
+  return Store::open(request.folder, {.renewal = request.lock_renewal, .tell = tell});
+}
+
+ProgressListener renew_lock_meanwhile(Store& store) {
+  return ProgressListener([&store] {
+    if (!store.lost_lock()) {  // what comes next will tell of it
+      (void)store.keep_lock(SystemClock().monotonic());
+    }
+  });
+}
+
 Result<std::unique_ptr<Session>> Session::reopen(const OldStudy& request) {
   RETURN_IF_ERROR(check_resume_overrides(request.overrides));
   std::unique_ptr<Session> session(new Session);
   session->folder_ = request.folder;
   session->reopened_ = true;
-  ASSIGN_OR_RETURN(session->store_, Store::open(request.folder, {.tell = tell_of_wait}));
+  ASSIGN_OR_RETURN(session->store_, open_store(request));
   Store& store = *session->store_;
-  const ProgressListener listener([&] {
-    if (!store.lost_lock()) {  // what comes next will tell of it
-      (void)store.keep_lock(session->clock_.monotonic());
-    }
-  });
+  const ProgressListener listener = renew_lock_meanwhile(store);
   std::vector<std::string> overrides = earlier_overrides(request.folder);
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
   RETURN_IF_ERROR(session->rebuild(overrides));

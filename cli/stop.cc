@@ -28,8 +28,6 @@ using std::chrono::seconds;
 
 constexpr Microseconds kLook = milliseconds(250);
 constexpr Microseconds kTellInterval = seconds(5);
-constexpr Microseconds kLimit = std::chrono::minutes(5);  // well above what a coordinator takes to save
-
 constexpr int kMostAsked = 5;  // coordinators, one after the other
 
 struct StopCommand {
@@ -39,6 +37,9 @@ struct StopCommand {
 };
 
 std::string describe(const LockOwner& owner) {
+  if (owner.host.empty()) {
+    return "a coordinator that has made its lock, and written nothing into it,";
+  }
   return fmt::format("its coordinator, process {} on host {},", owner.process, owner.host);
 }
 
@@ -92,15 +93,15 @@ Status ask(const std::filesystem::path& folder, const LockOwner& owner, bool at_
   return {};
 }
 
-// Until the lock is another's or nobody's. A coordinator on this host is seen to die; one on another is taken
-// for dead when its lock is not renewed. Returns whose the lock is then; nullopt: nobody's.
+// Until the lock is another's or nobody's, however long that takes: how long its crews may save is up to the
+// coordinator, and to the job that it runs in. One on this host is seen to die; one on another is taken for
+// dead when its lock is not renewed. Returns whose the lock is then; nullopt: nobody's.
 Result<std::optional<LockOwner>> wait_for_end(const std::filesystem::path& folder, const LockOwner& asked) {
   const SystemClock clock;
-  const Deadline deadline(clock, kLimit);
   const Microseconds begin = clock.monotonic();
   Microseconds told = begin;
   OwnerWatch watch(asked, begin);
-  while (!deadline.passed()) {
+  while (true) {
     const auto owner = find_lock_owner(folder);
     const Microseconds now = clock.monotonic();
     const OwnerFate fate = watch.look(owner, now);
@@ -120,8 +121,6 @@ Result<std::optional<LockOwner>> wait_for_end(const std::filesystem::path& folde
     }
     pause_for(kLook);
   }
-  return timed_out(
-      fmt::format("{} still runs; 'regatta stop --now' ends it without saving", describe(asked)));
 }
 
 // A coordinator that has taken the study over from one that passed for dead never heard of the request, so it

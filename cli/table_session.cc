@@ -104,9 +104,8 @@ Result<int> run_table_study(const NewStudy& request, std::unique_ptr<StudyPlan> 
 
 Result<int> resume_table_study(const OldStudy& request) {
   RETURN_IF_ERROR(check_resume_overrides(request.overrides));
-  ASSIGN_OR_RETURN(const auto store, Store::open(request.folder, {.tell = [](const std::string& sentence) {
-                                                   print_to(stderr, "{}\n", sentence);
-                                                 }}));
+  ASSIGN_OR_RETURN(const auto store, open_store(request));
+  const ProgressListener listener = renew_lock_meanwhile(*store);
   ASSIGN_OR_RETURN(StoredStudy stored, store->load());
   std::vector<std::string> overrides = earlier_overrides(request.folder);
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());

@@ -37,11 +37,13 @@ std::optional<std::int64_t> digits(std::string_view text) {
   return whole && number >= 0 ? std::optional(number) : std::nullopt;
 }
 
-// "2026-11-21T21:35:09" as seconds; only differences mean something.
+// "2026-11-21T21:35:09" of this host's local time, in which Slurm's clients print: on a day when the clocks
+// change only the time zone tells how long it is.
 std::optional<std::int64_t> parse_slurm_time(const std::string& text) {
   std::tm time{};
   const char* const rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time);
-  return rest == nullptr || *rest != '\0' ? std::nullopt : std::optional<std::int64_t>(::timegm(&time));
+  time.tm_isdst = -1;  // to be found out
+  return rest == nullptr || *rest != '\0' ? std::nullopt : std::optional<std::int64_t>(std::mktime(&time));
 }
 
 }  // namespace
@@ -87,18 +89,18 @@ std::optional<std::int64_t> parse_slurm_seconds(const std::string& text) {
   }
 }
 
-// Both ends of the job's time are Slurm's own, so no other clock has part in this.
+// Both ends of the job's time are Slurm's own, so no other clock has part in this. They bound a preempted job
+// only: of another one that was suspended they tell too much, since its running time leaves that out.
 std::optional<std::int64_t> seconds_left(const SlurmJob& job) {
   const auto run = parse_slurm_seconds(job.run_time);
   if (!run || !job.is_running()) {
     return std::nullopt;
   }
-  const auto limit = parse_slurm_seconds(job.time_limit);
+  std::optional<std::int64_t> total = parse_slurm_seconds(job.time_limit);
   const auto begin = parse_slurm_time(job.start_time);
   const auto end = parse_slurm_time(job.end_time);
-  std::optional<std::int64_t> total = limit;
-  if (begin && end && *end > *begin) {
-    total = std::min(limit.value_or(*end - *begin), *end - *begin);
+  if (job.preempted && begin && end && *end > *begin) {
+    total = std::min(total.value_or(*end - *begin), *end - *begin);
   }
   return total ? std::optional(*total - *run) : std::nullopt;
 }

@@ -44,7 +44,7 @@ void EpochTimes::reported(AttemptId attempt, double spent, Microseconds now) {
   running.mark = now;
 }
 
-std::optional<double> EpochTimes::seconds_left(AttemptId attempt, double epochs, Microseconds now) const {
+std::optional<double> EpochTimes::epoch_seconds(AttemptId attempt) const {
   const auto found = running_.find(attempt);
   if (found == running_.end() || !last_) {
     return std::nullopt;
@@ -52,9 +52,16 @@ std::optional<double> EpochTimes::seconds_left(AttemptId attempt, double epochs,
   const Running& running = found->second;
   const auto known = epochs_.find(running.trial);
   const Epoch& measured = known == epochs_.end() ? *last_ : known->second;
-  const double epoch =
-      measured.seconds * speed_of(measured.slots, efficiency_) / speed_of(running.slots, efficiency_);
-  return std::max(0.0, epochs * epoch - std::min(in_seconds(now - running.mark), epoch));
+  return measured.seconds * speed_of(measured.slots, efficiency_) / speed_of(running.slots, efficiency_);
+}
+
+std::optional<double> EpochTimes::seconds_left(AttemptId attempt, double epochs, Microseconds now) const {
+  const auto epoch = epoch_seconds(attempt);
+  if (!epoch) {
+    return std::nullopt;
+  }
+  const Running& running = running_.at(attempt);
+  return std::max(0.0, epochs * *epoch - std::min(in_seconds(now - running.mark), *epoch));
 }
 
 bool pays(const Contender& contender, int slots, const ElasticTerms& terms) {

@@ -47,8 +47,10 @@ class EpochTimes {
   void reported(AttemptId attempt, double seconds, Microseconds now);
   void ended(AttemptId attempt) { running_.erase(attempt); }
 
-  // Of a running attempt that is to train `epochs` more after its last report; nullopt: no epoch of this
-  // study has been measured.
+  // Of a running attempt, its validation and checkpoint included; nullopt: no epoch of this study has been
+  // measured.
+  std::optional<double> epoch_seconds(AttemptId attempt) const;
+  // Of a running attempt that is to train `epochs` more after its last report; nullopt as above.
   std::optional<double> seconds_left(AttemptId attempt, double epochs, Microseconds now) const;
   // Measured where the same trial has trained in crews of one slot and of several.
   double efficiency() const { return efficiency_; }

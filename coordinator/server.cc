@@ -108,6 +108,9 @@ class Server::Implementation {
 
   Status step(Microseconds wait) {
     auto received = socket_->receive(std::min(wait, until_due()));
+    if (stood_still()) {
+      tick();  // before what has waited in the socket meanwhile is judged by the clock
+    }
     for (int count = 0; received && count < kBatch; ++count) {
       handle(*received);
       received = count + 1 < kBatch ? socket_->receive(Microseconds(0)) : std::nullopt;
@@ -174,9 +177,13 @@ class Server::Implementation {
     CrewLost lost;
   };
 
+  bool stood_still() const { return clock_.monotonic() - last_tick_ >= kStopped; }
+
   void tick() {
     const Microseconds now = clock_.monotonic();
-    if (now - std::exchange(last_tick_, now) >= kStopped) {
+    const bool stood = stood_still();
+    last_tick_ = now;
+    if (stood) {
       for (auto& [name, peer] : peers_) {
         peer.heard = now;
       }
@@ -326,6 +333,9 @@ class Server::Implementation {
       }
       if (const auto* start = std::get_if<StartAttempt>(&command); start != nullptr && options_.started) {
         options_.started(*start);
+      }
+      if (const auto* dismiss = std::get_if<DismissCrew>(&command); dismiss != nullptr && options_.dismissed) {
+        options_.dismissed(*dismiss);
       }
     }
   }

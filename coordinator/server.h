@@ -23,7 +23,8 @@ struct ServerOptions {
   // Where crews are started here: which slots one has; none for those that came by themselves.
   std::function<std::vector<int>(const std::string& crew)> slots_of;
   std::function<void(const ReshapeCrews&)> reshape;
-  std::function<void(const StartAttempt&)> started;  // for people
+  std::function<void(const DismissCrew&)> dismissed;  // who started it sees to it that the crew ends
+  std::function<void(const StartAttempt&)> started;   // for people
 };
 
 struct StopOptions {

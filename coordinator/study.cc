@@ -318,6 +318,7 @@ void Study::Implementation::on(const Woke&) {
   for (auto& [id, deadline] : unconfirmed) {
     deadline = now + options.lease;
   }
+  renew_limits();
 }
 
 void Study::Implementation::on(const Tick&) {

@@ -17,7 +17,10 @@ namespace {
 
 constexpr Microseconds kJoinLimit = std::chrono::minutes(1);     // then a crew that was ordered will not come
 constexpr Microseconds kExitLimit = std::chrono::seconds(30);    // then nobody waits for its processes to end
-constexpr Microseconds kSuspendLimit = std::chrono::minutes(2);  // then a crew that is to suspend hangs
+// Then a crew that is to suspend hangs; after so many of its epochs where these are longer, for it looks at
+// orders between training steps only: not while it validates and writes its checkpoint.
+constexpr Microseconds kSuspendLimit = std::chrono::minutes(2);
+constexpr double kSuspendEpochs = 2;
 
 bool is_idle(const Crew& crew) { return crew.attempts.empty() && !crew.evaluating; }
 
@@ -128,11 +131,13 @@ void Study::Implementation::leave_place(const std::string& crew) {
 
 void Study::Implementation::take_over() {
   std::erase_if(suspending, [this](const auto& entry) {
-    const Crew* const crew = crews.find(entry.first);
-    if (crew != nullptr && !crew->attempts.empty() && now - entry.second > kSuspendLimit) {
-      lose_work(*crew);
+    Crew* const crew = crews.find(entry.first);
+    const bool is_over = crew == nullptr || crew->attempts.empty();
+    if (is_over || now - entry.second <= suspend_limit(*crew)) {
+      return is_over;
     }
-    return crew == nullptr || crew->attempts.empty();
+    take_work(*crew);
+    return true;
   });
   for (Growth& growth : std::exchange(growths, {})) {
     if (!advance(growth)) {
@@ -249,15 +254,44 @@ bool Study::Implementation::clear(Split& split) {
   return split.fenced.empty();
 }
 
-// It was told to suspend, is heard, and does not: its work goes on elsewhere, from the last checkpoints.
-void Study::Implementation::lose_work(const Crew& crew) {
+void Study::Implementation::renew_limits() {
+  for (auto& [crew, since] : suspending) {
+    since = now;
+  }
+  for (Growth& growth : growths) {
+    growth.ordered = now;
+    growth.suspended = now;
+  }
+  for (Split& split : splits) {
+    split.ordered = now;
+  }
+  for (auto& [crew, gone] : retired) {
+    gone.since = now;
+  }
+  takeovers.clear();  // how long these take is not known any more
+}
+
+Microseconds Study::Implementation::suspend_limit(const Crew& crew) const {
+  double epoch = 0;
+  for (const AttemptId id : crew.attempts) {
+    epoch = std::max(epoch, epoch_times.epoch_seconds(id).value_or(0));
+  }
+  const std::chrono::duration<double> epochs(kSuspendEpochs * epoch);
+  return std::max(kSuspendLimit, std::chrono::duration_cast<Microseconds>(epochs));
+}
+
+// It was told to suspend, is heard, and does not: its work goes on elsewhere, from the last checkpoints. That
+// is no failure of the trials: only the study wanted them elsewhere. The crew has to go, and who started it
+// sees to that: as long as it is there its slots get no other.
+void Study::Implementation::take_work(Crew& crew) {
   const std::set<AttemptId> attempts = crew.attempts;
-  const std::string reason =
-      fmt::format("crew {} did not save within {}", crew.name, format_duration(in_seconds(kSuspendLimit)));
+  const std::string reason = fmt::format("crew {} did not save within {}", crew.name,
+                                         format_duration(in_seconds(suspend_limit(crew))));
   for (const AttemptId id : attempts) {
     command(EndAttempt{.crew = crew.name, .attempt = id, .reason = reason});
-    lose_attempt(id, Outcome::lost, reason);
+    lose_attempt(id, Outcome::preempted, reason);
   }
+  retire(crew);
   count_failed_takeover();
 }
 

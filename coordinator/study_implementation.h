@@ -124,7 +124,9 @@ struct Study::Implementation {
   void abandon(const Growth& growth);
   void undo(Split& split);
   bool clear(Split& split);  // of the crews that are fenced; whether none is left
-  void lose_work(const Crew& crew);
+  void renew_limits();  // the coordinator stood still, and that time counts for nobody
+  Microseconds suspend_limit(const Crew& crew) const;
+  void take_work(Crew& crew);
   void release(const Split& split);  // its small crews may have work
   bool waits_for_exit() const;
   // Crews that were retired there still have processes.

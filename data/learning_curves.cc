@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/overloaded.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "data/compressed_file.h"
 #include "data/csv.h"
@@ -84,6 +85,7 @@ class LearningCurvesReader {
     RETURN_IF_ERROR(find_columns());
     for (std::size_t row = 0; row < table_.rows(); ++row) {
       RETURN_IF_ERROR(read_row(row));
+      note_progress();
     }
     curves_.rows_in_file_ = table_.rows();
     if (curves_.rows() == 0) {

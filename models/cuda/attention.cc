@@ -3,8 +3,9 @@
 //
 //   [Q K V] = x W_inᵀ + b_in,  P = softmax(Q Kᵀ / √d),  O = P V,  y = [O of all heads] W_outᵀ + b_out
 //
-// What is between the projections is in attention_fused.cc and, for what cannot be fused,
-// attention_products.cc.
+// What is between the projections is in mixing_fused.cc and, for what cannot be fused,
+// mixing_products.cc.
+#include "base/log.h"
 #include "models/cuda/attention_mixing.h"
 #include "models/cuda/operations.h"
 #include "models/cuda/projection.h"
@@ -36,6 +37,9 @@ class AttentionOperation final : public Operation {
     projected_ = planner.allocate_values(3 * input_.size(), input_.type);
     RETURN_IF_ERROR(in_.plan_forward(planner));
     auto fused = mix_fused(planner, shape_);
+    if (!fused.ok() && planner.libraries().told.insert(fused.error().message).second) {
+      spdlog::info("attention by products: {}", fused.error().message);
+    }
     mixing_ = fused.ok() ? std::move(*fused) : mix_by_products(planner.math(), shape_);
     RETURN_IF_ERROR(mixing_->plan_forward(planner, projected_, mixed_));
     return out_.plan_forward(planner);

@@ -60,7 +60,7 @@ enum class AttentionTensor : std::int64_t {
   count,
 };
 
-// Of one lane; the next one's tensors begin lane_offset further on.
+// Of one lane; address_of says where each lane's tensors begin.
 OperationGraph attention_forward_graph(const AttentionShape& shape);
 OperationGraph attention_backward_graph(const AttentionShape& shape);
 

@@ -66,7 +66,8 @@ std::string describe(const EngineFacts& facts, std::int64_t workspace_bytes) {
       "winograd 4x4", "winograd 6x6",        "winograd 13x13",    "keeps NaN"};
   std::string text = fmt::format("engine {}", facts.index);
   for (const cudnnBackendNumericalNote_t note : facts.numerics) {
-    text += fmt::format(", {}", kNotes.at(static_cast<std::size_t>(note)));
+    const auto number = static_cast<std::size_t>(note);  // newer libraries may have more
+    text += number < kNotes.size() ? fmt::format(", {}", kNotes[number]) : fmt::format(", note {}", number);
   }
   if (facts.compiled_at_run_time()) {
     text += ", compiled here";

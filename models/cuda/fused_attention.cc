@@ -13,6 +13,7 @@
 
 #include "models/cuda/cudnn_context.h"
 #include "models/cuda/cudnn_operations.h"
+#include "models/cuda/element_type.h"
 
 namespace regatta {
 namespace {
@@ -116,6 +117,11 @@ Result<std::unique_ptr<FusedAttention>> plan_fused_attention(DnnContext& context
     ASSIGN_OR_RETURN(backward, plan_call(cudnn, shape, "backward", attention_backward_graph(shape)));
     plan.backward = backward->plan().engine;
     plan.backward_workspace_bytes = backward->plan().workspace_bytes;
+    const std::int64_t score_gradients = shape.row_values() * shape.positions * bytes_of(ElementType::bf16);
+    if (plan.backward_workspace_bytes < score_gradients) {
+      return failure(
+          fmt::format("the {} by cuDNN ({}) would sum in no fixed order", describe(shape), plan.backward));
+    }
   }
   ASSIGN_OR_RETURN(GraphCall forward, plan_call(cudnn, shape, "forward", attention_forward_graph(shape)));
   plan.forward = forward.plan().engine;

@@ -20,8 +20,9 @@ Result<std::unique_ptr<Libraries>> open_libraries() {
   RETURN_IF_ERROR(check(cudaMemGetInfo(&free, &total), "asking for the GPU's memory"));
   auto libraries = std::make_unique<Libraries>();
   ASSIGN_OR_RETURN(libraries->matmul, make_matmul_context());
-  ASSIGN_OR_RETURN(libraries->dnn, make_dnn_context(std::min(
-                                       kMostWorkspace, static_cast<std::int64_t>(free) / kPartOfMemory)));
+  const std::int64_t most = std::min(kMostWorkspace, static_cast<std::int64_t>(free) / kPartOfMemory);
+  ASSIGN_OR_RETURN(libraries->dnn, make_dnn_context(most));
+  libraries->attention_bytes = std::min(libraries->attention_bytes, most - most / 16);  // a plan adds some
   return libraries;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "base/result.h"
 #include "models/cuda/dnn_context.h"
@@ -15,6 +17,7 @@ namespace regatta::cuda {
 struct Libraries {
   std::unique_ptr<MatmulContext> matmul;
   std::unique_ptr<DnnContext> dnn;
+  std::set<std::string> told;  // to the log, once each: why something is done another way
   // What a call of fused attention may need for its scores' gradients on the way back, by which rows are
   // divided among calls. As much as fills a card many times; a single row may need more.
   std::int64_t attention_bytes = std::int64_t{1} << 30;

@@ -38,7 +38,7 @@ struct ProjectionShape {
 };
 
 // dW = dyᵀ x and db = the sums of dy over the points, which that product reads anyhow: a small one leaves
-// them, a large one would lose more by a slower kernel, of the few that do that, than the sums cost.
+// them. A large one is taken to lose more by a slower kernel, of the few that do that, than the sums cost.
 class WeightGradient {
  public:
   // `bias_gradient` may be null. For the operation being planned.

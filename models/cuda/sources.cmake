@@ -10,8 +10,8 @@ set(models_cuda_headers
   random_device.h recurrent_kernels.h row_team.h row_work.h runtime.h side_branch.h step_numbers.h
   step_ring.h step_start.h tensor.h token_order.h tokens_device.h update.h windows.h)
 set(models_cuda_sources
-  activation.cu add_bias.cu attention.cc attention_fused.cc attention_graphs.cc attention_kernels.cu
-  attention_products.cc batch_memory.cc batch_norm.cc batch_norm_kernels.cu batch_norm_statistics.cu
+  activation.cu add_bias.cu attention.cc mixing_fused.cc attention_graphs.cc attention_kernels.cu
+  mixing_products.cc batch_memory.cc batch_norm.cc batch_norm_kernels.cu batch_norm_statistics.cu
   column_sums.cu conv.cc conv1d.cc convert.cu convolution_shape.cc dense.cc dropout.cu embedding.cu
   engine.cc global_pool.cu host_feed.cu layer_norm.cu libraries.cc loss.cu matmul_shape.cc parameters.cc
   planner.cc pool.cu position_embedding.cu program.cc projection.cc recurrent.cc recurrent_kernels.cu

@@ -376,6 +376,37 @@ TEST_F(CrewKeeperTest, TakesOverALargeCrewWithItsSlots) {
   EXPECT_THAT(keeper.slots_of("crew-0.1"), ElementsAre(0));
 }
 
+TEST_F(CrewKeeperTest, KillsADismissedCrewThatDoesNotEnd) {
+  for (const bool others_have_its_slot : {false, true}) {
+    Sleeper hung;
+    CrewKeeper keeper = make_keeper(2);
+    ASSERT_FALSE(keeper.tend({}).failure);
+    const std::string crew = crews_.started[crews_.started.size() - 2];
+    ASSERT_TRUE(write_crew_record(folder_.path(), hung.record(crew)).ok());
+    if (others_have_its_slot) {
+      keeper.reshape({{0, 1}});
+    }
+    keeper.expect_end(crew);
+    pass(seconds(19));
+    ASSERT_FALSE(keeper.tend({crew}).failure);
+    EXPECT_FALSE(hung.killed());
+    pass(seconds(2));
+    ASSERT_FALSE(keeper.tend({crew}).failure);
+    EXPECT_TRUE(hung.killed());
+  }
+}
+
+TEST_F(CrewKeeperTest, ACrewThatTrainsOnUntilALargerOneIsThereMayTakeItsTime) {
+  Sleeper old;
+  CrewKeeper keeper = make_keeper(2);
+  ASSERT_FALSE(keeper.tend({}).failure);
+  ASSERT_TRUE(write_crew_record(folder_.path(), old.record("crew-0.1")).ok());
+  keeper.reshape({{0, 1}});
+  pass(std::chrono::hours(2));
+  ASSERT_FALSE(keeper.tend({"crew-0.1"}).failure);
+  EXPECT_FALSE(old.killed());
+}
+
 TEST_F(CrewKeeperTest, StartsNothingWhenWindingDown) {
   CrewKeeper keeper = make_keeper(1);
   keeper.wind_down();

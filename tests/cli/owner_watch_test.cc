@@ -40,6 +40,12 @@ TEST(OwnerWatch, AnotherOwnersLockIsNotTheEndOfTheStudy) {
   EXPECT_EQ(watch.look(owner("b", 0), seconds(2)), OwnerFate::replaced);
 }
 
+TEST(OwnerWatch, ALockWhoseWriterDiedBeforeItWroteFallsSilent) {
+  OwnerWatch watch(LockOwner{}, seconds(0));
+  EXPECT_EQ(watch.look(LockOwner{}, seconds(30)), OwnerFate::holds);
+  EXPECT_EQ(watch.look(LockOwner{}, seconds(31)), OwnerFate::silent);
+}
+
 TEST(OwnerWatch, ADeadOwnerIsTold) {
   OwnerWatch watch(owner("a", 0), seconds(0));
   EXPECT_EQ(watch.look(owner("a", 1, LockOwner::Life::dead), seconds(1)), OwnerFate::died);

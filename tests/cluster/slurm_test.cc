@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "cluster/slurm_jobs.h"
@@ -114,6 +115,7 @@ TEST(ParseJob, ReadsStatePlaceAndTime) {
 TEST(ParseJob, APreemptedJobHasTheGraceThatIsLeftAndNotItsTimeLimit) {
   auto job = parse_job(kRunning);
   ASSERT_TRUE(job);
+  job->preempted = true;
   job->end_time = "2026-11-21T21:37:09";
   EXPECT_EQ(seconds_left(*job), 120 - 70);
   job->time_limit = "UNLIMITED";
@@ -123,6 +125,50 @@ TEST(ParseJob, APreemptedJobHasTheGraceThatIsLeftAndNotItsTimeLimit) {
   EXPECT_EQ(seconds_left(*job), 120 - 70);
   job->end_time = "soon";
   EXPECT_EQ(seconds_left(*job), 120 - 70);
+}
+
+// Restores what it was before.
+class TimeZone {
+ public:
+  explicit TimeZone(const char* zone) {
+    const char* const before = std::getenv("TZ");
+    before_ = before == nullptr ? std::nullopt : std::optional<std::string>(before);
+    set(zone);
+  }
+  ~TimeZone() { set(before_ ? before_->c_str() : nullptr); }
+
+ private:
+  static void set(const char* zone) {
+    if (zone == nullptr) {
+      ::unsetenv("TZ");
+    } else {
+      ::setenv("TZ", zone, 1);
+    }
+    ::tzset();
+  }
+  std::optional<std::string> before_;
+};
+
+TEST(ParseJob, ClocksThatChangeTakeNoTimeFromAJob) {
+  const TimeZone zone("CET-1CEST,M3.5.0,M10.5.0/3");  // winter from 2026-10-25, three o'clock
+  auto job = parse_job(kRunning);
+  ASSERT_TRUE(job);
+  job->run_time = "00:00:10";
+  job->start_time = "2026-10-24T12:00:00";
+  job->end_time = "2026-10-25T11:00:00";
+  EXPECT_EQ(seconds_left(*job), 86400 - 10);
+  job->preempted = true;
+  EXPECT_EQ(seconds_left(*job), 86400 - 10);
+}
+
+TEST(ParseJob, AJobThatWasSuspendedHasWhatItsLimitLeaves) {
+  auto job = parse_job(kRunning);
+  ASSERT_TRUE(job);
+  job->time_limit = "01:00:00";
+  job->end_time = "2026-11-21T23:35:09";  // it stood still for an hour
+  EXPECT_EQ(seconds_left(*job), 3600 - 70);
+  job->time_limit = "UNLIMITED";
+  EXPECT_FALSE(seconds_left(*job));
 }
 
 TEST(ParseKillWait, FindsItAmongTheRest) {

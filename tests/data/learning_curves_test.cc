@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/progress.h"
 
 namespace regatta {
 namespace {
@@ -82,6 +83,18 @@ TEST(LearningCurves, APointFindsTheNearestRowThatIsNotTaken) {
   EXPECT_EQ(curves.nearest({0.012, 0}, {true, false, false}), 1) << "half the logarithmic range away";
   EXPECT_EQ(curves.nearest({0.012, 2}, {false, false, false}), 2) << "a choice counts as the whole range";
   EXPECT_EQ(curves.nearest({0.5, 0}, {true, true, true}), std::nullopt);
+}
+
+TEST(LearningCurves, TellWithEachRowThatReadingItAndItsCurveGetOn) {
+  std::string csv = kTable;
+  for (int row = 0; row < 100; ++row) {
+    csv += "9,0.1,a,1,2,3\n";
+  }
+  const Folder folder(csv);
+  std::size_t notes = 0;
+  const ProgressListener listener([&] { ++notes; });
+  const LearningCurves curves = folder.load().value();
+  EXPECT_GE(notes, 2 * curves.rows_in_file());
 }
 
 TEST(LearningCurves, RowsOutsideOfTheSpaceAreLeftOut) {

@@ -112,6 +112,10 @@ TEST(AttentionOnAnH200, IsRefusedInASentenceWhereNoEngineDoesIt) {
       plan_fused_attention(*context, {.rows = 4, .positions = 1, .heads = 2, .size = 64}, true);
   ASSERT_FALSE(single.ok());
   EXPECT_NE(single.error().message.find("two positions"), std::string::npos) << single.error().message;
+  const auto beyond =
+      plan_fused_attention(*context, {.rows = 4, .positions = 192, .heads = 2, .size = 64}, true);
+  ASSERT_FALSE(beyond.ok());
+  EXPECT_NE(beyond.error().message.find("beyond the last position"), std::string::npos);
   const auto large =
       plan_fused_attention(*context, {.rows = 8, .positions = 1024, .heads = 2, .size = 64}, true);
   ASSERT_FALSE(large.ok());

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "emulated_cuda/device_arrays.h"
@@ -34,6 +35,9 @@ class FusedAttentionOnTheDevice : public testing::TestWithParam<AttentionShape> 
     ASSERT_TRUE(made.ok()) << made.error().message;
     context_ = std::move(*made);
     auto planned = plan_fused_attention(*context_, GetParam(), true);
+    if (!planned.ok() && GetParam().size > 128) {
+      GTEST_SKIP() << planned.error().message;  // Hopper's alone
+    }
     ASSERT_TRUE(planned.ok()) << planned.error().message;
     attention_ = std::move(*planned);
   }
@@ -64,39 +68,57 @@ class FusedAttentionOnTheDevice : public testing::TestWithParam<AttentionShape> 
     return {mixed.read(), statistics.read(), projected_gradient.read()};
   }
 
+  // Forward and backward of these Q, K and V equal plain loops, and repeat their bits.
+  void check(const std::vector<float>& wide, double gradient_rounding = 2 * kRounding) {
+    const AttentionShape& shape = GetParam();
+    const auto projected = as_elements<Bfloat16>(wide);
+    const auto mixed_gradient = as_elements<Bfloat16>(values(elements_of_mixed(shape), 2));
+    const Results computed = run(projected, mixed_gradient);
+    const PlainAttention expected = plain_attention(shape, projected, mixed_gradient);
+    EXPECT_LE(difference(computed.mixed, expected.mixed), kRounding) << attention_->plan().forward;
+    EXPECT_LE(difference(computed.statistics, expected.statistics), 1e-4) << attention_->plan().forward;
+    // Each apart: the gradients of one must not hide behind larger ones of another.
+    for (std::size_t part = 0; part < 3; ++part) {
+      std::vector<Bfloat16> found;
+      std::vector<float> wanted;
+      const auto features = static_cast<std::size_t>(shape.features());
+      for (std::size_t at = 0; at < projected.size(); ++at) {
+        if (at / features % 3 == part) {
+          found.push_back(computed.projected_gradient[at]);
+          wanted.push_back(expected.projected_gradient[at]);
+        }
+      }
+      EXPECT_LE(difference(found, wanted), gradient_rounding) << part << ", " << attention_->plan().backward;
+    }
+    const Results again = run(projected, mixed_gradient);
+    EXPECT_EQ(std::memcmp(again.projected_gradient.data(), computed.projected_gradient.data(),
+                          computed.projected_gradient.size() * sizeof(Bfloat16)),
+              0);
+  }
+
   std::unique_ptr<DnnContext> context_;
   std::unique_ptr<FusedAttention> attention_;
 };
 
 TEST_P(FusedAttentionOnTheDevice, EqualsPlainLoopsForwardAndBackwardAndRepeatsItsBits) {
-  const AttentionShape& shape = GetParam();
-  std::vector<float> wide = values(3 * elements_of_mixed(shape), 1);
+  std::vector<float> wide = values(3 * elements_of_mixed(GetParam()), 1);
   for (float& value : wide) {
     value *= 3;  // so that shares differ much
   }
-  const auto projected = as_elements<Bfloat16>(wide);
-  const auto mixed_gradient = as_elements<Bfloat16>(values(elements_of_mixed(shape), 2));
-  const Results computed = run(projected, mixed_gradient);
-  const PlainAttention expected = plain_attention(shape, projected, mixed_gradient);
-  EXPECT_LE(difference(computed.mixed, expected.mixed), kRounding) << attention_->plan().forward;
-  EXPECT_LE(difference(computed.statistics, expected.statistics), 1e-4) << attention_->plan().forward;
-  // Each apart: the gradients of one must not hide behind larger ones of another.
-  for (std::size_t part = 0; part < 3; ++part) {
-    std::vector<Bfloat16> found;
-    std::vector<float> wanted;
-    const auto features = static_cast<std::size_t>(shape.features());
-    for (std::size_t at = 0; at < projected.size(); ++at) {
-      if (at / features % 3 == part) {
-        found.push_back(computed.projected_gradient[at]);
-        wanted.push_back(expected.projected_gradient[at]);
-      }
-    }
-    EXPECT_LE(difference(found, wanted), 2 * kRounding) << part << ", " << attention_->plan().backward;
+  check(wide);
+}
+
+// Zeros that a kernel read beyond the last position would have shares without bounds.
+TEST_P(FusedAttentionOnTheDevice, TakesQueriesThatAllKeysAreOpposedTo) {
+  const AttentionShape& shape = GetParam();
+  std::vector<float> wide = values(3 * elements_of_mixed(shape), 1);
+  const auto features = static_cast<std::size_t>(shape.features());
+  const float far = 12 / std::pow(static_cast<float>(shape.size), 0.25F);  // scores of -144
+  for (std::size_t at = 0; at < wide.size(); ++at) {
+    const std::size_t part = at / features % 3;
+    wide[at] = part == 0 ? far + 0.1F * wide[at] : part == 1 ? 0.1F * wide[at] - far : wide[at];
   }
-  const Results again = run(projected, mixed_gradient);
-  EXPECT_EQ(std::memcmp(again.projected_gradient.data(), computed.projected_gradient.data(),
-                        computed.projected_gradient.size() * sizeof(Bfloat16)),
-            0);
+  check(wide, 0.4);  // sums over keys that are nearly equal, of numbers that add up to 0
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -108,6 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
                         .rows = 2, .positions = 100, .lanes = 2, .heads = 2, .size = 64, .causal = true},
                     AttentionShape{.rows = 1, .positions = 100, .heads = 1, .size = 256, .causal = true},
                     AttentionShape{.rows = 1, .positions = 128, .heads = 2, .size = 128},
+                    AttentionShape{.rows = 1, .positions = 192, .heads = 2, .size = 64, .causal = true},
                     AttentionShape{.rows = 1, .positions = 1024, .heads = 1, .size = 64, .causal = true}),
     [](const auto& test) { return name_of(test.param); });
 

@@ -1,38 +1,41 @@
 // Attention's heads as one kernel (models/cuda/fused_attention.h). It reads Q, K and V where the projection
 // left them, and keeps for backward what it read, O, and a float for each head and position.
+#include <algorithm>
+
 #include "models/cuda/attention_mixing.h"
 #include "models/cuda/fused_attention.h"
 
 namespace regatta::cuda {
 namespace {
 
-constexpr std::int64_t kTile =
-    128;  // positions, to whose multiples backward's workspace is rounded up at most
+// Positions, to whose multiples backward's workspace is rounded up at most.
+constexpr std::int64_t kTile = 128;
 // Lanes are one call each, while products take all of them in five launches (split, scores, softmax, mix,
 // join), if their scores stay in a card's cache.
 constexpr std::int64_t kLaunchesOfProducts = 5;
 constexpr std::int64_t kCacheBytes = std::int64_t{32} << 20;
 
-// The most rows that divide all of them and whose dS fits.
+std::int64_t parts_of(std::int64_t whole, std::int64_t part) { return (whole + part - 1) / part; }
+
+// As many rows in each of the fewest calls whose dS fits.
 std::int64_t rows_of_a_call(const MixingShape& shape, std::int64_t most_bytes) {
-  const std::int64_t positions = (shape.positions + kTile - 1) / kTile * kTile;
+  const std::int64_t positions = parts_of(shape.positions, kTile) * kTile;
   const std::int64_t row_bytes = shape.heads * positions * positions * bytes_of(ElementType::bf16);
-  std::int64_t rows = shape.rows;
-  while (rows > 1 && (shape.rows % rows != 0 || rows * row_bytes > most_bytes)) {
-    --rows;
-  }
-  return rows;
+  const std::int64_t most = std::max<std::int64_t>(1, most_bytes / row_bytes);
+  return parts_of(shape.rows, parts_of(shape.rows, most));
 }
 
 bool has_fewer_launches_by_products(const MixingShape& shape) {
-  const std::int64_t scores_of_a_lane = shape.rows * shape.heads * shape.positions * shape.positions;
-  return shape.lanes > kLaunchesOfProducts && scores_of_a_lane * bytes_of(ElementType::f32) < kCacheBytes;
+  const std::int64_t scores = shape.lanes * shape.rows * shape.heads * shape.positions * shape.positions;
+  return shape.lanes > kLaunchesOfProducts && scores * bytes_of(ElementType::f32) < kCacheBytes;
 }
 
 class FusedMixing final : public HeadMixing {
  public:
   FusedMixing(const MixingShape& shape, std::unique_ptr<FusedAttention> attention)
-      : shape_(shape), calls_(shape.rows / attention->shape().rows), attention_(std::move(attention)) {}
+      : shape_(shape),
+        calls_(parts_of(shape.rows, attention->shape().rows)),
+        attention_(std::move(attention)) {}
 
   Status plan_forward(Planner& planner, const Tensor& projected, const Tensor& mixed) override {
     projected_ = projected;
@@ -76,11 +79,13 @@ class FusedMixing final : public HeadMixing {
  private:
   std::int64_t statistics_of_a_call() const { return shape_.lanes * attention_->shape().statistics_stride(); }
 
-  // The rows of a call, in a tensor of so many parts of the features.
+  // The rows of a call, in a tensor of so many parts of the features. The last call's may be in part those of
+  // the one before: a row's results are the same in both.
   void* rows_of(const Step& step, const Tensor& tensor, std::int64_t parts, std::int64_t call) const {
     const std::int64_t rows = attention_->shape().rows;
+    const std::int64_t first = std::min(call * rows, shape_.rows - rows);
     return step.data<std::byte>(tensor) +
-           call * rows * shape_.positions * shape_.lanes * parts * shape_.features() * bytes_of(shape_.type);
+           first * shape_.positions * shape_.lanes * parts * shape_.features() * bytes_of(shape_.type);
   }
 
   AttentionMemory forward_memory(const Step& step, std::int64_t call) const {
