@@ -9,30 +9,34 @@
 #include "cli/output.h"
 #include "cluster/binding.h"
 #include "collectives/mpi_communicator.h"
-#include "devices/core_claims.h"
 
 namespace regatta {
 namespace {
 
 bool is_first(const HostRanks& ranks, int rank) { return !ranks.here.empty() && ranks.here.front() == rank; }
 
-CpuSet choose(const GuestDemand& demand, const HostRanks& ranks, const HostCores& host) {
+// What is to be said waits until others may choose: whoever reads it may be slow.
+CpuSet choose(const GuestDemand& demand, const HostRanks& ranks, const HostCores& host,
+              std::optional<CpuClaim>& claim) {
+  CpuSet shared;
   const auto choose_beside = [&](const CpuSet& taken) {
     if (!ranks.are_bound) {
       return free_share(host.cores, taken, static_cast<int>(ranks.here.size()), demand.threads);
     }
-    if (const CpuSet shared = intersected(ranks.cpus, taken); !shared.empty()) {
-      print_to(stderr, "other crews of this host have CPUs {} too: start mpirun with --bind-to none\n",
-               format_cpus(shared));
-    }
+    shared = intersected(ranks.cpus, taken);
     return ranks.cpus;
   };
-  const auto chosen = claim_cpus(choose_beside);
+  auto chosen = claim_cpus(choose_beside);
   if (!chosen.ok()) {
     print_to(stderr, "other crews of this host may use the same CPUs: {}\n", chosen.error().message);
     return choose_beside({});
   }
-  return *chosen;
+  if (!shared.empty()) {
+    print_to(stderr, "other crews of this host have CPUs {} too: start mpirun with --bind-to none\n",
+             format_cpus(shared));
+  }
+  claim = std::move(chosen).value();
+  return claim->cpus();
 }
 
 std::string describe_lack(const HostRanks& ranks) {
@@ -82,18 +86,18 @@ Result<GuestCores> settle_guest_cores(Communicator& world, const std::vector<Ran
   GuestCores settled;
   settled.why_unbound = why_not_dealt(demand.bind, host);
   const bool may_bind = settled.why_unbound.empty();
-  const CpuSet mine = may_bind && is_first(ranks, rank) ? choose(demand, ranks, host) : CpuSet();
+  const CpuSet mine =
+      may_bind && is_first(ranks, rank) ? choose(demand, ranks, host, settled.claim) : CpuSet();
   ASSIGN_OR_RETURN(const auto shares, gather_cpus(world, mine));
   if (!ranks.here.empty()) {
     settled.cpus = shares[static_cast<std::size_t>(ranks.here.front())].cpus;
   }
   settled.threads = guest_threads(demand, ranks, static_cast<int>(own.size()), settled);
   const bool divides = !settled.cpus.empty() && !own.empty() && !ranks.are_bound;
-  if (divides) {
-    RETURN_IF_ERROR(run_on(settled.cpus));
-  }
-  RETURN_IF_ERROR(
-      divide_cpus(world, {.computes = divides, .ranks = demand.ranks, .threads = settled.threads}));
+  const Status moved = divides ? run_on(settled.cpus) : Status();
+  RETURN_IF_ERROR(divide_cpus(
+      world, {.computes = divides && moved.ok(), .ranks = demand.ranks, .threads = settled.threads}));
+  RETURN_IF_ERROR(moved);  // not before: the others would wait for this rank
   if (may_bind && settled.cpus.empty()) {
     settled.why_unbound = describe_lack(ranks);
   }

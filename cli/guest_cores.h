@@ -9,6 +9,7 @@
 #include "base/cpus.h"
 #include "base/result.h"
 #include "collectives/communicator.h"
+#include "devices/core_claims.h"
 #include "worker/rank_cpus.h"
 
 namespace regatta {
@@ -20,9 +21,10 @@ struct GuestDemand {
 };
 
 struct GuestCores {
-  int threads = 1;          // of this rank
-  CpuSet cpus;              // of all ranks on this host; empty: the system chooses
-  std::string why_unbound;  // a sentence without an end
+  int threads = 1;                // of this rank
+  CpuSet cpus;                    // of all ranks on this host; empty: the system chooses
+  std::string why_unbound;        // a sentence without an end
+  std::optional<CpuClaim> claim;  // on `cpus`, of one rank of a host for all there
 };
 
 // How the ranks of a host stand that were started together.
@@ -34,12 +36,12 @@ struct HostRanks {
 };
 HostRanks ranks_on_host(std::span<const RankMask> masks, int rank);
 
-// `own`: of the rank itself; `share`: what its host's ranks have taken together.
+// `own`: how many CPUs the rank itself may run on.
 int guest_threads(const GuestDemand& demand, const HostRanks& ranks, int own, const GuestCores& settled);
 
 // Called by all processes that were started together; `masks` are theirs, without CPUs of those that do not
-// compute. The ranks of a host take what neither the study's coordinator has dealt there nor other guests
-// have, divide it, and run there from now on. Ranks that their launcher has bound to CPUs of their own stay.
+// compute. The ranks of a host take what nobody there has claimed, divide it, and run there from now on.
+// Ranks that their launcher has bound to CPUs of their own stay.
 Result<GuestCores> settle_guest_cores(Communicator& world, const std::vector<RankMask>& masks,
                                       const GuestDemand& demand);
 

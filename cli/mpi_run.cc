@@ -17,6 +17,7 @@
 #include "cli/output.h"
 #include "cli/rank_crews.h"
 #include "cli/rank_survey.h"
+#include "cli/study_cores.h"
 #include "cluster/binding.h"
 #include "collectives/mpi_communicator.h"
 #include "devices/assignment.h"
@@ -231,6 +232,7 @@ Result<int> join(MpiSession& mpi, Communicator& world, RankSeats& seats) {
   }
   ignore_interrupts();  // rank 0 tells the crews what an interrupt means
   set_up_log({.name = mine.crew, .file = crew_log(invitation.folder, mine.crew)});
+  const auto claim = invitation.bind ? claim_own_cpus(invitation.folder) : std::nullopt;
   const RankWatch watch(invitation.folder, mine, seats.ranks);
   const Status rowed = row(*communicator, mine, invitation);
   if (communicator->rank() == 0 || !rowed.ok()) {

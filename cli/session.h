@@ -19,6 +19,7 @@
 #include "cli/study_folder.h"
 #include "coordinator/server.h"
 #include "coordinator/store.h"
+#include "devices/core_claims.h"
 
 namespace regatta {
 
@@ -96,6 +97,7 @@ class Session {
   std::filesystem::path folder_;
   std::string address_;  // where the server listens
   std::unique_ptr<StudyPlan> plan_;
+  std::optional<CpuClaim> claim_;  // on the cores that crews were dealt here
   std::unique_ptr<Study> study_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Server> server_;

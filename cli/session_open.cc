@@ -7,9 +7,9 @@
 #include "cli/host_check.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/study_cores.h"
 #include "cluster/network.h"
 #include "coordinator/learned.h"
-#include "devices/core_claims.h"
 
 namespace regatta {
 namespace {
@@ -23,8 +23,8 @@ std::string quoted(const std::string& text) {
   return result + "'";
 }
 
-// So that crews that join from outside on this host keep away from them.
-void claim_cores(const Resources& resources) {
+// Of crews that are started as they were dealt cores; others claim theirs alone.
+std::optional<CpuClaim> claim_cores(const std::filesystem::path& study, const Resources& resources) {
   CpuSet dealt;
   for (const RankCpus& crew : resources.cpus) {
     for (const CpuSet& rank : crew) {
@@ -32,12 +32,13 @@ void claim_cores(const Resources& resources) {
     }
   }
   if (dealt.empty()) {
-    return;
+    return std::nullopt;
   }
-  const auto claimed = claim_cpus([&](const CpuSet&) { return dealt; });
-  if (!claimed.ok()) {
-    spdlog::warn("crews that join on this host may use the same cores: {}", claimed.error().message);
+  StudyClaim made = claim_for_study(study, dealt);
+  if (!made.warning.empty()) {
+    print_to(stderr, "{}\n", made.warning);
   }
+  return std::move(made.claim);
 }
 
 }  // namespace
@@ -133,7 +134,9 @@ Status Session::rebuild(const std::vector<std::string>& overrides) {
 Status Session::start(std::unique_ptr<Launcher> launcher) {
   RETURN_IF_ERROR(make_directories(logs_folder(folder_)));
   set_up_log({.name = "coordinator", .file = logs_folder(folder_) / "coordinator.log"});
-  claim_cores(plan_->resources);
+  if (!one_job_) {
+    claim_ = claim_cores(folder_, plan_->resources);
+  }
   interrupts_ = std::make_unique<Interrupts>();
   ASSIGN_OR_RETURN(job_, BatchJob::find(folder_, *study_, clock_));
   stop_requests_ = std::make_unique<StopRequests>(folder_, store_->lock_identity());

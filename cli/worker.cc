@@ -14,6 +14,7 @@
 #include "cli/crew_record.h"
 #include "cli/exit_code.h"
 #include "cli/interrupts.h"
+#include "cli/study_cores.h"
 #include "collectives/mpi_communicator.h"
 #include "worker/crew.h"
 #include "worker/rank_cpus.h"
@@ -27,6 +28,7 @@ struct Start {
   std::vector<int> slots;        // where there are several
   std::string cpus;              // by rank: "0-3/4-7"; empty: not dealt
   bool divide_cpus = false;
+  bool bind_none = false;
   bool ignores_signals = false;
   bool recorded = false;  // the launcher has written which process the crew is
 };
@@ -37,6 +39,7 @@ Status row(Communicator& communicator, const CrewOptions& options, const Start& 
     record.slots = start.slots;
     RETURN_IF_ERROR(write_crew_record(options.folder, record));
   }
+  const auto claim = start.bind_none ? std::nullopt : claim_own_cpus(options.folder);
   return run_crew(communicator, options);
 }
 
@@ -133,6 +136,8 @@ void add_worker_command(CLI::App& program, Action& action) {
   command->add_option("--cpus", start->cpus, "the CPUs that each rank runs on: 0-3/4-7");
   command->add_flag("--divide-cpus", start->divide_cpus,
                     "the CPUs in sight are the crew's alone: ranks that share them take a part each");
+  command->add_flag("--bind-none", start->bind_none,
+                    "the study leaves all CPUs to the system, and so to whoever binds itself to them");
   command->add_flag("--ignore-signals", start->ignores_signals,
                     "the coordinator alone decides what an interrupt means");
   command->add_flag("--recorded", start->recorded, "the launcher has written which process the crew is");

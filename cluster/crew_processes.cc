@@ -77,6 +77,9 @@ std::vector<std::string> worker_command(const CrewSpec& crew, const Resources& r
   if (!resources.cpus.empty()) {
     command.insert(command.end(), {"--cpus", cpus_of(crew, resources)});
   }
+  if (!resources.bind) {
+    command.emplace_back("--bind-none");
+  }
   if (crew.slots.size() > 1) {
     command.insert(command.end(), {"--slots", fmt::format("{}", fmt::join(crew.slots, ","))});
   }

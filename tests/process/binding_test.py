@@ -186,6 +186,25 @@ class RanksOfCrews(StudyCase):
             return [allowed_of_main(int(name.rsplit("-", 1)[1])) for name in names]
         self.assertEqual(wait_until(allowed_of_guest, 60, "a guest"), [[CPUS[1]]])
 
+    def test_of_guests_are_not_those_of_a_rank_that_no_coordinator_of_this_host_has_dealt_them(self):
+        own_folder = ("env", f"TMPDIR={self.folder}")
+        self.start_long(crews=1, ranks=1, prefix=(*own_folder, "OMP_PROC_BIND=false"))
+        wait_until(lambda: self.exists("runs/tiny/coordinator.json"), 60, "a study")
+        self.start_process([*own_folder, "taskset", "-c", str(CPUS[0]), REGATTA, "worker", "--study",
+                            self.path("runs/tiny"), "--crew", "crew-9.1"])
+        claims = self.path(f"regatta-claims-{os.geteuid()}")
+        wait_until(lambda: os.path.exists(claims) and any(name.endswith(".0") for name in os.listdir(claims)), 60,
+                   "the crew's claim")
+        guest = self.start("join", self.path("runs/tiny"), "--threads", "1", prefix=(*own_folder, *ON_TWO))
+        wait_until(lambda: self.exists(f"runs/tiny/crews/guest-{os.uname().nodename}-{guest.pid}.json"), 60, "a guest")
+        self.assertEqual(allowed_of_main(guest.pid), [CPUS[1]])
+
+    def test_that_another_study_has_too_are_told(self):
+        self.start_long(crews=1, ranks=1, prefix=ON_TWO)
+        wait_until(lambda: self.exists("runs/tiny/coordinator.json"), 60, "a study")
+        told = self.regatta("run", "exp.yaml", "--name", "other", "--set", "search.stop.trials=1", prefix=ON_TWO).stderr
+        self.assertIn("of this host too, and all of them will be slower", told)
+
     def test_are_told_before_they_start(self):
         text = self.regatta("devices", "exp.yaml", "--set", "resources.crews=2", prefix=ON_TWO).stdout
         rows = [line.split() for line in text.split("tiny:\n")[1].splitlines()]

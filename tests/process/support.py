@@ -4,6 +4,7 @@ The program's path stands in the variable REGATTA. Every test works in a tempora
 left of its processes is killed with it.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -20,7 +21,9 @@ import time
 import unittest
 
 REGATTA = os.environ.get("REGATTA", "build/release/regatta")
-ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+TEMPORARY = tempfile.mkdtemp(prefix="regatta-temp-")  # what they claim there is not in the way of the user's studies
+atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
+ENVIRONMENT = {**os.environ, "TMPDIR": TEMPORARY, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
 
 EXPERIMENT = """\
