@@ -124,9 +124,9 @@ TEST_F(LeaderTest, CoordinatorThatMovedHearsTheUnansweredReportOnceMore) {
   coordinator_.answer(7, 2, 4);
   coordinator_.answer(7, 3, 9);
   const int after_one_or_both_answers = attempt_->decide(8, kArrives)->until_epoch;
-  EXPECT_EQ(after_one_or_both_answers == 4 ? attempt_->decide(8, kArrives)->until_epoch
-                                           : after_one_or_both_answers,
-            9);
+  EXPECT_EQ(
+      after_one_or_both_answers == 4 ? attempt_->decide(8, kArrives)->until_epoch : after_one_or_both_answers,
+      9);
   EXPECT_EQ(coordinator_.next(seconds(1)).what_case(), wire::FromCrew::WHAT_NOT_SET) << "said a third time";
 }
 
