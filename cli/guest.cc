@@ -39,9 +39,8 @@ Result<std::optional<CoordinatorAddress>> address_of(const std::filesystem::path
   if (is_loopback(address->endpoint) && address->host != host_name()) {
     return user_mistake(fmt::format(
         "the coordinator, process {} on host {}, listens on its loopback interface only, where no other host "
-        "reaches it: stop the study, and go on with it by 'regatta resume --set resources.listen=all', or "
-        "with "
-        "an address or a network interface of that host in place of all",
+        "reaches it: stop the study, and go on with it by 'regatta resume --set resources.listen=all', "
+        "or with an address or a network interface of that host in place of all",
         owner.process, owner.host));
   }
   return std::optional(*address);

@@ -28,9 +28,8 @@ StudyClaim claim_for_study(const std::filesystem::path& study, const CpuSet& cpu
   StudyClaim made{.claim = std::move(claim).value(), .warning = {}};
   if (!shared.empty()) {
     made.warning = fmt::format(
-        "another study, or crews that have joined one, have CPUs {} of this host too, and all of them will "
-        "be "
-        "slower: give each its own (taskset -c), or end one",
+        "another study, or crews that have joined one, have CPUs {} of this host too, and all of them "
+        "will be slower: give each its own (taskset -c), or end one",
         format_cpus(shared));
   }
   return made;

@@ -224,9 +224,8 @@ Result<std::unique_ptr<Launcher>> make_mpirun_launcher(const Resources& resource
   const bool needs_mpirun = resources.ranks > 1 || std::ranges::any_of(resources.places, is_elsewhere);
   if (needs_mpirun && inside_mpi_job()) {
     return user_mistake(
-        "cannot start crews of several ranks or on other hosts from within an MPI job: start without mpirun, "
-        "and "
-        "each crew gets its own");
+        "cannot start crews of several ranks or on other hosts from within an MPI job: start without "
+        "mpirun, and each crew gets its own");
   }
   if (needs_mpirun && !in_path("mpirun")) {
     return user_mistake(

@@ -125,9 +125,8 @@ Result<StepRanks> find_step_ranks(const Resources& resources) {
   }
   if (resources.ranks > 1 && (resources.slurm->nodes_a_crew > 1 || !in_path("mpirun"))) {
     return user_mistake(fmt::format(
-        "crews of {} ranks {}: this Slurm has no PMIx (`srun --mpi=list` names it), without which {}. Ask "
-        "for "
-        "Slurm's PMIx plugin, or lower resources.ranks",
+        "crews of {} ranks {}: this Slurm has no PMIx (`srun --mpi=list` names it), without which {}. "
+        "Ask for Slurm's PMIx plugin, or lower resources.ranks",
         resources.ranks,
         resources.slurm->nodes_a_crew > 1 ? fmt::format("over {} nodes", resources.slurm->nodes_a_crew)
                                           : "cannot start",

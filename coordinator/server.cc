@@ -288,8 +288,7 @@ class Server::Implementation {
     if (hello.protocol_version() != kProtocolVersion) {
       const std::string reason = fmt::format(
           "crew {} on host {} (regatta {}) speaks version {} of the protocol, the coordinator version {}: "
-          "install the "
-          "same regatta on all hosts",
+          "install the same regatta on all hosts",
           received.crew, hello.host(), hello.program_version(), hello.protocol_version(), kProtocolVersion);
       spdlog::error("{}", reason);
       reply(received.crew) = refusal(reason);
