@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/seconds.h"
 #include "cli/ask_tell_dialogue.h"
 #include "cli/commands.h"
 #include "cli/earlier_studies.h"
@@ -79,7 +80,7 @@ Result<int> serve(AskTellDialogue& dialogue, RequestJournal* journal, const std:
   const SystemClock clock;
   const Microseconds began = clock.monotonic();
   while (const auto line = read_line()) {
-    if (hours && std::chrono::duration<double>(clock.monotonic() - began).count() >= *hours * 3600) {
+    if (hours && in_seconds(clock.monotonic() - began) >= *hours * 3600) {
       dialogue.close();
     }
     AskTellDialogue::Answer answer;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/host.h"
+#include "base/seconds.h"
 #include "base/shared_file.h"
 #include "base/text.h"
 #include "cli/output.h"
@@ -87,8 +88,8 @@ Result<bool> await_coordinator(const std::filesystem::path& study, Microseconds 
       }
     }
     if (!std::exchange(told, true)) {
-      print_to(stderr, "waiting up to {} for the coordinator of {}{}\n",
-               format_duration(std::chrono::duration<double>(limit).count()), study.string(),
+      print_to(stderr, "waiting up to {} for the coordinator of {}{}\n", format_duration(in_seconds(limit)),
+               study.string(),
                owner ? fmt::format(": process {} on host {}", owner->process, owner->host) : "");
     }
     pause_for(kLook);

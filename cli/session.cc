@@ -45,7 +45,7 @@ std::string describe_ended(const Study& study, const std::filesystem::path& fold
       "{}\nThe study has ended. To go on, allow more trials (--set search.stop.trials=N) or try failed ones "
       "again "
       "(--retry-failed).\n",
-      summarize(study, folder, std::chrono::duration<double>(last).count()));
+      summarize(study, folder, in_seconds(last)));
 }
 
 Session::Session() : dismiss_limit_(kDismissLimit) {}
@@ -308,7 +308,7 @@ Result<int> Session::tell_end() {
   if (crew_failure_) {
     return *crew_failure_;
   }
-  const double elapsed = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count();
+  const double elapsed = in_seconds(study_->elapsed(clock_.wall()));
   print_out("{}", summarize(*study_, folder_, elapsed));
   const int code = exit_code_of(*study_);
   if (code == kExitInterrupted && handing_over_) {
@@ -332,7 +332,7 @@ Frame Session::frame() const {
   return {.study = *study_,
           .title = plan_->experiment.name,
           .crews = server_->crews_connected(),
-          .elapsed_seconds = std::chrono::duration<double>(study_->elapsed(clock_.wall())).count(),
+          .elapsed_seconds = in_seconds(study_->elapsed(clock_.wall())),
           .seconds_left = forecast_->seconds_left(),
           .stopping = save_until_.has_value()};
 }

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "base/seconds.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/crew_record.h"
@@ -107,7 +108,7 @@ Result<int> status(const std::string& run) {
   print_out("trials   {}{}: {}\n", study.trials().size(), limit ? fmt::format(" of {}", *limit) : "",
             describe(count_trials(study)));
   if (!view.events.empty()) {
-    const double elapsed = std::chrono::duration<double>(study.elapsed(view.events.back().at)).count();
+    const double elapsed = in_seconds(study.elapsed(view.events.back().at));
     print_out("worked   {}\n", format_duration(elapsed));
   }
   if (!study.ended()) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "cli/exit_code.h"
 #include "cli/interrupts.h"
@@ -50,7 +51,7 @@ class TableSession {
       return result.error();
     }
     const Microseconds end = start + Microseconds(static_cast<std::int64_t>(result->makespan_seconds * 1e6));
-    print_out("{}", summarize(study_, folder_, std::chrono::duration<double>(study_.elapsed(end)).count()));
+    print_out("{}", summarize(study_, folder_, in_seconds(study_.elapsed(end))));
     const int code = exit_code_of(study_);
     if (code == kExitInterrupted) {
       print_out("\ninterrupted; the state is saved. Go on with:\n  {}\n", resume_command(folder_));

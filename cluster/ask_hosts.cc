@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/progress.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "cluster/network.h"
 
@@ -68,7 +69,7 @@ std::string describe_silence(const std::string& host, const AskOptions& options)
       "host {} has not answered `{}` within {}: check that it is up and can be reached, or leave it "
       "out",
       host, options.agent.empty() ? kDefaultAgent : options.agent,
-      format_duration(std::chrono::duration<double>(options.limit).count()));
+      format_duration(in_seconds(options.limit)));
 }
 
 void note_end(HostReport& report, const Asked& asked, const ExitStatus& status, const AskOptions& options) {
@@ -149,7 +150,7 @@ Result<std::vector<HostReport>> ask_hosts(const std::vector<HostSlots>& hosts, c
     note_progress();
     for (std::size_t i = 0; i < asked.size(); ++i) {
       if (const auto status = asked[i] ? asked[i]->process.poll() : std::nullopt) {
-        reports[i].seconds = std::chrono::duration<double>(clock.monotonic() - began).count();
+        reports[i].seconds = in_seconds(clock.monotonic() - began);
         note_end(reports[i], *asked[i], *status, options);
         asked[i].reset();
         --waiting;

@@ -7,12 +7,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/seconds.h"
+
 namespace regatta {
-namespace {
-
-double seconds_of(Microseconds time) { return std::chrono::duration<double>(time).count(); }
-
-}  // namespace
+namespace {}  // namespace
 
 DeviceOperations::DeviceOperations(const Clock& clock, int rank, int size, const DeviceLimits& limits)
     : clock_(clock), rank_(rank), size_(size), limits_(limits) {}
@@ -63,13 +61,13 @@ void DeviceOperations::judge_lateness() {
           fmt::format(
               "did not end within {} s on the device: another rank has died, is stuck, or did not call "
               "it",
-              seconds_of(limits_.operation)));
+              in_seconds(limits_.operation)));
       return;
     }
     if (!operation.begun && now - operation.called >= limits_.queue) {
       break_with(Error::Kind::timeout, operation,
                  fmt::format("did not begin within {} s: the device is stuck in the work before it",
-                             seconds_of(limits_.queue)));
+                             in_seconds(limits_.queue)));
       return;
     }
   }

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "base/log.h"
+#include "base/seconds.h"
 
 namespace regatta {
 
@@ -47,7 +48,7 @@ void Watchdog::watch(const std::stop_token& stop) {
       run_or_end(
           options_.give_up_limit, [this] { watched_.give_up(); },
           fmt::format("{}; and the operation could not be given up within {} s", late->message,
-                      std::chrono::duration<double>(options_.give_up_limit).count()),
+                      in_seconds(options_.give_up_limit)),
           options_.end_process);
       state_ = State::given_up;
       return;

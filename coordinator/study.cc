@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/seconds.h"
 #include "base/text.h"
 #include "coordinator/objectives.h"
 #include "coordinator/study_implementation.h"
@@ -342,7 +343,7 @@ void Study::Implementation::give_up(Crew& crew) {
     crew.given_up.push_back(id);
     lose_attempt(id, Outcome::lost,
                  fmt::format("nothing was heard of crew {} for {}", crew.name,
-                             format_duration(std::chrono::duration<double>(options.lease).count())));
+                             format_duration(in_seconds(options.lease))));
   }
   if (ending && ending->crew == crew.name) {
     ending->crew.clear();

@@ -10,6 +10,7 @@
 
 #include "base/host.h"
 #include "base/log.h"
+#include "base/seconds.h"
 #include "base/text.h"
 
 namespace regatta {
@@ -246,9 +247,8 @@ void CoordinatorLink::welcome(const wire::Welcome& message) {
 
 void CoordinatorLink::keep_alive() {
   if (!greeted_ && is_orphaned()) {
-    break_off(timed_out(fmt::format(
-        "no coordinator answered within {}: {}",
-        format_duration(std::chrono::duration<double>(options_.first_contact_limit).count()), trouble_)));
+    break_off(timed_out(fmt::format("no coordinator answered within {}: {}",
+                                    format_duration(in_seconds(options_.first_contact_limit)), trouble_)));
     return;
   }
   if (socket_ == nullptr || clock_.monotonic() - last_sent_ < heartbeat_) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "collectives/backoff.h"
 #include "collectives/cuda/nccl_calls.h"
 #include "collectives/cuda/stream_events.h"
@@ -216,7 +217,7 @@ class NcclCommunicator::Implementation final : public Watched {
           Error late = operations_.fail(
               what, bytes,
               fmt::format("not carried out within {} s: another rank has died, is stuck, or did not call it",
-                          std::chrono::duration<double>(options_.limits.join).count()));
+                          in_seconds(options_.limits.join)));
           late.kind = Error::Kind::timeout;
           return late;
         }
@@ -237,7 +238,7 @@ class NcclCommunicator::Implementation final : public Watched {
         fmt::format(
             "rank {} of {}: NCCL does not end its communicator within {} s; do graphs that hold its sums "
             "still exist?",
-            rank_, size_, std::chrono::duration<double>(limit).count()),
+            rank_, size_, in_seconds(limit)),
         options_.end_process);
   }
 
